@@ -1,0 +1,69 @@
+"""`python -m convert`: canonical ONNX -> OM, or the CPU stand-in with everything the NPU host needs."""
+
+import json
+import logging
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import cli
+from detector.geometry import Size
+
+EPILOG = """example:
+  python -m convert --onnx work/demo/demo.onnx --batch_size 8
+"""
+
+
+def canvas(text: str) -> Size:
+    """Parse `H,W`."""
+    height, width = (int(part) for part in text.split(","))
+    return Size(height, width)
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    options = cli.Parser(prog="python -m convert", description=__doc__, epilog=EPILOG)
+    options.add_argument("--onnx", type=Path, required=True, help="canonical ONNX of `python -m export`")
+    options.add_argument("--batch_size", type=int, required=True, help="images per run, frozen into the model")
+    options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
+    options.add_argument(
+        "--target", choices=["auto", "om", "cpu"], default="auto", help="auto: om where atc is on PATH, else cpu"
+    )
+    options.add_argument("--soc_version", help="chip, such as Ascend310P3; default: the spec's")
+    options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<batch_size>")
+    options.add_argument("--dry_run", action="store_true", help="print the atc command and write nothing")
+    return options
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse, plan, convert, report."""
+    args = parser().parse_args(argv)
+    from convert.build import convert, plan_conversion  # onnx costs half a second that --help need not pay
+
+    plan = plan_conversion(
+        args.onnx,
+        batch_size=args.batch_size,
+        canvas=args.canvas,
+        target=args.target,
+        soc_version=args.soc_version,
+        output=args.output,
+    )
+    if args.dry_run:
+        print(shlex.join(plan.command))
+        print(json.dumps({"target": plan.target, "output": str(plan.output), "command": plan.command}))
+        return
+    result = convert(plan)
+    if result.target == "cpu":
+        logging.getLogger("convert").info(
+            "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s.atc.onnx, %s.atc.sh and"
+            " %s.om.json to the NPU host and run the script",
+            result.model,
+            *[plan.output] * 3,
+        )
+    for file in result.files:
+        print(f"{file}  {file.stat().st_size} bytes")
+    print(json.dumps({"model": str(result.model), "target": result.target, "command": result.command}))
+
+
+if __name__ == "__main__":
+    cli.run(main)

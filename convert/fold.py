@@ -1,0 +1,137 @@
+"""Constant folding: in a graph of fixed input shape, everything that depends on shapes and weights alone becomes a constant.
+
+Shape(x) -> constant            where the shape of x is known
+Op(constants) -> constant       by ONNX's own reference implementation of Op
+Identity(x) -> x
+Nodes and initializers that no output needs are dropped. Neither torch nor onnxruntime takes part, so that a conversion on the NPU
+host gives the same bytes as one on a laptop.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+Array = NDArray[np.generic]
+
+
+def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Fold a graph whose input shapes are fixed.
+
+    Args:
+        model: left unchanged.
+
+    Returns:
+        The same function with fewer nodes.
+    """
+    folded = onnx.ModelProto()
+    folded.CopyFrom(model)
+    # Each round makes more shapes known (a Resize's target, say), which make more constants.
+    while _fold_once(folded):
+        pass
+    _drop_dead(folded.graph)
+    del folded.graph.value_info[:]
+    return folded
+
+
+def _fold_once(model: onnx.ModelProto) -> bool:
+    graph = model.graph
+    shapes = _known_shapes(model)
+    # Weights stay where they are: only what shape arithmetic touches is decoded.
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    constants: dict[str, Array] = {}
+    outputs = {value.name for value in graph.output}
+    renamed: dict[str, str] = {}
+    kept: list[onnx.NodeProto] = []
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = renamed.get(name, name)
+        if node.op_type == "Identity" and node.output[0] not in outputs:
+            renamed[node.output[0]] = node.input[0]
+            continue
+        values = _evaluate(node, shapes, weights, constants, opsets)
+        if values is None or any(name in outputs for name in node.output):
+            kept.append(node)
+        else:
+            constants.update(zip(node.output, values, strict=True))
+    used = sorted({name for node in kept for name in node.input} & constants.keys() - weights.keys())
+    for name in used:
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(constants[name]), name))
+    changed = len(kept) != len(graph.node)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
+    return changed
+
+
+def _evaluate(
+    node: onnx.NodeProto,
+    shapes: dict[str, tuple[int, ...]],
+    weights: dict[str, onnx.TensorProto],
+    constants: dict[str, Array],
+    opsets: dict[str, int],
+) -> list[Array] | None:
+    """Values of a node's outputs, or None if they depend on the image."""
+    if node.op_type == "Shape" and node.input[0] in shapes:
+        shape = shapes[node.input[0]]
+        bounds = {attribute.name: attribute.i for attribute in node.attribute}
+        return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
+    if node.domain not in ("", "ai.onnx") or not all(name in constants or name in weights for name in node.input if name):
+        return None
+    feeds: dict[str, Array] = {}
+    for name in filter(None, node.input):
+        if name not in constants:
+            constants[name] = numpy_helper.to_array(weights[name])
+        feeds[name] = constants[name]
+    result: list[Array] = ReferenceEvaluator(node, opsets=opsets).run(None, feeds)
+    return result
+
+
+def _known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    inferred = onnx.shape_inference.infer_shapes(_without_functions(model), data_prop=True).graph
+    known: dict[str, tuple[int, ...]] = {}
+    for value in (*inferred.input, *inferred.value_info):
+        tensor = value.type.tensor_type
+        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+            known[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+    for tensor_proto in model.graph.initializer:
+        known[tensor_proto.name] = tuple(tensor_proto.dims)
+    return known
+
+
+def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    # Inference would descend into the NMS function, whose intermediate shapes depend on the image.
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.functions[:]
+    del bare.graph.value_info[:]
+    return bare
+
+
+def _drop_dead(graph: onnx.GraphProto) -> None:
+    needed = {value.name for value in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(_captured(node))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
+    del graph.node[:]
+    graph.node.extend(copies)
+    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
+    copies_of_tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
+    del graph.initializer[:]
+    graph.initializer.extend(copies_of_tensors)
+
+
+def _captured(node: onnx.NodeProto) -> Iterable[str]:
+    """Names that a node's subgraphs (If, Loop) take from the graph around them."""
+    for attribute in node.attribute:
+        for inner in attribute.g.node if attribute.HasField("g") else ():
+            yield from inner.input
+            yield from _captured(inner)

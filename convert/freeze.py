@@ -1,0 +1,66 @@
+"""Dynamic graph -> static graph: batch and canvas fixed, constants folded, shape arithmetic gone."""
+
+import onnx
+from onnx import TensorProto
+
+from convert.fold import fold_constants
+from detector.errors import SpecError
+from detector.geometry import Size
+
+# What shape arithmetic leaves behind when it could not be folded; atc would build a dynamic-shape model from any of them.
+DYNAMIC_OPS = frozenset({"Shape", "Size", "Range", "NonZero", "ConstantOfShape", "Loop", "If", "Scan"})
+
+
+def freeze(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -> onnx.ModelProto:
+    """Fix the batch and the canvas of a canonical graph.
+
+    Args:
+        model: canonical ONNX with dynamic batch, height and width; left unchanged.
+        batch_size: images per run.
+        canvas: height and width in pixels.
+
+    Returns:
+        The same function at one shape: no symbolic dimension and no shape operator outside the NMS function's body.
+
+    Raises:
+        SpecError: the model is not a detector of this project, was frozen to another shape before, or cannot be made static.
+    """
+    frozen = onnx.ModelProto()
+    frozen.CopyFrom(model)
+    _fix_input(frozen.graph, (batch_size, 3, *canvas))
+    for output in frozen.graph.output:
+        _set_dimension(output.type.tensor_type.shape.dim[0], batch_size, f"batch of output {output.name!r}")
+    frozen = fold_constants(frozen)
+    _check_static(frozen.graph)
+    return frozen
+
+
+def _fix_input(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:
+    names = [value.name for value in graph.input]
+    if names != ["input"]:
+        raise SpecError(f"expected one graph input 'input', got {names}")
+    tensor = graph.input[0].type.tensor_type
+    if tensor.elem_type != TensorProto.FLOAT or len(tensor.shape.dim) != len(shape):
+        kind = TensorProto.DataType.Name(tensor.elem_type)
+        raise SpecError(f"input 'input' must be float32 of rank {len(shape)}, got {kind} of rank {len(tensor.shape.dim)}")
+    for axis, (dimension, value) in enumerate(zip(tensor.shape.dim, shape, strict=True)):
+        _set_dimension(dimension, value, f"{('batch', 'channels', 'height', 'width')[axis]} of the input")
+
+
+def _set_dimension(dimension: onnx.TensorShapeProto.Dimension, value: int, what: str) -> None:
+    if dimension.HasField("dim_value") and dimension.dim_value != value:
+        raise SpecError(
+            f"{what} is already fixed to {dimension.dim_value}, {value} was asked for; convert the canonical file of `make export`"
+        )
+    dimension.Clear()
+    dimension.dim_value = value
+
+
+def _check_static(graph: onnx.GraphProto) -> None:
+    left = sorted({node.op_type for node in graph.node if node.op_type in DYNAMIC_OPS})
+    if left:
+        raise SpecError(f"the graph keeps shape arithmetic after folding ({', '.join(left)}), so it is not static")
+    for value in (*graph.input, *graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if not dimension.HasField("dim_value"):
+                raise SpecError(f"{value.name!r} keeps the symbolic dimension {dimension.dim_param!r} after folding")

@@ -1,0 +1,174 @@
+"""Files that stages hand to each other: atomic writes, fingerprints, names and the manifest of a folder of bins."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import pydantic
+
+from detector.errors import ArtifactError
+from detector.geometry import Letterbox, Size
+from detector.spec import DetectorSpec, spec_problem
+
+MANIFEST_NAME = "manifest.json"
+INPUT_NAME = "input"
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its name only when the block ends well.
+
+    Raises:
+        ArtifactError: the file cannot be written (disk full, no permission); nothing is left behind.
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_error(path: Path, error: OSError) -> ArtifactError:
+    """What went wrong while writing `path`, with the next step."""
+    reason = error.strerror or type(error).__name__
+    hint = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return ArtifactError(f"cannot write {path}: {reason}{hint}")
+
+
+def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644) -> None:
+    """Write a whole file atomically."""
+    with atomic_file(path, mode=mode) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a whole UTF-8 file atomically."""
+    write_bytes(path, text.encode(), mode=mode)
+
+
+def write_json(path: Path, value: object, *, indent: int | None = 1) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path, *, mode: int = 0o755) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        ArtifactError: a file is in the way, or no permission.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stem_of(file_name: str) -> str:
+    """The part of a bin's name that ais_bench keeps for its outputs: everything before the first dot."""
+    return os.path.basename(file_name).split(".")[0]
+
+
+def unique_stems(names: Iterable[str]) -> list[str]:
+    """One bin stem per image file name, collision-free and legal for ais_bench.
+
+    ais_bench cuts a stem at the first dot (`a.b.bin` gives `a_0.bin`) and refuses blanks and non-ASCII characters in paths.
+    Such characters become `_`; a name that had to change, or whose stem is taken, gets sixteen hex digits of its SHA-256
+    (all names of a folder may be Chinese, so that nothing but the digits tells 100,000 of them apart).
+    A plain name (`000000000139.jpg`) keeps its stem, so that bins are named as in the published guide.
+    """
+    stems: list[str] = []
+    names = list(names)
+    plain = {name: _plain_stem(name) for name in names}
+    # ais_bench sorts case-insensitively and some file systems fold case: stems must differ in more than case.
+    counts: dict[str, int] = {}
+    for stem in plain.values():
+        counts[stem.lower()] = counts.get(stem.lower(), 0) + 1
+    for name in names:
+        stem = plain[name]
+        # A name that already looks like ours could be met by one that we make; a long one leaves no room for `_0.bin`.
+        changed = stem != os.path.splitext(name)[0] or len(stem) > 200 or re.search("-[0-9a-f]{16}$", stem.lower())
+        if changed or counts[stem.lower()] > 1:
+            stem = f"{stem[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        stems.append(stem)
+    return stems
+
+
+def _plain_stem(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", os.path.splitext(name)[0])
+
+
+class BinImage(pydantic.BaseModel):
+    """One preprocessed image: its source and where it lies on the canvas."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    stem: str
+    file_name: str
+    image: Size
+    resized: Size
+    top: int
+    left: int
+
+    def letterbox(self, canvas: Size) -> Letterbox:
+        """The geometry of this image on a canvas."""
+        return Letterbox(self.image, canvas, self.resized, self.top, self.left)
+
+
+class BinsManifest(pydantic.BaseModel):
+    """What a folder of bins holds; written last, so that a folder with a manifest is complete."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["omline-bins-1"] = "omline-bins-1"
+    spec: DetectorSpec
+    image_source: str
+    images: tuple[BinImage, ...]
+
+
+def write_manifest(folder: Path, manifest: BinsManifest) -> Path:
+    """Write the manifest of a finished folder."""
+    path = folder / MANIFEST_NAME
+    write_text(path, manifest.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read_manifest(path: Path) -> BinsManifest:
+    """Read a manifest, given its file or its folder.
+
+    Raises:
+        ArtifactError: there is none (the folder is unfinished), or it is damaged.
+    """
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{file} not found: preprocessing did not run or did not finish; run `python -m preprocess` (make preprocess)"
+        ) from error
+    try:
+        return BinsManifest.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise ArtifactError(f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again") from error

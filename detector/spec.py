@@ -1,0 +1,341 @@
+"""DetectorSpec: everything two stages must agree on about one deployed model, in one typed value."""
+
+import difflib
+import functools
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from detector.coco import COCO_CATEGORIES, COCO_CLASSES
+from detector.errors import ArtifactError, SpecError
+from detector.geometry import Letterbox, ResizeRule, Size
+
+CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
+METADATA_KEY = "omline.spec"
+
+Triple = tuple[float, float, float]
+Fact = bool | int | float | str
+
+
+class Part(pydantic.BaseModel):
+    """Base of all parts: immutable, unknown keys refused."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TensorSpec(Part):
+    """One tensor of one image: name, shape without the batch axis, element type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "float16", "uint8", "int32", "int64"]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of one image's tensor."""
+        sizes = {"float32": 4, "float16": 2, "uint8": 1, "int32": 4, "int64": 8}
+        return math.prod(self.shape) * sizes[self.dtype]
+
+    def __str__(self) -> str:
+        return f"{self.name!r} {list(self.shape)} {self.dtype}"
+
+
+class ImageSpec(Part):
+    """From decoded image to input tensor.
+
+    Attributes:
+        resize: rounding and placement, see `Letterbox.fit`.
+        short: bound of the shorter resized side in pixels ("mmdet" rule); None: the canvas alone bounds.
+        long: bound of the longer resized side.
+        channels: channel order of the input tensor.
+        mean: per channel of the input tensor, in 0..255.
+        std: divisor per channel, applied after the mean; padding is 0 after normalization.
+        dtype: element type of the bins.
+    """
+
+    resize: ResizeRule = "mmdet"
+    short: Annotated[int, Field(ge=1)] | None = None
+    long: Annotated[int, Field(ge=1)] | None = None
+    channels: Literal["BGR", "RGB"]
+    mean: Triple
+    std: Triple
+    dtype: Literal["float32"] = "float32"
+
+    @pydantic.field_validator("std")
+    @classmethod
+    def _std_is_positive(cls, std: Triple) -> Triple:
+        if min(std) <= 0:
+            raise ValueError(f"must be positive, got {list(std)}")
+        return std
+
+
+class DecodeSpec(Part):
+    """From head outputs to detections.
+
+    Attributes:
+        score_threshold: class probability a candidate must exceed; applied before centerness.
+        candidates_per_level: (location, class) pairs kept per pyramid level before NMS.
+        iou_threshold: a box is suppressed if its IoU with a better one of its class exceeds this.
+        max_detections: rows of the outputs, at most 1000 (the Ascend NMS operator's limit).
+    """
+
+    score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    candidates_per_level: Annotated[int, Field(ge=1)] = 1000
+    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class AtcSpec(Part):
+    """Options of the converter (atc).
+
+    Attributes:
+        soc_version: chip name as atc spells it.
+        log: atc's log level.
+    """
+
+    soc_version: Literal["Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7"] = "Ascend310P3"
+    log: Literal["debug", "info", "warning", "error", "null"] = "error"
+
+
+class Reference(Part):
+    """A published box AP (COCO val2017, percent), bound to one checkpoint by the start of its SHA-256."""
+
+    checkpoint: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+    ap: Annotated[float, Field(ge=0, le=100)]
+    source: str
+
+
+class Checkpoint(Part):
+    """The weights an exported model was made from."""
+
+    file: str
+    sha256: str
+    dialect: str
+
+
+class DetectorSpec(Part):
+    """One deployed detector.
+
+    Attributes:
+        name: of the model, used in file names.
+        detector: architecture.
+        canvas: (height, width) the network sees, in pixels.
+        image: preprocessing.
+        decode: thresholds and limits.
+        classes: names in label order; the word `coco` in YAML stands for COCO's 80.
+        category_ids: COCO category id per label; None: found by name in the annotation file.
+        atc: converter options.
+        references: published AP per checkpoint.
+        network: facts about the network; in YAML what the file must say (compared with the weights), after export what it says.
+        checkpoint: set by export.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    detector: Literal["fcos"]
+    canvas: Size
+    image: ImageSpec
+    decode: DecodeSpec = DecodeSpec()
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    category_ids: tuple[int, ...] | None = None
+    atc: AtcSpec = AtcSpec()
+    references: tuple[Reference, ...] = ()
+    network: dict[str, Fact] = {}
+    checkpoint: Checkpoint | None = None
+
+    @pydantic.field_validator("classes", mode="before")
+    @classmethod
+    def _expand_preset(cls, value: Any) -> Any:
+        return COCO_CLASSES if value == "coco" else value
+
+    @pydantic.field_validator("canvas")
+    @classmethod
+    def _canvas_in_range(cls, canvas: Size) -> Size:
+        if min(canvas) < 32 or max(canvas) > 16384:
+            raise ValueError(f"height and width must be in 32..16384, got {canvas}")
+        return canvas
+
+    @pydantic.model_validator(mode="after")
+    def _labels_agree(self) -> "DetectorSpec":
+        if len(set(self.classes)) != len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise ValueError(f"classes: {twice!r} is listed twice")
+        if self.category_ids is not None:
+            if len(self.category_ids) != len(self.classes):
+                raise ValueError(f"category_ids has {len(self.category_ids)} entries, classes has {len(self.classes)}")
+            if len(set(self.category_ids)) != len(self.category_ids):
+                raise ValueError("category_ids: an id is listed twice")
+        return self
+
+    @property
+    def input(self) -> TensorSpec:
+        """The input tensor of one image: (3, height, width)."""
+        return TensorSpec(name="input", shape=(3, *self.canvas), dtype=self.image.dtype)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The output tensors of one image, in file order `_0`, `_1`."""
+        rows = self.decode.max_detections
+        return (
+            TensorSpec(name="labels", shape=(rows,), dtype="int64"),
+            TensorSpec(name="dets", shape=(rows, 5), dtype="float32"),
+        )
+
+    def letterbox(self, image: Size) -> Letterbox:
+        """Where an image of this size lies on the canvas."""
+        return Letterbox.fit(image, self.canvas, rule=self.image.resize, short=self.image.short, long=self.image.long)
+
+    def with_canvas(self, canvas: Size) -> "DetectorSpec":
+        """The same detector on another canvas.
+
+        Raises:
+            SpecError: the canvas is out of range.
+        """
+        return replace(self, canvas=canvas)
+
+    def bins_fingerprint(self) -> str:
+        """Hex digest of what decides the content of a bin; equal digests mean interchangeable bins."""
+        image = self.image
+        if image.resize == "modelzoo":  # knows no bound but the canvas, see `Letterbox.fit`
+            image = image.model_copy(update={"short": None, "long": None})
+        facts = {"canvas": self.canvas, "image": image.model_dump(mode="json")}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def replace(spec: DetectorSpec, **changes: Any) -> DetectorSpec:
+    """A validated copy with changed fields.
+
+    Raises:
+        SpecError: the result is not a legal spec.
+    """
+    return _validate({**spec.model_dump(), **changes}, where=spec.name)
+
+
+def load_spec(source: str | Path) -> DetectorSpec:
+    """Read a spec by model name, from a YAML file, or from the artifact that carries it.
+
+    Args:
+        source: a name in `atc_configs/`, or a path ending in `.yaml`, `.yml`, `.json`, `.onnx` or `.om`.
+
+    Raises:
+        SpecError: unknown name, or a file whose content is not a legal spec; unknown keys are named with the nearest legal one.
+        ArtifactError: the file does not exist or carries no spec.
+    """
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml", ".json", ".onnx", ".om"):
+        return _read_yaml(_config_path(str(source)))
+    if path.suffix == ".om":
+        sidecar = Path(f"{path}.json")
+        if not sidecar.exists():
+            raise ArtifactError(f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om)")
+        return read_spec_json(sidecar)
+    if not path.exists():
+        raise ArtifactError(f"{path} not found")
+    if path.suffix == ".onnx":
+        return read_spec_onnx(path)
+    return read_spec_json(path) if path.suffix == ".json" else _read_yaml(path)
+
+
+def model_names() -> list[str]:
+    """Names of the models in `atc_configs/`."""
+    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
+
+
+def read_spec_json(path: Path) -> DetectorSpec:
+    """Read the spec saved beside an artifact (`{"spec": {...}, ...}`)."""
+    try:
+        document = json.loads(path.read_bytes())
+        return _validate(document["spec"], where=str(path))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} holds no spec: {error}") from error
+
+
+def find_spec_onnx(path: Path) -> DetectorSpec | None:
+    """The spec inside an ONNX file, or None if it carries none."""
+    import onnx  # only stages that read ONNX pay for the import
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except DecodeError as error:
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            return _validate(json.loads(entry.value), where=str(path))
+    return None
+
+
+def read_spec_onnx(path: Path) -> DetectorSpec:
+    """The spec inside an ONNX file.
+
+    Raises:
+        ArtifactError: it carries none.
+    """
+    spec = find_spec_onnx(path)
+    if spec is None:
+        raise ArtifactError(f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make export)")
+    return spec
+
+
+def _config_path(name: str) -> Path:
+    path = CONFIG_FOLDER / f"{name}.yaml"
+    if not path.exists():
+        known = model_names()
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SpecError(f"unknown model {name!r}{hint} (known: {', '.join(known)}; or give a .yaml file)")
+    return path
+
+
+def _read_yaml(path: Path) -> DetectorSpec:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise SpecError(f"{path}: expected a mapping of keys to values, got {type(document).__name__}")
+    document.setdefault("name", path.stem)
+    return _validate(document, where=str(path))
+
+
+def _validate(document: object, *, where: str) -> DetectorSpec:
+    try:
+        return DetectorSpec.model_validate(document)
+    except pydantic.ValidationError as error:
+        raise SpecError(f"{where}: {spec_problem(error)}") from error
+
+
+def spec_problem(error: pydantic.ValidationError) -> str:
+    """The first problem of a validation as one line; an unknown key comes with the nearest legal one."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"]) or "document"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_field_names()), n=1)
+        text = f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    elif first["type"] == "missing":
+        text = f"key {where!r} is missing"
+    else:
+        message = first["msg"].removeprefix("Value error, ")  # our own validators; they say themselves what they got
+        text = f"{where}: {message}" + (f", got {str(first['input'])[:120]!r}" if message == first["msg"] else "")
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return text + more
+
+
+@functools.cache
+def _field_names() -> frozenset[str]:
+    parts = (DetectorSpec, ImageSpec, DecodeSpec, AtcSpec, Reference, Checkpoint)
+    return frozenset(name for part in parts for name in part.model_fields)
+
+
+def category_id_of() -> dict[str, int]:
+    """COCO's official category id per class name."""
+    return {name: category_id for category_id, name in COCO_CATEGORIES}

@@ -1,0 +1,86 @@
+"""The only subprocess call: run an outside program, keep what it said, fail loudly."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import MissingEnvironmentError, ToolError
+
+KEPT_LINES = 2000
+SHOWN_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What an outside program left: its exit code and its last output lines (stdout and stderr together)."""
+
+    exit_code: int
+    lines: tuple[str, ...]
+
+
+def which(program: str) -> str | None:
+    """Path of a program on PATH, or None."""
+    return shutil.which(program)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    echo: bool = False,
+    check: bool = True,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a command to its end.
+
+    Args:
+        command: program and arguments; no shell is involved.
+        echo: also write the program's output to our stdout as it comes.
+        check: raise when the exit code is not 0.
+        log: file that receives the whole output.
+        env: variables added to this process's environment.
+
+    Raises:
+        MissingEnvironmentError: the program is not on PATH.
+        ToolError: the program failed; the message has the command, the exit code and its last lines.
+    """
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **env} if env else None,
+        )
+    except FileNotFoundError as error:
+        raise MissingEnvironmentError(f"{command[0]} not found on PATH; it is part of the Ascend toolkit") from error
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    sink = log.open("w", encoding="utf-8") if log else None
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if sink:
+                sink.write(line)
+            if echo:
+                sys.stdout.write(line)
+        exit_code = process.wait()
+    finally:
+        if sink:
+            sink.close()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if check and exit_code != 0:
+        said = " | ".join([line for line in lines if line.strip()][-SHOWN_LINES:]) or "no output"
+        where = f"; whole log in {log}" if log else ""
+        raise ToolError(f"{shlex.join(command)} exited with {exit_code}: {said}{where}")
+    return Finished(exit_code, tuple(lines))

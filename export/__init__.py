@@ -1,0 +1,1 @@
+"""Weights -> canonical ONNX. Needs torch, onnx and onnxscript; onnxruntime to verify."""

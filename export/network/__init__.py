@@ -1,0 +1,1 @@
+"""The native networks that weights of every training system are loaded into."""

@@ -1,0 +1,103 @@
+"""ResNet and ResNeXt backbones of any width, down to the features C3, C4, C5."""
+
+import torch
+from torch import Tensor, nn
+
+from export.network.config import FcosNetwork
+
+# Blocks per stage: He et al., Deep Residual Learning, table 1.
+STAGE_BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions; the first carries the stride."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, planes: int, stride: int, config: FcosNetwork) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, planes, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes, eps=config.bn_eps)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes, eps=config.bn_eps)
+        self.downsample = _shortcut(in_channels, planes * self.expansion, stride, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, planes, H / stride, W / stride)."""
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1; "caffe" puts the stride on the first, "pytorch" on the second convolution."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, planes: int, stride: int, config: FcosNetwork) -> None:
+        super().__init__()
+        width = planes
+        if config.groups > 1:
+            # Xie et al., Aggregated Residual Transformations: base_width channels per group in layer1.
+            width = planes * config.base_width // config.base_channels * config.groups
+        first, second = (stride, 1) if config.style == "caffe" else (1, stride)
+        self.conv1 = nn.Conv2d(in_channels, width, 1, stride=first, bias=False)
+        self.bn1 = nn.BatchNorm2d(width, eps=config.bn_eps)
+        self.conv2 = nn.Conv2d(width, width, 3, stride=second, padding=1, groups=config.groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(width, eps=config.bn_eps)
+        self.conv3 = nn.Conv2d(width, planes * self.expansion, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes * self.expansion, eps=config.bn_eps)
+        self.downsample = _shortcut(in_channels, planes * self.expansion, stride, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, 4 * planes, H / stride, W / stride)."""
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """Four stages; `channels` are those of C3, C4, C5."""
+
+    def __init__(self, config: FcosNetwork) -> None:
+        super().__init__()
+        block = BasicBlock if config.block == "basic" else Bottleneck
+        self.conv1 = nn.Conv2d(3, config.stem_channels, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(config.stem_channels, eps=config.bn_eps)
+        in_channels = config.stem_channels
+        widths: list[int] = []
+        for stage, blocks in enumerate(STAGE_BLOCKS[config.depth]):
+            planes = config.base_channels * 2**stage
+            layers: list[nn.Module] = []
+            for index in range(blocks):
+                stride = 2 if stage > 0 and index == 0 else 1
+                layers.append(block(in_channels, planes, stride, config))
+                in_channels = planes * block.expansion
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
+            widths.append(in_channels)
+        self.channels = tuple(widths[1:])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) -> C3, C4, C5 at strides 8, 16, 32."""
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = nn.functional.max_pool2d(x, 3, stride=2, padding=1)
+        c2 = self.get_submodule("layer1")(x)
+        c3 = self.get_submodule("layer2")(c2)
+        c4 = self.get_submodule("layer3")(c3)
+        return c3, c4, self.get_submodule("layer4")(c4)
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int, config: FcosNetwork) -> nn.Sequential | None:
+    if stride == 1 and in_channels == out_channels:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+        nn.BatchNorm2d(out_channels, eps=config.bn_eps),
+    )
