@@ -1,1 +1,1 @@
-"""Canonical ONNX -> OM through atc, or the CPU stand-in and everything the NPU host needs to build the OM. Needs no torch."""
+"""Canonical ONNX -> OM through atc, or its CPU stand-in and what the NPU host needs to build the OM. No torch here."""

@@ -55,8 +55,8 @@ def main(argv: Sequence[str]) -> None:
     result = convert(plan)
     if result.target == "cpu":
         logging.getLogger("convert").info(
-            "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s.atc.onnx, %s.atc.sh and"
-            " %s.om.json to the NPU host and run the script",
+            "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s.atc.onnx, %s.atc.sh"
+            " and %s.om.json to the NPU host and run the script",
             result.model,
             *[plan.output] * 3,
         )

@@ -1,24 +1,20 @@
 """One conversion from file to files."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import onnx
-from google.protobuf.message import DecodeError
 
 from convert.atc import ATC_HINT, atc_command, atc_script, run_atc
 from convert.freeze import freeze
 from convert.lower import lower
 from detector import tools
-from detector.artifacts import make_folder, sha256_of, write_bytes, write_json, write_text
-from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
+from detector.artifacts import make_folder, sha256_of, write_json, write_text
+from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
-from detector.spec import METADATA_KEY, DetectorSpec, read_spec_onnx, replace
+from detector.onnx_file import embed_spec, read_onnx, write_onnx
+from detector.spec import DetectorSpec, read_spec_onnx, replace
 
 Target = Literal["auto", "om", "cpu"]
-PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ def convert(plan: Plan) -> Conversion:
     """
     canonical = read_onnx(plan.onnx_file)
     frozen = freeze(canonical, batch_size=plan.batch_size, canvas=plan.spec.canvas)
-    _carry_spec(frozen, plan.spec)
+    embed_spec(frozen, plan.spec)
     lowered = lower(frozen)
     make_folder(plan.output.parent)
     sidecar = Path(f"{plan.output}.om.json")
@@ -147,36 +143,3 @@ def convert(plan: Plan) -> Conversion:
     standin = Path(f"{plan.output}.onnx")
     write_onnx(standin, frozen)
     return Conversion(standin, "cpu", tuple(remote), (plan.lowered_file, sidecar, script, standin), plan.spec)
-
-
-def read_onnx(path: Path) -> onnx.ModelProto:
-    """Read an ONNX file.
-
-    Raises:
-        ArtifactError: it is missing, truncated or no ONNX file.
-    """
-    try:
-        return onnx.load(str(path))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{error.filename or path} not found: run `python -m export` (make export)") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated; run `python -m export` again") from error
-    except onnx.checker.ValidationError as error:  # external data missing or outside the model's folder
-        raise ArtifactError(f"{path}: {' '.join(str(error).split())}") from error
-
-
-def write_onnx(path: Path, model: onnx.ModelProto) -> None:
-    """Write an ONNX file atomically, as one message.
-
-    Raises:
-        ArtifactError: it exceeds protobuf's 2 GB, or cannot be written.
-    """
-    size = model.ByteSize()
-    if size > PROTOBUF_LIMIT:
-        raise ArtifactError(f"cannot write {path}: {size} bytes, one ONNX file holds at most {PROTOBUF_LIMIT}")
-    write_bytes(path, model.SerializeToString(deterministic=True))
-
-
-def _carry_spec(model: onnx.ModelProto, spec: DetectorSpec) -> None:
-    value = json.dumps(spec.model_dump(mode="json"), separators=(",", ":"))
-    onnx.helper.set_model_props(model, {METADATA_KEY: value})

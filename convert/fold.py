@@ -1,10 +1,10 @@
-"""Constant folding: in a graph of fixed input shape, everything that depends on shapes and weights alone becomes a constant.
+"""Constant folding: in a graph of fixed shapes, whatever depends on shapes and weights alone becomes a constant.
 
 Shape(x) -> constant            where the shape of x is known
 Op(constants) -> constant       by ONNX's own reference implementation of Op
 Identity(x) -> x
-Nodes and initializers that no output needs are dropped. Neither torch nor onnxruntime takes part, so that a conversion on the NPU
-host gives the same bytes as one on a laptop.
+Nodes and initializers that no output needs are dropped. Neither torch nor onnxruntime takes part, so that a conversion
+on the NPU host gives the same bytes as one on a laptop.
 """
 
 from collections.abc import Iterable
@@ -80,15 +80,16 @@ def _evaluate(
         shape = shapes[node.input[0]]
         bounds = {attribute.name: attribute.i for attribute in node.attribute}
         return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
-    if node.domain not in ("", "ai.onnx") or not all(name in constants or name in weights for name in node.input if name):
+    if node.domain not in ("", "ai.onnx") or not all(
+        name in constants or name in weights for name in node.input if name
+    ):
         return None
     feeds: dict[str, Array] = {}
     for name in filter(None, node.input):
         if name not in constants:
             constants[name] = numpy_helper.to_array(weights[name])
         feeds[name] = constants[name]
-    result: list[Array] = ReferenceEvaluator(node, opsets=opsets).run(None, feeds)
-    return result
+    return list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
 
 
 def _known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

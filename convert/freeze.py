@@ -7,7 +7,8 @@ from convert.fold import fold_constants
 from detector.errors import SpecError
 from detector.geometry import Size
 
-# What shape arithmetic leaves behind when it could not be folded; atc would build a dynamic-shape model from any of them.
+# What shape arithmetic leaves behind when it could not be folded; atc would build a dynamic-shape model from any of
+# them.
 DYNAMIC_OPS = frozenset({"Shape", "Size", "Range", "NonZero", "ConstantOfShape", "Loop", "If", "Scan"})
 
 
@@ -23,7 +24,8 @@ def freeze(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -> onnx.Mod
         The same function at one shape: no symbolic dimension and no shape operator outside the NMS function's body.
 
     Raises:
-        SpecError: the model is not a detector of this project, was frozen to another shape before, or cannot be made static.
+        SpecError: the model is not a detector of this project, was frozen to another shape before, or cannot be made
+            static.
     """
     frozen = onnx.ModelProto()
     frozen.CopyFrom(model)
@@ -42,7 +44,9 @@ def _fix_input(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:
     tensor = graph.input[0].type.tensor_type
     if tensor.elem_type != TensorProto.FLOAT or len(tensor.shape.dim) != len(shape):
         kind = TensorProto.DataType.Name(tensor.elem_type)
-        raise SpecError(f"input 'input' must be float32 of rank {len(shape)}, got {kind} of rank {len(tensor.shape.dim)}")
+        raise SpecError(
+            f"input 'input' must be float32 of rank {len(shape)}, got {kind} of rank {len(tensor.shape.dim)}"
+        )
     for axis, (dimension, value) in enumerate(zip(tensor.shape.dim, shape, strict=True)):
         _set_dimension(dimension, value, f"{('batch', 'channels', 'height', 'width')[axis]} of the input")
 
@@ -50,7 +54,8 @@ def _fix_input(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:
 def _set_dimension(dimension: onnx.TensorShapeProto.Dimension, value: int, what: str) -> None:
     if dimension.HasField("dim_value") and dimension.dim_value != value:
         raise SpecError(
-            f"{what} is already fixed to {dimension.dim_value}, {value} was asked for; convert the canonical file of `make export`"
+            f"{what} is already fixed to {dimension.dim_value}, {value} was asked for;"
+            " convert the canonical file of `make export`"
         )
     dimension.Clear()
     dimension.dim_value = value

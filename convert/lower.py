@@ -1,8 +1,9 @@
 """Static graph -> Ascend dialect: the NMS function becomes the card's operator.
 
-`omline.BatchMultiClassNMS` (a model-local function) -> `BatchMultiClassNMS` in the default domain, float16 around it, function and
-foreign domain dropped. Valid because the node has the operator's inputs, outputs and attributes already. atc refuses a second opset
-domain (E16005), and on 310P the operator has float16 kernels only (aic-ascend310p-ops-info.json of CANN 8.1).
+`omline.BatchMultiClassNMS` (a model-local function) -> `BatchMultiClassNMS` in the default domain, float16 around it,
+function and foreign domain dropped. Valid because the node has the operator's inputs, outputs and attributes already.
+atc refuses a second opset domain (E16005), and on 310P the operator has float16 kernels only
+(aic-ascend310p-ops-info.json of CANN 8.1).
 """
 
 import onnx

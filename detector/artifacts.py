@@ -94,9 +94,9 @@ def stem_of(file_name: str) -> str:
 def unique_stems(names: Iterable[str]) -> list[str]:
     """One bin stem per image file name, collision-free and legal for ais_bench.
 
-    ais_bench cuts a stem at the first dot (`a.b.bin` gives `a_0.bin`) and refuses blanks and non-ASCII characters in paths.
-    Such characters become `_`; a name that had to change, or whose stem is taken, gets sixteen hex digits of its SHA-256
-    (all names of a folder may be Chinese, so that nothing but the digits tells 100,000 of them apart).
+    ais_bench cuts a stem at the first dot (`a.b.bin` gives `a_0.bin`) and refuses blanks and non-ASCII characters in
+    paths. Such characters become `_`; a name that had to change, or whose stem is taken, gets sixteen hex digits of its
+    SHA-256 (all names of a folder may be Chinese, so that nothing but the digits tells 100,000 of them apart).
     A plain name (`000000000139.jpg`) keeps its stem, so that bins are named as in the published guide.
     """
     stems: list[str] = []
@@ -166,9 +166,12 @@ def read_manifest(path: Path) -> BinsManifest:
         text = file.read_bytes()
     except FileNotFoundError as error:
         raise ArtifactError(
-            f"{file} not found: preprocessing did not run or did not finish; run `python -m preprocess` (make preprocess)"
+            f"{file} not found: preprocessing did not run or did not finish;"
+            " run `python -m preprocess` (make preprocess)"
         ) from error
     try:
         return BinsManifest.model_validate_json(text)
     except pydantic.ValidationError as error:
-        raise ArtifactError(f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again") from error
+        raise ArtifactError(
+            f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again"
+        ) from error

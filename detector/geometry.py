@@ -46,14 +46,16 @@ class Letterbox:
             raise ValueError(f"the resized image does not fit its canvas: {self}")
 
     @classmethod
-    def fit(cls, image: Size, canvas: Size, *, rule: ResizeRule, short: int | None = None, long: int | None = None) -> "Letterbox":
+    def fit(
+        cls, image: Size, canvas: Size, *, rule: ResizeRule, short: int | None = None, long: int | None = None
+    ) -> "Letterbox":
         """Place an image on a canvas, aspect ratio kept.
 
         Args:
             image: size of the image.
             canvas: size of the canvas.
             rule: "mmdet" rounds (`int(x + 0.5)`) and pads below and to the right, as mmcv's `rescale_size` does;
-                "modelzoo" floors and centres, as the published Ascend guide does, and knows no other bound than the canvas.
+                "modelzoo" floors and centres, as the published Ascend guide does, bounded by the canvas alone.
             short: upper bound of the shorter resized side ("mmdet" only), in pixels; None: the canvas alone bounds.
             long: upper bound of the longer resized side ("mmdet" only).
 
@@ -75,7 +77,7 @@ class Letterbox:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Canvas pixels per image pixel along y and x: what the resize achieved after rounding, not what was asked for."""
+        """Canvas pixels per image pixel along y and x: what rounding left of the ratio asked for."""
         return self.resized.height / self.image.height, self.resized.width / self.image.width
 
     def to_canvas(self, boxes: Boxes) -> Boxes:

@@ -133,7 +133,8 @@ class DetectorSpec(Part):
         category_ids: COCO category id per label; None: found by name in the annotation file.
         atc: converter options.
         references: published AP per checkpoint.
-        network: facts about the network; in YAML what the file must say (compared with the weights), after export what it says.
+        network: facts about the network; in YAML what the file must say (compared with the weights), after export what
+            it says.
         checkpoint: set by export.
     """
 
@@ -214,7 +215,7 @@ def replace(spec: DetectorSpec, **changes: Any) -> DetectorSpec:
     Raises:
         SpecError: the result is not a legal spec.
     """
-    return _validate({**spec.model_dump(), **changes}, where=spec.name)
+    return load_spec_from({**spec.model_dump(), **changes}, where=spec.name)
 
 
 def load_spec(source: str | Path) -> DetectorSpec:
@@ -224,7 +225,8 @@ def load_spec(source: str | Path) -> DetectorSpec:
         source: a name in `atc_configs/`, or a path ending in `.yaml`, `.yml`, `.json`, `.onnx` or `.om`.
 
     Raises:
-        SpecError: unknown name, or a file whose content is not a legal spec; unknown keys are named with the nearest legal one.
+        SpecError: unknown name, or a file whose content is not a legal spec; unknown keys are named with the nearest
+            legal one.
         ArtifactError: the file does not exist or carries no spec.
     """
     path = Path(source)
@@ -233,7 +235,9 @@ def load_spec(source: str | Path) -> DetectorSpec:
     if path.suffix == ".om":
         sidecar = Path(f"{path}.json")
         if not sidecar.exists():
-            raise ArtifactError(f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om)")
+            raise ArtifactError(
+                f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om)"
+            )
         return read_spec_json(sidecar)
     if not path.exists():
         raise ArtifactError(f"{path} not found")
@@ -251,7 +255,7 @@ def read_spec_json(path: Path) -> DetectorSpec:
     """Read the spec saved beside an artifact (`{"spec": {...}, ...}`)."""
     try:
         document = json.loads(path.read_bytes())
-        return _validate(document["spec"], where=str(path))
+        return load_spec_from(document["spec"], where=str(path))
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path} holds no spec: {error}") from error
 
@@ -267,7 +271,7 @@ def find_spec_onnx(path: Path) -> DetectorSpec | None:
         raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            return _validate(json.loads(entry.value), where=str(path))
+            return load_spec_from(json.loads(entry.value), where=str(path))
     return None
 
 
@@ -279,7 +283,9 @@ def read_spec_onnx(path: Path) -> DetectorSpec:
     """
     spec = find_spec_onnx(path)
     if spec is None:
-        raise ArtifactError(f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make export)")
+        raise ArtifactError(
+            f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make export)"
+        )
     return spec
 
 
@@ -303,10 +309,19 @@ def _read_yaml(path: Path) -> DetectorSpec:
     if not isinstance(document, dict):
         raise SpecError(f"{path}: expected a mapping of keys to values, got {type(document).__name__}")
     document.setdefault("name", path.stem)
-    return _validate(document, where=str(path))
+    return load_spec_from(document, where=str(path))
 
 
-def _validate(document: object, *, where: str) -> DetectorSpec:
+def load_spec_from(document: object, *, where: str) -> DetectorSpec:
+    """A spec from plain values.
+
+    Args:
+        document: mapping of keys to values.
+        where: its source, for messages.
+
+    Raises:
+        SpecError: not a legal spec; an unknown key is named with the nearest legal one.
+    """
     try:
         return DetectorSpec.model_validate(document)
     except pydantic.ValidationError as error:

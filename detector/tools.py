@@ -79,6 +79,8 @@ def run(
         if process.poll() is None:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
     if check and exit_code != 0:
         said = " | ".join([line for line in lines if line.strip()][-SHOWN_LINES:]) or "no output"
         where = f"; whole log in {log}" if log else ""

@@ -1,10 +1,10 @@
 """BatchMultiClassNMS: the Ascend operator as an ONNX model-local function of standard operators, and its torch twin.
 
-Interface of the operator (Ascend ONNX operator list, "BatchMultiClassNMS"; plug-in in hicann/ops-cv): inputs boxes (B, N, 1, 4) and
-scores (B, N, C); outputs nmsed_boxes (B, M, 4), nmsed_scores (B, M), nmsed_classes (B, M) float, nmsed_num (B) int32, with
-M = max_total_size; attributes score_threshold, iou_threshold (floats), max_size_per_class, max_total_size (ints). Both comparisons
-are strict: a box is suppressed if IoU > iou_threshold and kept if score > score_threshold. Unused rows of boxes and scores are zero,
-of classes unspecified.
+Interface of the operator (Ascend ONNX operator list, "BatchMultiClassNMS"; plug-in in hicann/ops-cv): inputs boxes
+(B, N, 1, 4) and scores (B, N, C); outputs nmsed_boxes (B, M, 4), nmsed_scores (B, M), nmsed_classes (B, M) float and
+nmsed_num (B) int32, with M = max_total_size; attributes score_threshold, iou_threshold (floats), max_size_per_class,
+max_total_size (ints). Both comparisons are strict: a box is suppressed if IoU > iou_threshold and kept if
+score > score_threshold. Unused rows of boxes and scores are zero, of classes unspecified.
 """
 
 import onnx
@@ -22,8 +22,8 @@ NMS_OPSET_VERSION = 1
 def nms_attributes(decode: DecodeSpec) -> dict[str, float | int]:
     """The operator's attributes for a detector.
 
-    The score threshold is 0: candidates below the detector's own threshold have score 0 already, and the detector applies its
-    threshold to the class probability before centerness, not to the final score.
+    The score threshold is 0: candidates below the detector's own threshold have score 0 already, and the detector
+    applies its threshold to the class probability before centerness, not to the final score.
     """
     return {
         "score_threshold": 0.0,
@@ -65,7 +65,8 @@ def nms_function(opset: int) -> onnx.FunctionProto:
         node("ConstantOfShape", ["room_shape"], ["room"]),
         node("Concat", ["kept_flat", "room"], ["pool"], axis=1),
         node("TopK", ["pool", "rows"], ["nmsed_scores", "pool_index"], axis=1),
-        # Pool index = class * N + box; rows in the spare room have a class beyond the last, which is unspecified anyway.
+        # Pool index = class * N + box; rows in the spare room have a class beyond the last, which is unspecified
+        # anyway.
         node("Slice", ["shape", "two", "three"], ["boxes_per_image"]),
         node("Div", ["pool_index", "boxes_per_image"], ["class_index"]),
         node("Mod", ["pool_index", "boxes_per_image"], ["box_index"]),
@@ -98,7 +99,8 @@ def reference_nms(boxes: Tensor, scores: Tensor, decode: DecodeSpec) -> tuple[Te
         decode: thresholds and limits.
 
     Returns:
-        labels (B, M) int64 and dets (B, M, 5) x1 y1 x2 y2 score, in descending score; unused rows have label -1 and zeros.
+        labels (B, M) int64 and dets (B, M, 5) x1 y1 x2 y2 score, in descending score; unused rows have label -1 and
+        zeros.
     """
     rows = decode.max_detections
     labels = boxes.new_full((len(boxes), rows), -1, dtype=torch.int64)

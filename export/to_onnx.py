@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import json
 import logging
 import warnings
 
@@ -13,7 +12,9 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from detector.spec import METADATA_KEY, DetectorSpec
+from detector.errors import PipelineError
+from detector.onnx_file import embed_spec
+from detector.spec import DetectorSpec
 from export.network.fcos import Fcos
 from export.nms import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_attributes, nms_function
 
@@ -34,8 +35,9 @@ def export_onnx(network: Fcos, spec: DetectorSpec, *, opset: int) -> onnx.ModelP
         opset: of the default domain.
 
     Returns:
-        The canonical graph: input `input` float32 [batch, 3, height, width]; outputs `labels` int64 [batch, M] and `dets` float32
-        [batch, M, 5] (x1 y1 x2 y2 score in canvas pixels, score-descending; unused rows zero with label -1).
+        The canonical graph: input `input` float32 [batch, 3, height, width]; outputs `labels` int64 [batch, M] and
+        `dets` float32 [batch, M, 5] (x1 y1 x2 y2 score in canvas pixels, score-descending; unused rows zero with label
+        -1).
     """
     model = _trace(fuse_batch_norms(network), opset=opset)
     graph = model.graph
@@ -46,7 +48,7 @@ def export_onnx(network: Fcos, spec: DetectorSpec, *, opset: int) -> onnx.ModelP
     _strip(model)
     model.producer_name = "omline"
     model.producer_version = ""
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(spec.model_dump(mode="json"), separators=(",", ":"))})
+    embed_spec(model, spec)
     onnx.checker.check_model(model)
     return model
 
@@ -95,7 +97,7 @@ class _Traced(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, input: Tensor) -> list[Tensor]:  # noqa: A002  # the exporter takes the tensor's name from here
+    def forward(self, input: Tensor) -> list[Tensor]:  # the exporter takes the tensor's name from here
         candidates, levels = self.network(input)
         return [*candidates, *(tensor for level in levels for tensor in (level.cls, level.ctr, level.boxes))]
 
@@ -105,7 +107,11 @@ def _trace(network: Fcos, *, opset: int) -> onnx.ModelProto:
     # Any example will do that is no special case: batch above 1, sides unequal, every level at least two cells wide.
     example = torch.zeros(2, 3, 256, 384)
     names = ["boxes", "scores", *level_names(len(network.config.strides))]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        _quiet("torch.onnx", "onnxscript", "onnx_ir"),
+    ):
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             _Traced(network).eval(),
@@ -119,7 +125,13 @@ def _trace(network: Fcos, *, opset: int) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    model: onnx.ModelProto = program.model_proto
+    made = next(entry.version for entry in model.opset_import if entry.domain == "")
+    if made != opset:  # the exporter keeps its own opset where it cannot convert, and only warns
+        raise PipelineError(
+            f"torch exported opset {made}, {opset} was asked for: use --opset {made}, or 16, which atc takes"
+        )
+    return model
 
 
 @contextlib.contextmanager
@@ -171,7 +183,7 @@ def _append_nms(graph: onnx.GraphProto, spec: DetectorSpec) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop the exporter's traces (source paths, stack frames, stale shapes): the file depends on weights and spec alone."""
+    """Drop the exporter's traces (source paths, stack frames, stale shapes): weights and spec alone decide the file."""
     del model.graph.value_info[:]
     del model.metadata_props[:]
     model.graph.doc_string = ""

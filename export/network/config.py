@@ -20,7 +20,7 @@ class FcosNetwork:
         stem_channels: of the first convolution.
         base_channels: planes of layer1; doubled in every later stage, times 4 at the output of a bottleneck.
         groups: of the 3x3 convolution of a bottleneck; 1 is ResNet, more is ResNeXt.
-        base_width: channels per group at 64 planes' worth (ResNeXt): width = int(planes * base_width / base_channels) * groups.
+        base_width: channels per group in layer1 (ResNeXt): width = int(planes * base_width / base_channels) * groups.
         bn_eps: of the backbone's batch norms (and the head's).
         fpn_channels: of every pyramid level.
         p6_from: the P6 convolution reads the output P5 or the backbone's C5.
@@ -72,4 +72,6 @@ class FcosNetwork:
     def facts(self) -> dict[str, Fact]:
         """All fields as plain values; the strides as text ("8,16,32,64,128")."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: ",".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()
+        }

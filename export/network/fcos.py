@@ -1,8 +1,9 @@
 """FCOS (Tian et al.): head, decoding and candidate selection as mmdetection performs them, in fixed-shape form.
 
-mmdetection keeps, per level, the 1000 (location, class) pairs with the highest class score above the threshold, multiplies by
-centerness, and suppresses per class. The Ascend NMS operator wants `[B, N, C]` scores, so the same set is expressed densely: the
-1000 locations with the highest class score contain every location of the top 1000 pairs, and scores of other pairs become zero.
+mmdetection keeps, per level, the 1000 (location, class) pairs with the highest class score above the threshold,
+multiplies by centerness, and suppresses per class. The Ascend NMS operator wants `[B, N, C]` scores, so the same set is
+expressed densely: the 1000 locations with the highest class score contain every location of the top 1000 pairs, and
+scores of other pairs become zero.
 """
 
 from typing import NamedTuple
@@ -80,7 +81,8 @@ class FcosHead(nn.Module):
             level: index into the strides.
 
         Returns:
-            Class logits (B, C, H, W), centerness logits (B, 1, H, W), and distances left, top, right, bottom (B, 4, H, W) in pixels.
+            Class logits (B, C, H, W), centerness logits (B, 1, H, W), and distances left, top, right, bottom (B, 4, H,
+            W) in pixels.
         """
         cls_feature = self.cls_tower(feature)
         box_feature = self.box_tower(feature)
@@ -147,7 +149,8 @@ def _select(level: Level, decode: DecodeSpec) -> Candidates:
 def _boxes(distances: Tensor, stride: int, height: int, width: int) -> Tensor:
     """Distances (B, 4, h, w) from cell centres -> (B, h * w, 4) boxes clipped to the canvas."""
     rows, columns = distances.shape[-2:]
-    # Cell centres lie at (i + 1/2) * stride: half-stride offset of mmdetection's MlvlPointGenerator and of the FCOS paper.
+    # Cell centres lie at (i + 1/2) * stride: half-stride offset of mmdetection's MlvlPointGenerator and of the FCOS
+    # paper.
     y = (torch.arange(rows) * stride + stride // 2).float()[:, None].expand(rows, columns)
     x = (torch.arange(columns) * stride + stride // 2).float()[None, :].expand(rows, columns)
     outward = torch.tensor([-1.0, -1.0, 1.0, 1.0]).view(1, 4, 1, 1)

@@ -1,0 +1,64 @@
+"""`python -m export`: trained weights -> canonical ONNX."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import cli
+
+EPILOG = """examples:
+  python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
+  python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
+"""
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    options = cli.Parser(prog="python -m export", description=__doc__, epilog=EPILOG)
+    options.add_argument("--weights", type=Path, required=True, help="checkpoint of the training framework")
+    options.add_argument("--onnx", type=Path, required=True, help="file to write")
+    source = options.add_mutually_exclusive_group()
+    source.add_argument("--model", help="name in atc_configs/; default: the spec is derived from the checkpoint")
+    source.add_argument("--spec", type=Path, help="YAML file of a model of your own")
+    options.add_argument("--opset", type=int, default=16, help="atc's NMS operator takes 8 to 16; default 16")
+    options.add_argument("--verify", action="store_true", help="compare torch and onnxruntime, refuse above 1e-4")
+    options.add_argument("--image", type=Path, help="photograph for --verify; default: a generated picture")
+    return options
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse, export, report."""
+    args = parser().parse_args(argv)
+    cli.require("torch", extra="export", purpose="export")
+    cli.require("onnxscript", extra="export", purpose="export")
+    from detector.spec import load_spec
+    from export.build import export  # torch costs seconds that --help need not pay
+
+    spec = load_spec(args.spec or args.model) if args.spec or args.model else None
+    result = export(args.weights, args.onnx, spec=spec, opset=args.opset, check=args.verify, image=args.image)
+    for field, source in result.weights.sources.items():
+        logging.getLogger("export").info(
+            "%s = %s (%s)", field, result.spec.network.get(field, len(result.spec.classes)), source
+        )
+    found = result.verification
+    if found is not None:
+        print(
+            f"torch and onnxruntime agree: probabilities within {found.head:.1e}, boxes within {found.boxes:.1e} of the"
+            f" canvas, {found.detections} detections within {found.scores:.1e} in score and {found.edges:.1e} px"
+        )
+    print(
+        json.dumps(
+            {
+                "onnx": str(result.onnx_file),
+                "bytes": result.onnx_file.stat().st_size,
+                "model": result.spec.name,
+                "checkpoint": result.spec.checkpoint.model_dump() if result.spec.checkpoint else None,
+                "verified": found is not None,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,89 @@
+"""One export from file to file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.images import read_image
+from detector.tensor import to_input
+
+from detector.artifacts import make_folder, sha256_of
+from detector.errors import CheckpointError
+from detector.onnx_file import write_onnx
+from detector.spec import Checkpoint, DetectorSpec
+from export.checkpoints import read_weights
+from export.checkpoints.weights import Weights
+from export.network.fcos import Fcos
+from export.resolve import resolve_spec
+from export.to_onnx import export_onnx
+from export.verify import Verification, generated_picture, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an export made."""
+
+    onnx_file: Path
+    spec: DetectorSpec
+    weights: Weights
+    verification: Verification | None
+
+
+def export(
+    weights_file: Path,
+    onnx_file: Path,
+    *,
+    spec: DetectorSpec | None = None,
+    opset: int = 16,
+    check: bool = False,
+    image: Path | None = None,
+) -> Export:
+    """Weights -> canonical ONNX.
+
+    Args:
+        weights_file: checkpoint of a training framework.
+        onnx_file: product; written last and atomically, after it was verified.
+        spec: the deployed model; None derives one from the file.
+        opset: of the default domain.
+        check: compare torch and onnxruntime before writing.
+        image: photograph to compare on; None takes a generated picture.
+
+    Raises:
+        CheckpointError: the file cannot be read or is another detector.
+        SpecError: spec and weights contradict each other.
+        AccuracyError: the exported graph is not the network.
+        ArtifactError: the product cannot be written.
+    """
+    weights = read_weights(weights_file, {} if spec is None else spec.network)
+    checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
+    resolved = resolve_spec(weights, checkpoint, spec)
+    picture = generated_picture() if image is None else read_image(image)
+    network = build_network(weights, resolved)
+    model = export_onnx(network, resolved, opset=opset)
+    verification = None
+    if check:
+        tensor, _ = to_input(picture, resolved)
+        verification = verify(network, model, tensor[None])
+    make_folder(onnx_file.parent)
+    write_onnx(onnx_file, model)
+    return Export(onnx_file, resolved, weights, verification)
+
+
+def build_network(weights: Weights, spec: DetectorSpec) -> Fcos:
+    """The native network with its weights, in eval mode.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over or of another shape.
+    """
+    network = Fcos(weights.network, spec.decode)
+    expected = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    for name in sorted(expected.keys() ^ weights.tensors.keys()):
+        what = "lacks" if name in expected else "holds, but the network has not,"
+        raise CheckpointError(f"{spec.checkpoint.file if spec.checkpoint else 'the file'} {what} the tensor {name!r}")
+    for name, value in expected.items():
+        if weights.tensors[name].shape != value.shape:
+            got, wanted = list(weights.tensors[name].shape), list(value.shape)
+            raise CheckpointError(f"tensor {name!r} has shape {got}, the network wants {wanted}")
+    network.load_state_dict(weights.tensors, strict=False)
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    return network.eval()

@@ -1,0 +1,142 @@
+"""Small detectors that several tests share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from detector.onnx_file import embed_spec
+from detector.spec import DetectorSpec
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--big", action="store_true", help="also run the R50-sized tests, which take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    if not config.getoption("--big"):
+        for item in items:
+            if "big" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes minutes; run with --big"))
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """Real COCO photographs beside the checkout."""
+    folder = SHARED / "data" / "coco"
+    if not folder.is_dir():
+        pytest.skip(f"no photographs at {folder}")
+    return folder
+
+
+@pytest.fixture
+def spec() -> DetectorSpec:
+    """A three-class detector on a 64 x 96 canvas."""
+    return DetectorSpec.model_validate(
+        {
+            "name": "tiny",
+            "detector": "fcos",
+            "canvas": [64, 96],
+            "image": {"channels": "RGB", "mean": [120.0, 115.0, 100.0], "std": [58.0, 57.0, 57.5]},
+            "decode": {"max_detections": 10},
+            "classes": ["circle", "square", "star"],
+        }
+    )
+
+
+@pytest.fixture
+def canonical(spec: DetectorSpec) -> onnx.ModelProto:
+    """A canonical graph in miniature: dynamic shapes, shape arithmetic, the NMS function; its boxes come from the image.
+    constants["three"] = [0, 3, -1]
+
+    The image is averaged over 8 x 8 cells; each cell is a box whose scores are the channels' means.
+    """
+    from export.nms import NMS_DOMAIN, nms_attributes, nms_function
+
+    node = helper.make_node
+    constants = {
+        "axis_2": [2],
+        "last": [-1],
+        "four": [4],
+        "two": [2],
+        "eight": [8],
+        "tail": [-1, 4],
+        "three": [0, 3, -1],
+    }
+    initializers = [helper.make_tensor(k, TensorProto.INT64, [len(v)], v) for k, v in constants.items()]
+    initializers += [
+        helper.make_tensor("zero", TensorProto.INT64, [], [0]),
+        helper.make_tensor("one", TensorProto.INT64, [], [1]),
+        helper.make_tensor("size", TensorProto.FLOAT, [4], [0.0, 0.0, 8.0, 8.0]),
+        helper.make_tensor("f0", TensorProto.FLOAT, [], [0.0]),
+        helper.make_tensor("f1", TensorProto.FLOAT, [], [1.0]),
+    ]
+    nodes = [
+        node("AveragePool", ["input"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+        node("Reshape", ["cells", "three"], ["channels"]),
+        node("Transpose", ["channels"], ["scores"], perm=[0, 2, 1]),
+        # x of the cells along one row, from the width of the input: arithmetic that freezing must fold away.
+        node("Shape", ["scores"], ["shape"]),
+        node("Slice", ["shape", "one_v", "two"], ["count"]),
+        node("Squeeze", ["count"], ["count_scalar"]),
+        node("Range", ["zero", "count_scalar", "one"], ["index"]),
+        node("Mul", ["index", "eight"], ["x"]),
+        node("Cast", ["x"], ["x_float"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["x_float", "last"], ["column"]),
+        node("Add", ["column", "size"], ["corners"]),
+        node("Slice", ["shape", "zero_v", "one_v"], ["batch_v"]),
+        node("Concat", ["batch_v", "tail"], ["wide"], axis=0),
+        node("Slice", ["wide", "zero_v", "one_v"], ["batch_only"]),
+        node("Concat", ["batch_only", "count", "four"], ["target"], axis=0),
+        node("Expand", ["corners", "target"], ["boxes"]),
+        node("Unsqueeze", ["boxes", "axis_2"], ["boxes_4d"]),
+        node(
+            "BatchMultiClassNMS",
+            ["boxes_4d", "scores"],
+            ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
+            name="nms",
+            domain=NMS_DOMAIN,
+            **nms_attributes(spec.decode),
+        ),
+        node("Cast", ["nmsed_classes"], ["labels"], to=TensorProto.INT64),
+        node("Unsqueeze", ["nmsed_scores", "last"], ["score_column"]),
+        node("Concat", ["nmsed_boxes", "score_column"], ["dets"], axis=-1),
+    ]
+    initializers += [
+        helper.make_tensor("one_v", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("zero_v", TensorProto.INT64, [1], [0]),
+    ]
+    rows = spec.decode.max_detections
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [
+            helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", rows]),
+            helper.make_tensor_value_info("dets", TensorProto.FLOAT, ["batch", rows, 5]),
+        ],
+        initializers,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", 16), helper.make_opsetid(NMS_DOMAIN, 1)],
+        functions=[nms_function(16)],
+        ir_version=9,
+    )
+    embed_spec(model, spec)
+    onnx.checker.check_model(model)
+    return model
+
+
+def run_onnx(model: onnx.ModelProto, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs of a model by name."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"input": images}), strict=True))

@@ -1,0 +1,100 @@
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from convert.fold import fold_constants
+
+node = helper.make_node
+
+
+def model_of(nodes, shape, constants=(), output_shape=None):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, output_shape)],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=9)
+
+
+def run(model, x):
+    import onnxruntime as ort
+
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+
+
+def test_shape_arithmetic_becomes_a_constant():
+    model = model_of(
+        [
+            node("Shape", ["x"], ["shape"], start=1),
+            node("ReduceProd", ["shape"], ["count"], keepdims=0),
+            node("Cast", ["count"], ["scale"], to=TensorProto.FLOAT),
+            node("Mul", ["x", "scale"], ["y"]),
+        ],
+        [2, 3, 4],
+    )
+    folded = fold_constants(model)
+    assert [n.op_type for n in folded.graph.node] == ["Mul"]
+    x = np.ones((2, 3, 4), np.float32)
+    np.testing.assert_array_equal(run(folded, x), 12 * x)
+
+
+def test_a_shape_known_only_after_a_first_round_folds_in_the_next():
+    # The shape of the reshaped tensor is known once its target is a constant.
+    model = model_of(
+        [
+            node("Shape", ["x"], ["shape"]),
+            node("Add", ["shape", "zeros"], ["target"]),
+            node("Reshape", ["x", "target"], ["r"]),
+            node("Shape", ["r"], ["shape_r"]),
+            node("ConstantOfShape", ["shape_r"], ["field"]),
+            node("Add", ["x", "field"], ["y"]),
+        ],
+        [2, 3],
+        [("zeros", np.zeros(2, np.int64))],
+    )
+    folded = fold_constants(model)
+    assert {n.op_type for n in folded.graph.node} <= {"Add", "Reshape"}
+    assert "Shape" not in {n.op_type for n in folded.graph.node}
+
+
+def test_what_depends_on_the_image_stays():
+    model = model_of([node("Add", ["x", "x"], ["s"]), node("Relu", ["s"], ["y"])], [2, 2])
+    assert [n.op_type for n in fold_constants(model).graph.node] == ["Add", "Relu"]
+
+
+def test_identities_and_dead_branches_go():
+    model = model_of(
+        [node("Identity", ["x"], ["i"]), node("Exp", ["i"], ["dead"]), node("Relu", ["i"], ["y"])],
+        [2, 2],
+        [("unused", np.zeros(3, np.float32))],
+    )
+    folded = fold_constants(model)
+    assert [(n.op_type, list(n.input)) for n in folded.graph.node] == [("Relu", ["x"])]
+    assert not folded.graph.initializer
+
+
+def test_an_identity_that_makes_an_output_stays():
+    model = model_of([node("Relu", ["x"], ["r"]), node("Identity", ["r"], ["y"])], [2, 2])
+    assert [n.op_type for n in fold_constants(model).graph.node] == ["Relu", "Identity"]
+
+
+def test_weights_are_neither_doubled_nor_lost():
+    weight = np.arange(4, dtype=np.float32).reshape(2, 2)
+    model = model_of(
+        [node("Transpose", ["w"], ["wt"]), node("MatMul", ["x", "wt"], ["a"]), node("MatMul", ["a", "w"], ["y"])],
+        [2, 2],
+        [("w", weight)],
+    )
+    folded = fold_constants(model)
+    assert sorted(tensor.name for tensor in folded.graph.initializer) == ["w", "wt"]
+    x = np.eye(2, dtype=np.float32)
+    np.testing.assert_array_equal(run(folded, x), weight.T @ weight)
+
+
+def test_the_given_model_is_left_alone():
+    model = model_of([node("Identity", ["x"], ["i"]), node("Relu", ["i"], ["y"])], [2, 2])
+    before = model.SerializeToString()
+    fold_constants(model)
+    assert model.SerializeToString() == before
