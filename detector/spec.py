@@ -271,7 +271,11 @@ def find_spec_onnx(path: Path) -> DetectorSpec | None:
         raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
-            return load_spec_from(json.loads(entry.value), where=str(path))
+            try:
+                document = json.loads(entry.value)
+            except ValueError as error:
+                raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is not JSON: {error}") from error
+            return load_spec_from(document, where=str(path))
     return None
 
 

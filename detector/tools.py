@@ -1,5 +1,6 @@
 """The only subprocess call: run an outside program, keep what it said, fail loudly."""
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -62,27 +63,28 @@ def run(
         )
     except FileNotFoundError as error:
         raise MissingEnvironmentError(f"{command[0]} not found on PATH; it is part of the Ascend toolkit") from error
-    lines: deque[str] = deque(maxlen=KEPT_LINES)
-    sink = log.open("w", encoding="utf-8") if log else None
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line.rstrip("\n"))
-            if sink:
-                sink.write(line)
-            if echo:
-                sys.stdout.write(line)
-        exit_code = process.wait()
-    finally:
-        if sink:
-            sink.close()
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    lines = _follow(process, echo=echo, log=log)
+    exit_code = process.returncode
     if check and exit_code != 0:
         said = " | ".join([line for line in lines if line.strip()][-SHOWN_LINES:]) or "no output"
         where = f"; whole log in {log}" if log else ""
         raise ToolError(f"{shlex.join(command)} exited with {exit_code}: {said}{where}")
     return Finished(exit_code, tuple(lines))
+
+
+def _follow(process: subprocess.Popen[str], *, echo: bool, log: Path | None) -> deque[str]:
+    """Read a program's output to its end; an error or an interrupt on our side ends the program."""
+    lines: deque[str] = deque(maxlen=KEPT_LINES)
+    with process:
+        try:
+            with log.open("w", encoding="utf-8") if log else contextlib.nullcontext() as sink:
+                for line in process.stdout or ():
+                    lines.append(line.rstrip("\n"))
+                    if sink:
+                        sink.write(line)
+                    if echo:
+                        sys.stdout.write(line)
+        except BaseException:
+            process.kill()
+            raise
+    return lines

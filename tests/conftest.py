@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +13,10 @@ from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +56,7 @@ def spec() -> DetectorSpec:
 
 @pytest.fixture
 def canonical(spec: DetectorSpec) -> onnx.ModelProto:
-    """A canonical graph in miniature: dynamic shapes, shape arithmetic, the NMS function; its boxes come from the image.
+    """A canonical graph in miniature: dynamic shapes, shape arithmetic, the NMS function; boxes come from the image.
     constants["three"] = [0, 3, -1]
 
     The image is averaged over 8 x 8 cells; each cell is a box whose scores are the channels' means.

@@ -1,0 +1,97 @@
+"""Which annotated image and which category a result belongs to: joins by name, never by position."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.artifacts import BinImage
+from detector.errors import DataError
+from detector.spec import DetectorSpec
+from postprocess.coco import AnnotatedImage, Annotations
+
+
+def join_images(images: Sequence[BinImage], annotations: Annotations) -> dict[str, int]:
+    """COCO image id per file name.
+
+    A file name must equal the annotated one; failing that, the names without folders must be equal and unique.
+
+    Raises:
+        DataError: an image without annotations entry, an ambiguous name, two images for one entry, or another size.
+    """
+    exact = _by_name(annotations, base=False)
+    base = _by_name(annotations, base=True)
+    joined: dict[str, int] = {}
+    owners: dict[int, str] = {}
+    for image in images:
+        annotated = _find(image.file_name, exact, base, annotations.source)
+        if annotated.size not in (None, image.image):
+            raise DataError(
+                f"{image.file_name} was preprocessed at {image.image} (height x width), {annotations.source} says "
+                f"{annotated.size}: another image, or one turned by its EXIF orientation; annotate the decoded pixels"
+            )
+        if annotated.id in owners:
+            raise DataError(
+                f"{owners[annotated.id]} and {image.file_name} are both image {annotated.id} of {annotations.source}"
+            )
+        owners[annotated.id] = image.file_name
+        joined[image.file_name] = annotated.id
+    return joined
+
+
+def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64]:
+    """COCO category id per label, (num_classes,): the spec's `category_ids`, else found by class name.
+
+    Raises:
+        DataError: an id or a name that the annotation file lacks, or a name that it has twice.
+    """
+    if spec.category_ids is not None:
+        for name, category_id in zip(spec.classes, spec.category_ids, strict=True):
+            if category_id not in annotations.categories:
+                raise DataError(
+                    f"{spec.name} gives class {name!r} the category id {category_id}, "
+                    f"which {annotations.source} does not have"
+                )
+        return np.array(spec.category_ids, np.int64)
+    ids: dict[str, list[int]] = {}
+    for category_id, name in annotations.categories.items():
+        ids.setdefault(name, []).append(category_id)
+    return np.array([_category(name, ids, spec.name, annotations.source) for name in spec.classes], np.int64)
+
+
+def _category(name: str, ids: Mapping[str, list[int]], model: str, source: str) -> int:
+    found = ids.get(name, [])
+    if len(found) > 1:
+        raise DataError(
+            f"{source} has the category {name!r} twice (ids {found}); set category_ids in the spec of {model}"
+        )
+    if not found:
+        near = difflib.get_close_matches(name, ids, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise DataError(
+            f"class {name!r} of {model} is not among the {len(ids)} categories of {source}{hint} "
+            "(correct `classes` or set `category_ids` in the spec)"
+        )
+    return found[0]
+
+
+def _by_name(annotations: Annotations, *, base: bool) -> dict[str, list[AnnotatedImage]]:
+    result: dict[str, list[AnnotatedImage]] = {}
+    for image in annotations.images.values():
+        if image.file_name is not None:
+            name = os.path.basename(image.file_name) if base else image.file_name
+            result.setdefault(name, []).append(image)
+    return result
+
+
+def _find(
+    name: str, exact: Mapping[str, list[AnnotatedImage]], base: Mapping[str, list[AnnotatedImage]], source: str
+) -> AnnotatedImage:
+    found = exact.get(name) or base.get(os.path.basename(name), [])
+    if not found:
+        raise DataError(f"{name} is not among the images of {source}; are these the annotations of this image folder?")
+    if len(found) > 1:
+        raise DataError(f"{name} fits {len(found)} images of {source} (ids {[image.id for image in found][:5]})")
+    return found[0]

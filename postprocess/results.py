@@ -1,0 +1,177 @@
+"""A result folder of ais_bench -> arrays per image: complete and sound, or an error that names the image."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.artifacts import BinImage, BinsManifest
+from detector.errors import ArtifactError
+from detector.spec import TensorSpec
+
+NEXT_STEP = "run inference again (make infer)"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """The outputs of one image: labels (N,) int64 and dets (N, 5) float32 x1 y1 x2 y2 score in canvas pixels."""
+
+    image: BinImage
+    labels: NDArray[np.int64]
+    dets: NDArray[np.float32]
+
+
+def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
+    """Read the outputs of every image of a manifest, in its order.
+
+    Names and sizes of all files are checked before the first image is read, values (and .npy headers) as they are read.
+
+    Args:
+        folder: `<output>/<output_dirname>` of ais_bench, with `<stem>_<i>.bin` (or `.npy`) for output i.
+        manifest: the bins that were inferred; its spec says how many outputs there are, and what is in them.
+
+    Raises:
+        ArtifactError: inference did not finish; a file is missing, surplus, of a wrong size or with impossible values.
+    """
+    require_finished(folder)
+    suffix, files = _list_files(folder)
+    outputs = manifest.spec.outputs
+    _require_exact(folder, files, suffix, manifest)
+    for image in manifest.images:
+        arrays = [_read(folder / _name(image, index, suffix), tensor, image) for index, tensor in enumerate(outputs)]
+        named = {tensor.name: array for tensor, array in zip(outputs, arrays, strict=True)}
+        result = ImageResult(image, named["labels"], named["dets"])
+        require_sound(result, num_classes=len(manifest.spec.classes), where=str(folder))
+        yield result
+
+
+def require_finished(folder: Path) -> None:
+    """A run of ais_bench that ended well leaves a summary: `<folder>_summary.json`, or one inside (ais_infer of 2022).
+
+    Raises:
+        ArtifactError: no folder, no summary, or half a summary.
+    """
+    folder = folder.absolute()  # `.` has no name to put a summary beside
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} not found: inference did not run; run `python -m infer` (make infer)")
+    summaries = [folder.with_name(f"{folder.name}_summary.json"), *sorted(folder.glob("*sum*ary.json"))]
+    found = next((path for path in summaries if path.is_file()), None)
+    if found is None:
+        raise ArtifactError(f"{summaries[0]} not found: inference did not finish; run `python -m infer` (make infer)")
+    try:
+        json.loads(found.read_bytes())
+    except ValueError as error:
+        raise ArtifactError(f"{found} is not JSON ({error}): inference did not finish; {NEXT_STEP}") from error
+
+
+def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
+    """Values that a detector can have produced.
+
+    Unused rows (score 0) may carry any label: the Ascend operator does not mask them.
+
+    Raises:
+        ArtifactError: not finite, a score outside 0..1, a used row with x2 < x1, y2 < y1 or a label that is no class.
+    """
+    labels, dets, used = result.labels, result.dets, result.dets[:, 4] > 0
+    name = f"{where}: image {result.image.file_name}"
+    finite = np.isfinite(dets).all(axis=1)
+    _refuse(~finite, lambda row: f"{name}: dets row {row} is not finite: {dets[row].tolist()}")
+    score_fits = (dets[:, 4] >= 0) & (dets[:, 4] <= 1)
+    _refuse(~score_fits, lambda row: f"{name}: dets row {row} has the score {dets[row, 4]}, expected 0..1")
+    reversed_box = used & ((dets[:, 2] < dets[:, 0]) | (dets[:, 3] < dets[:, 1]))
+    _refuse(reversed_box, lambda row: f"{name}: dets row {row} is not x1 y1 x2 y2: {dets[row, :4].tolist()}")
+    no_class = used & ((labels < 0) | (labels >= num_classes))
+    _refuse(
+        no_class,
+        lambda row: (
+            f"{name}: row {row} has score {dets[row, 4]} but label {labels[row]}, expected 0..{num_classes - 1}"
+        ),
+    )
+
+
+def _refuse(bad: NDArray[np.bool_] | np.bool_, message: Callable[[int], str]) -> None:
+    if bad.any():
+        raise ArtifactError(f"{message(int(bad.argmax()))}; the model is not the spec's, or {NEXT_STEP}")
+
+
+def _name(image: BinImage, index: int, suffix: str) -> str:
+    return f"{image.stem}_{index}{suffix}"
+
+
+def _list_files(folder: Path) -> tuple[str, dict[str, int]]:
+    """The suffix of the outputs and the bytes of each file; a summary inside the folder is no output."""
+    summaries = {path.name for path in folder.glob("*sum*ary.json")}
+    files: dict[str, int] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_file():
+                raise ArtifactError(
+                    f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (one device's)"
+                )
+            if entry.name not in summaries:
+                files[entry.name] = entry.stat().st_size
+    suffixes = {os.path.splitext(name)[1] for name in files}
+    for suffix in (".bin", ".npy"):
+        if suffix in suffixes:
+            return suffix, files
+    if ".txt" in suffixes:
+        raise ArtifactError(
+            f"{folder} holds text outputs, which round to six decimals; run inference with --outfmt BIN"
+        )
+    return ".bin", files
+
+
+def _require_exact(folder: Path, files: Mapping[str, int], suffix: str, manifest: BinsManifest) -> None:
+    outputs = manifest.spec.outputs
+    expected = {_name(image, index, suffix): image for image in manifest.images for index in range(len(outputs))}
+    missing = [name for name in expected if name not in files]
+    if missing:
+        raise ArtifactError(
+            f"{folder / missing[0]} not found: image {expected[missing[0]].file_name} has no whole result "
+            f"({len(missing)} of {len(expected)} files missing); {NEXT_STEP}"
+        )
+    extra = sorted(set(files) - set(expected))
+    if extra:
+        raise ArtifactError(
+            f"{folder / extra[0]} belongs to no image of the manifest ({len(extra)} such files; "
+            f"expected {len(outputs)} outputs for each of {len(manifest.images)} images): "
+            f"left by another run or model; empty the folder and {NEXT_STEP}"
+        )
+    if suffix == ".bin":
+        _require_sizes(folder, files, manifest.images, outputs)
+
+
+def _require_sizes(
+    folder: Path, files: Mapping[str, int], images: Sequence[BinImage], outputs: Sequence[TensorSpec]
+) -> None:
+    for image in images:
+        for index, tensor in enumerate(outputs):
+            name = _name(image, index, ".bin")
+            if files[name] != tensor.num_bytes:
+                raise ArtifactError(
+                    f"{folder / name} (image {image.file_name}) has {files[name]} bytes, "
+                    f"expected {tensor.num_bytes} for output {tensor}; {NEXT_STEP}"
+                )
+
+
+def _read(path: Path, tensor: TensorSpec, image: BinImage) -> NDArray[Any]:
+    if path.suffix == ".bin":
+        return np.fromfile(path, tensor.dtype).reshape(tensor.shape)
+    try:
+        with path.open("rb") as file:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+            surplus = file.read(1)
+    except (ValueError, EOFError) as error:
+        raise ArtifactError(
+            f"{path} (image {image.file_name}) is not a whole .npy file: {error}; {NEXT_STEP}"
+        ) from error
+    # ais_bench keeps the batch axis when it splits a batch: one image's file holds (1, ...).
+    if array.shape not in (tensor.shape, (1, *tensor.shape)) or array.dtype != tensor.dtype or surplus:
+        got = f"{list(array.shape)} {array.dtype}" + (" and more bytes" if surplus else "")
+        raise ArtifactError(f"{path} (image {image.file_name}) holds {got}, expected output {tensor}; {NEXT_STEP}")
+    return array.reshape(tensor.shape)

@@ -1,0 +1,97 @@
+"""From files to an evaluation: a result folder with its bins, or any COCO result file."""
+
+from pathlib import Path
+
+from detector.artifacts import BinsManifest, make_folder, write_error, write_json
+from detector.errors import ArtifactError
+from postprocess.bins import Told, read_bins
+from postprocess.coco import (
+    Annotations,
+    Detection,
+    find_annotations,
+    read_annotations,
+    read_detections,
+    refuse_strangers,
+)
+from postprocess.detections import to_detections
+from postprocess.evaluate import evaluate
+from postprocess.join import join_classes, join_images
+from postprocess.record import Evaluation, to_record
+from postprocess.results import read_results
+
+DETECTIONS_NAME = "detections.json"
+METRICS_NAME = "metrics.json"
+
+
+def score_folder(
+    results: Path, test_annotation: Path, annotations_path: Path, out: Path, *, told: Told, subset: bool = False
+) -> Evaluation:
+    """Score a result folder of ais_bench; leaves `detections.json` and, last, `metrics.json` in `out`.
+
+    Args:
+        results: the folder with `<stem>_<i>.bin`.
+        test_annotation: bins manifest, its folder, or the guide's info file.
+        annotations_path: COCO annotation file or its folder.
+        out: folder for the products, created if need be.
+        told: what the command line says about the model.
+        subset: score only the images of the manifest; otherwise every annotated image must have a result.
+
+    Raises:
+        ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
+    """
+    bins = read_bins(test_annotation, told)
+    annotations = read_annotations(find_annotations(annotations_path))
+    image_ids = join_images(bins.images, annotations)
+    category_ids = join_classes(bins.spec, annotations)
+    if not subset:
+        _require_all(bins, annotations, set(image_ids.values()))
+    detections: list[Detection] = []
+    used = 0
+    for result in read_results(results, bins):
+        letterbox = result.image.letterbox(bins.spec.canvas)
+        image_id = image_ids[result.image.file_name]
+        used += int((result.dets[:, 4] > 0).sum())
+        detections += to_detections(
+            result.labels, result.dets, image_id=image_id, letterbox=letterbox, category_ids=category_ids
+        )
+    metrics = evaluate(
+        annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())
+    )
+    written = str(out / DETECTIONS_NAME)
+    evaluation = Evaluation(metrics, annotations, written, bins.spec, hidden=used - len(detections))
+    write_evaluation(out, evaluation, detections)
+    return evaluation
+
+
+def score_file(detections: Path, annotations_path: Path, out: Path | None = None) -> Evaluation:
+    """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
+    annotations = read_annotations(find_annotations(annotations_path))
+    rows = read_detections(detections)
+    refuse_strangers(rows, annotations, source=str(detections))
+    evaluation = Evaluation(evaluate(annotations, rows), annotations, str(detections))
+    if out is not None:
+        write_evaluation(out, evaluation)
+    return evaluation
+
+
+def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detection] | None = None) -> None:
+    """Write `detections.json` (if given), then `metrics.json`: metrics never describe other detections."""
+    make_folder(out)
+    if detections is not None:
+        try:
+            (out / METRICS_NAME).unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(out / METRICS_NAME, error) from error
+        write_json(out / DETECTIONS_NAME, detections, indent=None)
+    write_json(out / METRICS_NAME, to_record(evaluation))
+
+
+def _require_all(bins: BinsManifest, annotations: Annotations, scored: set[int]) -> None:
+    absent = [image for image in annotations.images.values() if image.id not in scored]
+    if absent:
+        first = absent[0].file_name or f"image id {absent[0].id}"
+        raise ArtifactError(
+            f"{len(absent)} of the {len(annotations.images)} images of {annotations.source} have no result, "
+            f"the first is {first}: {len(bins.images)} images were preprocessed; preprocess and infer them all, "
+            "or score these alone with --subset"
+        )

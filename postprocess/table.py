@@ -1,0 +1,64 @@
+"""The evaluation as text for a terminal."""
+
+import itertools
+from collections.abc import Sequence
+
+from postprocess.evaluate import FIGURES, ClassMetrics, Figure
+from postprocess.record import Evaluation, reference_note
+
+CLASS_COLUMNS = 3
+# Classes that still fit a screen or two.
+MANY_CLASSES = 100
+
+
+def to_text(evaluation: Evaluation, *, all_classes: bool = False) -> str:
+    """Classes, the 12 figures and the reference.
+
+    Args:
+        evaluation: what to show.
+        all_classes: show the classes even if there are more than 100.
+    """
+    metrics, annotations = evaluation.metrics, evaluation.annotations
+    scored = (
+        f"{metrics.images} of {len(annotations.images)} annotated images, "
+        f"{len(metrics.classes)} of {len(annotations.categories)} categories, "
+        f"{metrics.objects} objects, {metrics.detections} detections"
+    )
+    lines = [*_classes(metrics.classes, all_classes), scored]
+    lines += [figure_line(figure, metrics.figures[figure.name]) for figure in FIGURES]
+    return "\n".join([*lines, reference_note(evaluation)])
+
+
+def figure_line(figure: Figure, percent: float | None) -> str:
+    """Our name and the percentage, then the line as pycocotools prints it, so that scripts find what they look for."""
+    title = "Average Precision  (AP)" if figure.kind == "AP" else "Average Recall     (AR)"
+    iou = "0.50:0.95" if figure.iou is None else f"{figure.iou:0.2f}"
+    value = -1.0 if percent is None else percent / 100
+    coco = f"{title} @[ IoU={iou:<9} | area={figure.area:>6} | maxDets={figure.max_detections:>3} ] = {value:0.3f}"
+    return f"{figure.name:<5} {_percent(percent)}  {coco}"
+
+
+def _percent(value: float | None) -> str:
+    return "     -" if value is None else f"{value:6.2f}"
+
+
+def _classes(classes: Sequence[ClassMetrics], all_classes: bool) -> list[str]:
+    """Classes with objects in columns, best first."""
+    if len(classes) > MANY_CLASSES and not all_classes:
+        return [f"{len(classes)} classes: see metrics.json, or ask for the table with --per_class"]
+    defined = sorted((item for item in classes if item.ap is not None), key=lambda item: -(item.ap or 0.0))
+    if not defined:
+        return ["no class has an annotated object"]
+    width = max(len("class"), *(len(item.name) for item in defined))
+    header = f"{'class':<{width}}     AP   AP50 objects"
+    cells = [f"{item.name:<{width}} {_percent(item.ap)} {_percent(item.ap50)} {item.objects:7d}" for item in defined]
+    # Down the first column, then down the next; a short list stays in one.
+    columns = CLASS_COLUMNS if len(cells) > 2 * CLASS_COLUMNS else 1
+    height = -(-len(cells) // columns)
+    rows = itertools.zip_longest(
+        *(cells[start : start + height] for start in range(0, len(cells), height)), fillvalue=""
+    )
+    count = -(-len(cells) // height)
+    lines = [" | ".join([header] * count), *(" | ".join(row).rstrip(" |") for row in rows)]
+    empty = len(classes) - len(defined)
+    return [*lines, f"({empty} more classes have no annotated object)"] if empty else lines

@@ -1,0 +1,1 @@
+"""Images to the bins that the network is fed: decode, letterbox, normalize, one file per image and a manifest."""

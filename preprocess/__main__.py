@@ -1,0 +1,95 @@
+"""Command line: `python -m preprocess` (bins and manifest) and `python -m preprocess info` (the guide's info file)."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.cli import Parser, run
+
+DESCRIPTION = "Decode, letterbox and normalize the images of a folder: one .bin per image, then manifest.json."
+EPILOG = """\
+Reads .jpg .jpeg .jfif .png .bmp .tif .tiff .webp (any case) of one flat folder, not the names that start with a dot.
+Another command: python -m preprocess info jpg IMAGES OUT.info   (lines: index path width height)
+"""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Choose between the two commands."""
+    if argv[:1] == ["info"]:
+        _info(_info_parser().parse_args(argv[1:]))
+    else:
+        _bins(_bins_parser().parse_args(argv))
+
+
+def _bins(args: argparse.Namespace) -> None:
+    from preprocess.folder import preprocess_folder
+    from preprocess.recipe import guide_spec, model_spec
+
+    asked = {"height": args.model_input_height, "width": args.model_input_width, "recipe": args.recipe}
+    spec = guide_spec(**asked) if args.model is None else model_spec(args.model, **asked)
+    manifest = preprocess_folder(args.image_src_path, args.bin_file_path, spec, workers=args.workers, limit=args.limit)
+    count = len(manifest.images)
+    print(f"{count} images -> {args.bin_file_path} ({spec.input}, recipe {spec.image.resize})")
+    result = {
+        "images": count,
+        "bin_file_path": str(args.bin_file_path),
+        "bytes": count * spec.input.num_bytes,
+        "fingerprint": spec.bins_fingerprint(),
+    }
+    print(json.dumps(result))
+
+
+def _info(args: argparse.Namespace) -> None:
+    from preprocess.info import write_info
+
+    count = write_info(args.kind, args.image_src_path, args.info, workers=args.workers)
+    print(json.dumps({"images": count, "info": str(args.info)}))
+
+
+def _bins_parser() -> Parser:
+    parser = Parser(prog="python -m preprocess", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("--image_src_path", type=Path, required=True, help="folder of images")
+    parser.add_argument("--bin_file_path", type=Path, required=True, help="folder for the bins, created if needed")
+    parser.add_argument(
+        "--model",
+        help="model that the bins are for: the converted .om or .onnx, a .yaml, or a name in atc_configs/; "
+        "without it the published guide's FCOS recipe is used",
+    )
+    parser.add_argument("--model_input_height", type=_positive, help="canvas height without --model (800)")
+    parser.add_argument("--model_input_width", type=_positive, help="canvas width without --model (1333)")
+    parser.add_argument(
+        "--recipe",
+        choices=("modelzoo", "mmdet"),
+        help="modelzoo: floor and centre, as the published guide (default without --model); "
+        "mmdet: round and pad below and to the right; default with --model: what the model says",
+    )
+    parser.add_argument("--dtype", choices=("float32",), default="float32", help="element type of the bins (float32)")
+    parser.add_argument("--limit", type=_positive, help="only the first so many images in order of their names")
+    parser.add_argument("--pad_size", help="accepted for old scripts and ignored: the canvas decides the padding")
+    _add_workers(parser)
+    return parser
+
+
+def _info_parser() -> Parser:
+    parser = Parser(prog="python -m preprocess info", description="Write the guide's info file of a folder of images.")
+    parser.add_argument("kind", choices=("jpg", "png", "bmp"), help="image files to list; jpg includes .jpeg")
+    parser.add_argument("image_src_path", type=Path, help="folder of images; the lines hold this path as given")
+    parser.add_argument("info", type=Path, help="file to write")
+    _add_workers(parser)
+    return parser
+
+
+def _add_workers(parser: Parser) -> None:
+    parser.add_argument("--workers", type=_positive, help="processes (the cores this process may use)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)

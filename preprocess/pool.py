@@ -1,0 +1,113 @@
+"""Calls spread over processes: results in order, the first error ends it, nothing outlives the caller."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import cv2
+from tqdm import tqdm
+
+from detector.errors import PipelineError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Images per message to a worker: large enough that messages cost nothing beside 10 ms per image, small enough that an
+# interrupt has not long to wait and that the last worker does not work alone for long.
+CHUNK = 4
+
+
+def core_count() -> int:
+    """Cores that this process may use; an affinity mask or a container may leave fewer than the machine has."""
+    return len(os.sched_getaffinity(0))
+
+
+def map_with_bar(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None, preload: str, label: str
+) -> list[Result]:
+    """All results of `map_ordered`, with a progress bar on a terminal; `workers=None` takes every usable core."""
+    # Closed explicitly: after an interrupt outside of it the generator and its workers would live on in the traceback.
+    with contextlib.closing(map_ordered(function, items, workers=workers or core_count(), preload=preload)) as results:
+        return list(tqdm(results, total=len(items), desc=label, unit="image", disable=None))
+
+
+def map_ordered(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, preload: str
+) -> Generator[Result, None, None]:
+    """Yield `function(item)` for every item, in order; with one worker (or item) in this process.
+
+    Args:
+        function: importable or a partial of such, as it is sent to other processes.
+        items: what to work on.
+        workers: processes.
+        preload: module of the function; imported once, before the processes multiply.
+
+    Raises:
+        PipelineError: a worker was killed. An error of the function comes up as it is, that of the first failing item
+            whatever the number of workers; when it does, all workers have stopped. Close the generator to be sure of
+            that after an error of your own.
+    """
+    if workers == 1 or len(items) == 1:
+        yield from map(function, items)
+        return
+    executor = _pool(min(workers, len(items)), preload)
+    try:
+        with _interrupts_held():
+            results = executor.map(function, items, chunksize=CHUNK)
+        yield from results
+    except BrokenProcessPool as error:
+        raise PipelineError(
+            f"a worker process was killed (is memory short?); run again with fewer than {workers} workers (--workers)"
+        ) from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(workers: int, preload: str) -> ProcessPoolExecutor:
+    # Forking a process that has threads (a progress bar, a runtime) can deadlock; a fork server has none.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, preload])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C back while processes start.
+
+    It reaches the whole process group, but ending is the parent's decision: the fork server and its children inherit
+    the blocked signal. The parent would lose count of a child if it were interrupted while starting it; it is
+    interrupted afterwards. Blocking alone does not protect it: the libraries' own threads take signals as well.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers interrupts to the main thread only
+        return
+    held: list[int] = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for a fork server that was already there
+    cv2.setNumThreads(0)  # the processes are the parallelism
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    """A parent that is killed cannot stop its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,50 @@
+"""Which spec the bins are made for: the model's own, or the published guide's."""
+
+from pathlib import Path
+
+from detector.errors import SpecError
+from detector.geometry import ResizeRule, Size
+from detector.spec import DetectorSpec, load_spec, replace
+
+# The model of the published Ascend 310P guide and the defaults of its preprocessing script.
+GUIDE_MODEL = "fcos_r50_caffe_fpn_1x"
+GUIDE_CANVAS = Size(800, 1333)
+
+
+def guide_spec(*, height: int | None, width: int | None, recipe: ResizeRule | None) -> DetectorSpec:
+    """The published guide's recipe: floor, centre, on a canvas given in pixels (800x1333 if nothing is said).
+
+    Raises:
+        SpecError: the canvas is out of range.
+    """
+    spec = load_spec(GUIDE_MODEL)
+    canvas = Size(height or GUIDE_CANVAS.height, width or GUIDE_CANVAS.width)
+    image = spec.image.model_copy(update={"resize": recipe or "modelzoo"})
+    return replace(spec, canvas=canvas, image=image.model_dump())
+
+
+def model_spec(model: str, *, height: int | None, width: int | None, recipe: ResizeRule | None) -> DetectorSpec:
+    """The spec that a model carries; a canvas given beside it must be the model's own.
+
+    A model that is already converted decides the recipe as well; a named model or a YAML file may be given another.
+
+    Raises:
+        SpecError: unknown model, or the canvas or recipe asked for is not the model's.
+        ArtifactError: the model file does not exist or carries no spec.
+    """
+    spec = load_spec(model)
+    asked = Size(height or spec.canvas.height, width or spec.canvas.width)
+    if asked != spec.canvas:
+        raise SpecError(
+            f"{model} has the canvas {spec.canvas}, --model_input_height and --model_input_width say {asked}; "
+            f"leave them out, or convert the model for that canvas: "
+            f"python -m convert --canvas {asked.height},{asked.width}"
+        )
+    if recipe is None or recipe == spec.image.resize:
+        return spec
+    if Path(model).suffix in (".onnx", ".om"):
+        raise SpecError(
+            f"{model} was converted for the recipe {spec.image.resize!r}, --recipe says {recipe!r}; "
+            f"leave it out, or set `resize: {recipe}` in the model's YAML file, then export and convert again"
+        )
+    return replace(spec, image=spec.image.model_copy(update={"resize": recipe}).model_dump())

@@ -1,0 +1,169 @@
+"""Atomic writes, names and manifests."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from detector.artifacts import (
+    BinImage,
+    BinsManifest,
+    atomic_file,
+    make_folder,
+    read_manifest,
+    sha256_of,
+    stem_of,
+    unique_stems,
+    write_bytes,
+    write_json,
+    write_manifest,
+    write_text,
+)
+from detector.errors import ArtifactError
+from detector.geometry import Letterbox, Size
+from detector.spec import DetectorSpec
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=20)
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_its_name_only_at_the_end(tmp_path: Path):
+    with atomic_file(tmp_path / "a") as file:
+        file.write(b"x")
+        file.flush()
+        assert "a" not in listing(tmp_path)
+    assert listing(tmp_path) == ["a"]
+
+
+def test_a_failed_block_leaves_the_old_file(tmp_path: Path):
+    write_text(tmp_path / "a", "old")
+
+    def half(path: Path) -> None:
+        with atomic_file(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half(tmp_path / "a")
+    assert listing(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_files_can_be_read_by_all_and_written_by_the_owner(tmp_path: Path):
+    write_bytes(tmp_path / "a", b"x")
+    write_bytes(tmp_path / "b", b"x", mode=0o640)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o640]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_with_the_next_step(tmp_path: Path, code: int):
+    with (
+        pytest.raises(ArtifactError, match=r"cannot write .*/a: .*; free some space and run the command again"),
+        atomic_file(tmp_path / "a"),
+    ):
+        raise OSError(code, os.strerror(code))
+    assert listing(tmp_path) == []
+
+
+def test_no_folder_to_write_to(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"cannot write .*/none/a: No such file or directory$"):
+        write_text(tmp_path / "none" / "a", "x")
+
+
+def test_a_long_name_can_be_written(tmp_path: Path):
+    write_text(tmp_path / ("n" * 255), "x")
+    assert listing(tmp_path) == ["n" * 255]
+
+
+def test_json_is_written_as_utf8(tmp_path: Path):
+    write_json(tmp_path / "a", {"name": "图"}, indent=None)
+    assert (tmp_path / "a").read_bytes() == '{"name": "图"}\n'.encode()
+
+
+def test_a_folder_with_its_parents(tmp_path: Path):
+    make_folder(tmp_path / "a" / "b", mode=0o750)
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path: Path):
+    (tmp_path / "a").touch()
+    with pytest.raises(ArtifactError, match=r"cannot write .*/a: File exists"):
+        make_folder(tmp_path / "a")
+
+
+def test_sha256_of_a_file(tmp_path: Path):
+    write_bytes(tmp_path / "a", b"abc")
+    assert sha256_of(tmp_path / "a").startswith("ba7816bf8f01cfea")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("a.bin", "a"), ("a.b.bin", "a"), ("x/y.z/a_0.bin", "a_0"), ("a", "a"), (".bin", "")]
+)
+def test_ais_bench_cuts_a_stem_at_the_first_dot(name: str, stem: str):
+    assert stem_of(name) == stem
+
+
+def test_plain_names_keep_their_stems():
+    assert unique_stems(["000000000139.jpg", "IMG_2-x.PNG"]) == ["000000000139", "IMG_2-x"]
+
+
+@given(st.lists(NAMES, unique=True, max_size=8))
+@example(["a.1.jpg", "a.2.jpg", "a.jpg", "a.png", "A.jpg", "a b.jpg", "a_b.jpg"])
+@example(["图片.jpg", "照片.jpg", "__.jpg"])
+@example(["a b.jpg", f"{unique_stems(['a b.jpg'])[0]}.jpg"])
+@example(["n" * 251, "n" * 250 + "m"])
+def test_stems_are_legal_and_do_not_collide(names: list[str]):
+    stems = unique_stems(names)
+    assert len({stem.lower() for stem in stems}) == len(names)
+    for stem in stems:
+        assert re.fullmatch("[A-Za-z0-9_-]+", stem)
+        assert stem_of(f"{stem}.bin") == stem
+        assert len(f"{stem}_0.bin") <= 255
+
+
+def test_a_stem_depends_on_its_name_only_when_it_had_to_change():
+    assert unique_stems(["a b.jpg", "c.jpg"])[0] == unique_stems(["a b.jpg", "d.jpg"])[0]
+
+
+def manifest(spec: DetectorSpec) -> BinsManifest:
+    image = BinImage(stem="a", file_name="a.jpg", image=Size(10, 20), resized=Size(32, 64), top=1, left=2)
+    return BinsManifest(spec=spec, image_source="/data", images=(image,))
+
+
+def test_a_manifest_comes_back(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    assert read_manifest(tmp_path) == read_manifest(path) == manifest(spec)
+
+
+def test_an_image_knows_its_letterbox(spec: DetectorSpec):
+    (image,) = manifest(spec).images
+    assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(32, 64), 1, 2)
+
+
+def test_an_unfinished_folder(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"manifest\.json not found: preprocessing did not run or did not finish"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "Invalid JSON"),
+        ("{}", "key 'spec' is missing"),
+        ('{"format": "omline-bins-9"}', "format: Input should be 'omline-bins-1'"),
+    ],
+)
+def test_a_damaged_manifest(tmp_path: Path, text: str, problem: str):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(
+        ArtifactError, match=rf"is not a manifest of bins: .*{problem}.*; run `python -m preprocess` again"
+    ):
+        read_manifest(tmp_path)

@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.artifacts import BinImage, BinsManifest
+from detector.errors import DataError
+from detector.geometry import Size
+from detector.spec import DetectorSpec, replace
+from postprocess.coco import AnnotatedImage, Annotations
+from postprocess.join import join_classes, join_images
+
+
+def annotated(*images: tuple[int, str | None, Size | None], categories: dict[int, str] | None = None) -> Annotations:
+    return Annotations("gt.json", {i: AnnotatedImage(i, name, size) for i, name, size in images}, categories or {}, [])
+
+
+def an_image(file_name: str) -> BinImage:
+    size = Size(10, 20)
+    return BinImage(stem="s", file_name=file_name, image=size, resized=size, top=0, left=0)
+
+
+def test_images_are_joined_by_name_not_by_position(manifest: BinsManifest):
+    truth = annotated((7, "c.jpg", None), (9, "a.jpg", None), (3, "b.jpg", Size(80, 40)))
+    assert join_images(manifest.images, truth) == {"a.jpg": 9, "b.jpg": 3, "c.jpg": 7}
+
+
+def test_an_exact_name_wins_over_a_base_name():
+    truth = annotated((1, "x/a.jpg", None), (2, "a.jpg", None))
+    assert join_images([an_image("a.jpg")], truth) == {"a.jpg": 2}
+
+
+def test_a_unique_base_name_is_enough():
+    assert join_images([an_image("a.jpg")], annotated((1, "val2017/a.jpg", None))) == {"a.jpg": 1}
+    assert join_images([an_image("sub/a.jpg")], annotated((1, "a.jpg", None))) == {"sub/a.jpg": 1}
+
+
+@pytest.mark.parametrize(
+    ("names", "images", "message"),
+    [
+        (["z.jpg"], [(1, "a.jpg", None)], "z.jpg is not among the images of gt.json"),
+        (["a.jpg"], [(1, None, None)], "a.jpg is not among the images"),
+        (["a.jpg"], [(1, "x/a.jpg", None), (2, "y/a.jpg", None)], r"a.jpg fits 2 images of gt.json \(ids \[1, 2\]\)"),
+        (["a.jpg"], [(1, "a.jpg", None), (2, "a.jpg", None)], "a.jpg fits 2 images"),
+        (["a.jpg", "x/a.jpg"], [(1, "a.jpg", None)], "a.jpg and x/a.jpg are both image 1"),
+        (["a.jpg"], [(1, "a.jpg", Size(20, 10))], "preprocessed at 10x20 .* says 20x10: .* EXIF"),
+    ],
+)
+def test_what_cannot_be_joined_is_named(names: list[str], images: list[Any], message: str):
+    with pytest.raises(DataError, match=message):
+        join_images([an_image(name) for name in names], annotated(*images))
+
+
+def test_classes_are_found_by_name(spec: DetectorSpec):
+    truth = annotated(categories={5: "star", 1: "circle", 2: "square", 8: "other"})
+    assert join_classes(spec, truth).tolist() == [1, 2, 5]
+
+
+def test_category_ids_of_the_spec_win(spec: DetectorSpec):
+    truth = annotated(categories={5: "Stern", 1: "Kreis", 2: "Quadrat"})
+    assert join_classes(replace(spec, category_ids=(2, 1, 5)), truth).tolist() == [2, 1, 5]
+
+
+def test_a_category_id_that_the_annotations_lack(spec: DetectorSpec):
+    with pytest.raises(DataError, match=r"class 'star' the category id 6, which gt.json does not have"):
+        join_classes(replace(spec, category_ids=(1, 2, 6)), annotated(categories={1: "a", 2: "b"}))
+
+
+def test_a_missing_class_comes_with_the_nearest_name(spec: DetectorSpec):
+    with pytest.raises(DataError, match=r"class 'square' of tiny .* did you mean 'squares'"):
+        join_classes(spec, annotated(categories={1: "circle", 2: "squares", 3: "star"}))
+
+
+def test_a_name_that_two_categories_share(spec: DetectorSpec):
+    with pytest.raises(DataError, match=r"category 'circle' twice \(ids \[1, 4\]\)"):
+        join_classes(spec, annotated(categories={1: "circle", 2: "square", 3: "star", 4: "circle"}))
+
+
+def test_the_coco_preset_fits_the_genuine_annotations(spec: DetectorSpec):
+    from detector.coco import COCO_CATEGORIES
+    from postprocess.coco import read_annotations
+
+    path = Path(__file__).resolve().parents[2] / "../shared/data/coco/annotations/instances_val2017.json"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    coco = replace(spec, classes=tuple(name for _, name in COCO_CATEGORIES))
+    assert join_classes(coco, read_annotations(path)).tolist() == [category_id for category_id, _ in COCO_CATEGORIES]

@@ -1,0 +1,111 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from postprocess.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE = ROOT / "../shared/data/cocoapi_fake"
+
+
+def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "postprocess", *map(str, args)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_last_line_is_one_json_object(
+    results: Path, bins: Path, annotations_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    out = tmp_path / "out"
+    main(
+        [
+            "eval",
+            f"--bin_data_path={results}",
+            f"--test_annotation={bins}",
+            f"--det_results_path={out}",
+            f"--annotations_path={annotations_file}",
+        ]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    last = json.loads(lines[-1])
+    assert last["AP"] == pytest.approx(100)
+    assert last["APl"] is None
+    assert (last["images"], last["detections"], last["metrics"]) == (3, 3, str(out / "metrics.json"))
+    assert any(line.endswith("area=   all | maxDets=100 ] = 1.000") for line in lines)
+
+
+def test_the_guides_command_line_works(
+    results: Path, tmp_path: Path, annotations_file: Path, spec, capsys: pytest.CaptureFixture
+):
+    """Flags and equals signs of the published guide; the folder of the annotations, an info file, three outputs."""
+    (tmp_path / "model.json").write_text(json.dumps({"spec": spec.model_dump(mode="json")}))
+    (tmp_path / "coco.info").write_text("0 x/a.jpg 48 32\n1 x/b.jpg 40 80\n2 x/c.jpg 96 64\n")
+    main(
+        [
+            "eval",
+            f"--bin_data_path={results}/",
+            f"--test_annotation={tmp_path}/coco.info",
+            f"--det_results_path={tmp_path}/ret_npuinfer/",
+            f"--annotations_path={annotations_file.parent}",
+            "--net_out_num=3",
+            "--net_input_height=64",
+            "--net_input_width=96",
+            "--ifShowDetObj",
+            f"--model={tmp_path}/model.json",
+        ]
+    )
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["AP"] == pytest.approx(100)
+    assert (tmp_path / "ret_npuinfer/detections.json").exists()
+
+
+@pytest.mark.skipif(not FAKE.exists(), reason=f"{FAKE} is absent")
+def test_the_published_figures_are_printed():
+    done = command(
+        "eval",
+        "--detections",
+        FAKE / "instances_val2014_fakebbox100_results.json",
+        "--annotations_path",
+        FAKE / "instances_val2014_100.json",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = " ".join(line.split()[-1] for line in done.stdout.splitlines() if "@[ IoU" in line)
+    assert printed == "0.505 0.697 0.573 0.586 0.519 0.501 0.387 0.594 0.595 0.640 0.566 0.564"
+
+
+@pytest.mark.skipif(not FAKE.exists(), reason=f"{FAKE} is absent")
+def test_a_mask_result_file_is_one_clear_line():
+    done = command(
+        "eval",
+        "--detections",
+        FAKE / "instances_val2014_fakesegm100_results.json",
+        "--annotations_path",
+        FAKE / "instances_val2014_100.json",
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "is not a COCO box result file: key '0.bbox' is missing" in done.stderr
+
+
+def test_two_things_to_score_are_a_usage_error():
+    done = command("eval", "--detections", "d.json", "--bin_data_path", "r")
+    assert done.returncode == 2
+    assert "--detections scores a result file alone" in done.stderr
+
+
+def test_an_abbreviated_option_is_a_usage_error():
+    assert command("eval", "--net_input", "3").returncode == 2
+
+
+def test_help_explains_the_old_flags():
+    done = command("eval", "--help")
+    assert done.returncode == 0
+    assert "off-by-one" in " ".join(done.stdout.split()).replace("off-by- one", "off-by-one")
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, postprocess.__main__; sys.exit('numpy' in sys.modules or 'pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,171 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.artifacts import BinsManifest
+from detector.errors import ArtifactError
+from postprocess.results import read_results
+
+Save = Callable[..., None]
+
+
+def read(folder: Path, manifest: BinsManifest) -> list:
+    return list(read_results(folder, manifest))
+
+
+def test_outputs_are_read_in_manifest_order(results: Path, manifest: BinsManifest):
+    found = read(results, manifest)
+    assert [result.image.file_name for result in found] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert found[1].labels[:3].tolist() == [2, 1, -1]
+    np.testing.assert_array_equal(found[0].dets[0], np.array([8, 8, 40, 48, 0.9], np.float32))
+
+
+def test_npy_outputs_with_their_batch_axis_are_read(results: Path, manifest: BinsManifest, save: Save):
+    expected = read(results, manifest)
+    for path in results.iterdir():
+        path.unlink()
+    save(results, "a", (0, 8, 8, 40, 48, 0.9), npy=True)
+    save(results, "b", (2, 0, 0, 32, 64, 0.8), (1, 1, 1, 2, 2, 0.01), npy=True)
+    save(results, "c", npy=True)
+    for ours, theirs in zip(read(results, manifest), expected, strict=True):
+        np.testing.assert_array_equal(ours.dets, theirs.dets)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+
+
+def test_a_summary_inside_the_folder_is_no_output(results: Path, manifest: BinsManifest):
+    (results.parent / "result_summary.json").rename(results / "sumary.json")  # as ais_infer spelt it
+    assert len(read(results, manifest)) == 3
+
+
+def test_the_folder_may_be_the_current_one(results: Path, manifest: BinsManifest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(results)
+    assert len(read(Path(), manifest)) == 3
+
+
+def test_no_folder(tmp_path: Path, manifest: BinsManifest):
+    with pytest.raises(ArtifactError, match=r"nowhere not found: inference did not run.*make infer"):
+        read(tmp_path / "nowhere", manifest)
+
+
+def test_no_summary_means_unfinished(results: Path, manifest: BinsManifest):
+    (results.parent / "result_summary.json").unlink()
+    with pytest.raises(ArtifactError, match=r"result_summary.json not found: inference did not finish.*make infer"):
+        read(results, manifest)
+
+
+def test_half_a_summary_means_unfinished(results: Path, manifest: BinsManifest):
+    (results.parent / "result_summary.json").write_text('{"filesinfo": {"0"')
+    with pytest.raises(ArtifactError, match=r"result_summary.json is not JSON .*did not finish"):
+        read(results, manifest)
+
+
+@pytest.mark.parametrize("name", ["b_0.bin", "b_1.bin"])
+def test_a_missing_file_names_the_image(results: Path, manifest: BinsManifest, name: str):
+    (results / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"{name} not found: image b.jpg .*\(1 of 6 files missing\).*make infer"):
+        read(results, manifest)
+
+
+def test_an_empty_folder_lacks_everything(results: Path, manifest: BinsManifest):
+    for path in results.iterdir():
+        path.unlink()
+    with pytest.raises(ArtifactError, match=r"a_0.bin not found: image a.jpg .*\(6 of 6 files missing\)"):
+        read(results, manifest)
+
+
+@pytest.mark.parametrize("name", ["z_0.bin", "a_2.bin", "a.bin", "a_00.bin", "a_0.npy", "notes.md"])
+def test_a_surplus_file_is_refused(results: Path, manifest: BinsManifest, name: str):
+    (results / name).write_bytes(b"x" * 800)
+    with pytest.raises(ArtifactError, match=rf"{name} belongs to no image of the manifest \(1 such files.*2 outputs"):
+        read(results, manifest)
+
+
+def test_results_of_several_devices_are_refused(results: Path, manifest: BinsManifest):
+    (results / "device0_0").mkdir()
+    with pytest.raises(ArtifactError, match=r"device0_0 is a folder: give the folder that directly holds"):
+        read(results, manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [("b_0.bin", 799, 800), ("b_1.bin", 1996, 2000), ("b_1.bin", 2004, 2000), ("b_1.bin", 0, 2000)],
+)
+def test_a_wrong_size_names_file_image_and_output(
+    results: Path, manifest: BinsManifest, name: str, size: int, expected: int
+):
+    (results / name).write_bytes(bytes(size))
+    with pytest.raises(
+        ArtifactError, match=rf"{name} \(image b.jpg\) has {size} bytes, expected {expected} for output"
+    ):
+        read(results, manifest)
+
+
+def test_swapped_outputs_are_refused(results: Path, manifest: BinsManifest):
+    for stem in "abc":
+        shutil.move(results / f"{stem}_0.bin", results / "t")
+        shutil.move(results / f"{stem}_1.bin", results / f"{stem}_0.bin")
+        shutil.move(results / "t", results / f"{stem}_1.bin")
+    with pytest.raises(ArtifactError, match=r"a_0.bin .* 2000 bytes, expected 800 for output 'labels' \[100\] int64"):
+        read(results, manifest)
+
+
+def test_text_outputs_are_refused(results: Path, manifest: BinsManifest):
+    for path in list(results.iterdir()):
+        path.rename(path.with_suffix(".txt"))
+    with pytest.raises(ArtifactError, match=r"round to six decimals.*--outfmt BIN"):
+        read(results, manifest)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-4]), "not a whole .npy file"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"\[1, 100, 5\] float32 and more bytes, expected"),
+        (lambda path: path.write_bytes(b""), "not a whole .npy file"),
+        (lambda path: np.save(path, np.zeros((100, 5), np.float16)), r"\[100, 5\] float16, expected output 'dets'"),
+        (lambda path: np.save(path, np.zeros((5, 100), np.float32)), r"\[5, 100\] float32, expected"),
+        (lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a whole .npy file"),
+    ],
+)
+def test_damaged_npy_outputs_are_refused(
+    results: Path, manifest: BinsManifest, save: Save, damage: Callable[[Path], None], message: str
+):
+    for path in results.iterdir():
+        path.unlink()
+    for stem in "abc":
+        save(results, stem, npy=True)
+    damage(results / "b_1.npy")
+    with pytest.raises(ArtifactError, match=rf"b_1.npy \(image b.jpg\) .*{message}"):
+        read(results, manifest)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((0, NAN, 1, 2, 3, 0.5), "dets row 0 is not finite"),
+        ((0, 0, 1, INF, 3, 0.5), "dets row 0 is not finite"),
+        ((0, 0, 1, 2, 3, NAN), "dets row 0 is not finite"),
+        ((0, 0, 1, 2, 3, 1.5), "dets row 0 has the score 1.5, expected 0..1"),
+        ((0, 0, 1, 2, 3, -0.5), "dets row 0 has the score -0.5, expected 0..1"),
+        ((0, 5, 1, 2, 3, 0.5), "dets row 0 is not x1 y1 x2 y2"),
+        ((-1, 0, 1, 2, 3, 0.5), r"row 0 has score 0.5 but label -1, expected 0..2"),
+        ((3, 0, 1, 2, 3, 0.5), r"row 0 has score 0.5 but label 3, expected 0..2"),
+    ],
+)
+def test_impossible_values_name_the_image(
+    results: Path, manifest: BinsManifest, save: Save, row: tuple[float, ...], message: str
+):
+    save(results, "b", row)
+    with pytest.raises(ArtifactError, match=rf"image b.jpg: {message}"):
+        read(results, manifest)
+
+
+def test_labels_of_unused_rows_are_free(results: Path, manifest: BinsManifest, save: Save):
+    save(results, "b", (0, 1, 1, 5, 5, 0.5), (4711, 0, 0, 0, 0, 0))  # the operator on the card does not mask them
+    assert read(results, manifest)[1].labels[1] == 4711

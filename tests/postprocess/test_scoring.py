@@ -1,0 +1,112 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.artifacts import BinsManifest, write_manifest
+from detector.errors import ArtifactError, DataError
+from postprocess.bins import Told
+from postprocess.coco import read_detections
+from postprocess.record import Evaluation
+from postprocess.scoring import score_file, score_folder
+
+
+@pytest.fixture
+def score(results: Path, bins: Path, annotations_file: Path, tmp_path: Path) -> Callable[..., Evaluation]:
+    def run(**options: Any) -> Evaluation:
+        return score_folder(results, bins, annotations_file, tmp_path / "out", told=Told(), **options)
+
+    return run
+
+
+def test_a_result_folder_is_scored(score: Callable[..., Evaluation], tmp_path: Path):
+    evaluation = score()
+    assert evaluation.metrics.figures["AP"] == pytest.approx(100)
+    assert [item.name for item in evaluation.metrics.classes] == ["circle", "square", "star"]
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert record["AP"] == evaluation.metrics.figures["AP"]
+    assert record["model"] == "tiny"
+
+
+def test_detections_are_written_in_image_pixels_with_coco_ids(score: Callable[..., Evaluation], tmp_path: Path):
+    score()
+    rows = read_detections(tmp_path / "out/detections.json")
+    assert [(row["image_id"], row["category_id"], row["bbox"]) for row in rows] == [
+        (9, 1, [4, 4, 16, 20]),
+        (3, 5, [0, 0, 40, 80]),
+        (3, 2, [1.25, 1.25, 1.25, 1.25]),
+    ]
+
+
+def test_the_written_detections_score_the_same(
+    score: Callable[..., Evaluation], annotations_file: Path, tmp_path: Path
+):
+    evaluation = score()
+    again = score_file(tmp_path / "out/detections.json", annotations_file)
+    assert again.metrics == evaluation.metrics
+
+
+def test_boxes_in_the_padding_are_counted(score: Callable[..., Evaluation], results: Path, save: Callable[..., None]):
+    save(results, "b", (2, 0, 0, 32, 64, 0.8), (1, 50, 1, 60, 2, 0.7))  # the canvas right of column 32 is padding
+    assert score().hidden == 1
+
+
+def test_an_annotated_image_without_result_is_an_error(
+    score: Callable[..., Evaluation], bins: Path, results: Path, manifest: BinsManifest, tmp_path: Path
+):
+    write_manifest(bins, manifest.model_copy(update={"images": manifest.images[:2]}))
+    for path in results.glob("c_*"):
+        path.unlink()
+    with pytest.raises(ArtifactError, match=r"1 of the 3 images of .* have no result, the first is c.jpg.*--subset"):
+        score()
+    assert not (tmp_path / "out").exists()
+    evaluation = score(subset=True)
+    assert evaluation.metrics.images == 2
+    counts = json.loads((tmp_path / "out/metrics.json").read_text())["counts"]
+    assert (counts["images"], counts["annotated_images"]) == (2, 3)
+
+
+def test_categories_that_the_model_does_not_know_are_not_scored(
+    score: Callable[..., Evaluation], annotations_file: Path, truth: dict[str, Any]
+):
+    truth["categories"].append({"id": 8, "name": "person"})
+    truth["annotations"].append({"id": 3, "image_id": 9, "category_id": 8, "bbox": [0, 0, 5, 5]})
+    annotations_file.write_text(json.dumps(truth))
+    evaluation = score()
+    assert evaluation.metrics.figures["AP"] == pytest.approx(100)
+    assert len(evaluation.metrics.classes) == 3
+    assert len(evaluation.annotations.categories) == 4
+
+
+def test_an_error_leaves_no_products(score: Callable[..., Evaluation], results: Path, tmp_path: Path):
+    (results / "b_1.bin").unlink()
+    with pytest.raises(ArtifactError, match=r"image b.jpg"):
+        score()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_way_of_the_products(score: Callable[..., Evaluation], tmp_path: Path):
+    (tmp_path / "out").touch()
+    with pytest.raises(ArtifactError, match=r"cannot write .*out"):
+        score()
+
+
+def test_a_result_file_is_scored_and_only_metrics_are_written(annotations_file: Path, tmp_path: Path):
+    rows = [{"image_id": 9, "category_id": 1, "bbox": [4, 4, 16, 20], "score": 0.9}]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    evaluation = score_file(tmp_path / "d.json", annotations_file, tmp_path / "out")
+    assert evaluation.metrics.figures["AP"] == pytest.approx(50)  # one of two classes with objects
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+
+
+def test_an_empty_result_file_scores_zero(annotations_file: Path, tmp_path: Path):
+    (tmp_path / "d.json").write_text("[]")
+    assert score_file(tmp_path / "d.json", annotations_file).metrics.figures["AP"] == 0
+
+
+def test_a_result_file_of_other_images_is_named(annotations_file: Path, tmp_path: Path):
+    (tmp_path / "d.json").write_text('[{"image_id": 1, "category_id": 1, "bbox": [4, 4, 16, 20], "score": 0.9}]')
+    with pytest.raises(DataError, match=r"d.json: row 0 has image_id 1, .*/instances_val2017.json"):
+        score_file(tmp_path / "d.json", annotations_file)

@@ -1,0 +1,119 @@
+"""A whole folder: names, manifest, the same bytes for every number of workers, nothing left after a failure."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.artifacts import read_manifest
+from detector.errors import ArtifactError, DataError
+from detector.spec import DetectorSpec
+from preprocess.folder import preprocess_folder
+from preprocess.images import read_image
+from preprocess.tensor import to_input
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_one_bin_per_image_and_a_manifest(tmp_path: Path, images: Path, spec: DetectorSpec):
+    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    stems = [f"{index:012d}" for index in range(6)]
+    assert [image.stem for image in manifest.images] == stems
+    assert sorted(digests(tmp_path / "bins")) == [*(f"{stem}.bin" for stem in stems), "manifest.json"]
+    assert read_manifest(tmp_path / "bins") == manifest
+    assert manifest.spec == spec
+    assert manifest.image_source == str(images)
+
+
+def test_a_bin_is_the_tensor_of_its_image(tmp_path: Path, images: Path, spec: DetectorSpec):
+    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    for image in manifest.images:
+        tensor, box = to_input(read_image(images / image.file_name), spec)
+        assert (tmp_path / "bins" / f"{image.stem}.bin").read_bytes() == tensor.tobytes()
+        assert image.letterbox(spec.canvas) == box
+
+
+def test_every_number_of_workers_writes_the_same_bytes(tmp_path: Path, images: Path, spec: DetectorSpec):
+    results = []
+    for workers in (1, 2, 3):
+        preprocess_folder(images, tmp_path / str(workers), spec, workers=workers)
+        results.append(digests(tmp_path / str(workers)))
+    assert results[0] == results[1] == results[2]
+
+
+def test_bins_have_the_permissions_that_ais_bench_asks_for(tmp_path: Path, images: Path, spec: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "bins").iterdir()} == {0o644}
+    assert (tmp_path / "bins").stat().st_mode & 0o022 == 0
+
+
+def test_names_with_dots_blanks_and_equal_stems_do_not_collide(tmp_path: Path, images: Path, spec: DetectorSpec):
+    content = (images / "000000000000.jpg").read_bytes()
+    folder = tmp_path / "names"
+    folder.mkdir()
+    names = ["a.1.jpg", "a.2.jpg", "a.jpg", "a.png", "A.jpg", "b c.jpg", "b_c.jpg", "图片.jpg", "照片.jpg"]
+    for name in names:
+        (folder / name).write_bytes(content)
+    manifest = preprocess_folder(folder, tmp_path / "bins", spec, workers=1)
+    assert sorted(image.file_name for image in manifest.images) == sorted(names)
+    bins = [path.name for path in (tmp_path / "bins").glob("*.bin")]
+    assert len({name.split(".")[0].lower() for name in bins}) == len(names)
+    assert all(name.isascii() and " " not in name for name in bins)
+
+
+def test_a_limit_takes_the_first_names_and_changes_no_stem(tmp_path: Path, images: Path, spec: DetectorSpec):
+    (images / "000000000000.png").write_bytes((images / "000000000000.jpg").read_bytes())
+    whole = preprocess_folder(images, tmp_path / "whole", spec, workers=1)
+    part = preprocess_folder(images, tmp_path / "part", spec, workers=1, limit=3)
+    assert part.images == whole.images[:3]
+
+
+def test_a_second_run_replaces_the_first(tmp_path: Path, images: Path, spec: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1, limit=2)
+    assert sorted(digests(tmp_path / "bins")) == ["000000000000.bin", "000000000001.bin", "manifest.json"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_image_leaves_nothing_behind(tmp_path: Path, images: Path, spec: DetectorSpec, workers: int):
+    bad = images / "000000000004.jpg"
+    bad.write_bytes(bad.read_bytes()[:-300])
+    with pytest.raises(DataError, match=r"000000000004\.jpg: truncated JPEG"):
+        preprocess_folder(images, tmp_path / "bins", spec, workers=workers)
+    assert digests(tmp_path / "bins") == {}
+
+
+def test_a_bad_folder_of_images_does_not_touch_the_bins(tmp_path: Path, images: Path, spec: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    before = digests(tmp_path / "bins")
+    with pytest.raises(DataError, match="cannot read the image folder"):
+        preprocess_folder(tmp_path / "none", tmp_path / "bins", spec, workers=1)
+    assert digests(tmp_path / "bins") == before
+
+
+def test_a_disk_that_fails_leaves_nothing_behind(
+    tmp_path: Path, images: Path, spec: DetectorSpec, monkeypatch: pytest.MonkeyPatch
+):
+    import os
+
+    written = []
+
+    def replace(source: Path, target: Path) -> None:
+        if len(written) == 3:
+            raise OSError(28, os.strerror(28))
+        written.append(target)
+        Path(source).rename(target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(ArtifactError, match=r"cannot write .*3\.bin: No space left on device; free some space"):
+        preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    assert digests(tmp_path / "bins") == {}
+
+
+def test_real_photographs_get_the_names_of_the_guide(tmp_path: Path, photographs: Path, spec: DetectorSpec):
+    manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=5)
+    assert [image.stem for image in manifest.images] == sorted(p.stem for p in (photographs / "val2017").iterdir())[:5]
+    assert {np.prod(spec.input.shape) * 4} == {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")}

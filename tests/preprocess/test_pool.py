@@ -1,0 +1,80 @@
+"""Processes: order, errors, interrupts, killed workers."""
+
+import operator
+import os
+import signal
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import pytest
+
+from detector.errors import DataError, PipelineError
+from preprocess.images import read_image
+from preprocess.pool import core_count, map_ordered, map_with_bar
+
+PRELOAD = "preprocess.images"
+
+
+def test_results_come_in_order_from_several_processes():
+    assert list(map_ordered(operator.neg, range(50), workers=2, preload=PRELOAD)) == [-n for n in range(50)]
+
+
+def test_one_worker_needs_no_other_process():
+    here = threading.get_ident()
+    assert list(map_ordered(lambda _: threading.get_ident(), [1, 2], workers=1, preload=PRELOAD)) == [here, here]
+
+
+def test_the_error_of_the_first_failing_item_comes_up(tmp_path: Path):
+    paths = [tmp_path / f"{index}.jpg" for index in range(20)]
+    with pytest.raises(DataError, match=r"cannot read image .*/0\.jpg"):
+        map_with_bar(read_image, paths, workers=2, preload=PRELOAD, label="test")
+
+
+def test_a_killed_worker_is_an_error_with_a_next_step():
+    with pytest.raises(PipelineError, match=r"a worker process was killed .*fewer than 2 workers"):
+        map_with_bar(os._exit, [9, 9, 9], workers=2, preload=PRELOAD, label="test")
+
+
+def test_workers_use_one_thread_each():
+    assert set(map_ordered(_cv2_threads, range(8), workers=2, preload=PRELOAD)) == {1}
+
+
+def test_an_interrupt_while_processes_start_comes_up_afterwards(monkeypatch: pytest.MonkeyPatch):
+    from preprocess import pool
+
+    reached = []
+
+    class Executor(pool.ProcessPoolExecutor):
+        def map(self, *args, **kwargs):
+            signal.raise_signal(signal.SIGINT)
+            results = super().map(*args, **kwargs)
+            reached.append("started")
+            return results
+
+        def shutdown(self, *args, **kwargs):
+            super().shutdown(*args, **kwargs)
+            reached.append("stopped")
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Executor)
+    with (
+        closing(map_ordered(operator.neg, range(8), workers=2, preload=PRELOAD)) as results,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        next(results)
+    assert reached == ["started", "stopped"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_core_count_respects_the_affinity_mask():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert core_count() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _cv2_threads(_: int) -> int:
+    return cv2.getNumThreads()

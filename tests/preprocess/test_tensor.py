@@ -1,0 +1,111 @@
+"""The input tensor against slow statements of the published recipe and of mmdetection's."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.geometry import Size
+from detector.spec import DetectorSpec, ImageSpec, load_spec, replace
+from preprocess.images import read_image
+from preprocess.recipe import guide_spec
+from preprocess.tensor import to_input
+
+# Landscape, portrait, another aspect ratio, the flattest, a greyscale JPEG.
+NAMES = ("000000000139", "000000000802", "000000005001", "000000549055", "000000205401")
+SIDES = st.integers(1, 90)
+
+
+def published_recipe(image: np.ndarray, canvas: Size, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """The preprocessing of the published guide step by step: floor, cv2 resize, subtract, multiply by 1/std, centre."""
+    old_h, old_w = image.shape[:2]
+    scale_ratio = min(canvas.width / old_w, canvas.height / old_h)
+    new_w, new_h = max(1, int(np.floor(old_w * scale_ratio))), max(1, int(np.floor(old_h * scale_ratio)))
+    image = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    cv2.subtract(image, np.float64(np.array(mean, np.float32).reshape(1, -1)), image)
+    cv2.multiply(image, 1 / np.float64(np.array(std).reshape(1, -1)), image)
+    left, top = (canvas.width - new_w) // 2, (canvas.height - new_h) // 2
+    right, bottom = canvas.width - new_w - left, canvas.height - new_h - top
+    image = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def mmdetection_recipe(image: np.ndarray, spec: DetectorSpec) -> np.ndarray:
+    """mmdetection 3.x step by step: rescale_size, cv2 resize, (x - mean) / std in float32, zeros below and right."""
+    height, width = image.shape[:2]
+    scale = min(spec.image.long / max(height, width), spec.image.short / min(height, width))
+    new_w, new_h = int(width * scale + 0.5), int(height * scale + 0.5)
+    image = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+    if spec.image.channels == "RGB":
+        image = image[..., ::-1]
+    image = (image.astype(np.float32) - np.float32(spec.image.mean)) / np.float32(spec.image.std)
+    canvas = np.zeros((*spec.canvas, 3), np.float32)
+    canvas[:new_h, :new_w] = image
+    return np.ascontiguousarray(canvas.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modelzoo_is_byte_identical_to_the_published_recipe(photographs: Path, name: str):
+    spec = guide_spec(height=800, width=1333, recipe=None)
+    image = read_image(photographs / "val2017" / f"{name}.jpg")
+    tensor, _ = to_input(image, spec)
+    expected = published_recipe(image, Size(800, 1333), (102.9801, 115.9465, 122.7717), (1.0, 1.0, 1.0))
+    assert tensor.dtype == np.float32
+    assert tensor.flags["C_CONTIGUOUS"]
+    assert tensor.tobytes() == expected.tobytes()
+
+
+@given(SIDES, SIDES, st.integers(32, 70), st.integers(32, 70))
+def test_modelzoo_is_the_published_recipe_for_all_sizes(height: int, width: int, canvas_h: int, canvas_w: int):
+    mean, std = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
+    image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width, 3), np.uint8)
+    canvas = Size(canvas_h, canvas_w)
+    facts = ImageSpec(resize="modelzoo", channels="BGR", mean=mean, std=std)
+    tensor, _ = to_input(image, DetectorSpec(name="t", detector="fcos", canvas=canvas, image=facts, classes=("a",)))
+    assert tensor.tobytes() == published_recipe(image, canvas, mean, std).tobytes()
+
+
+@given(st.integers(10, 90), st.integers(10, 90), st.sampled_from(["BGR", "RGB"]))
+def test_mmdet_is_mmdetections_recipe_for_all_sizes(height: int, width: int, channels: str):
+    image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width, 3), np.uint8)
+    facts = ImageSpec(short=48, long=80, channels=channels, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+    spec = DetectorSpec(name="t", detector="fcos", canvas=Size(96, 96), image=facts, classes=("a",))
+    tensor, _ = to_input(image, spec)
+    assert tensor.tobytes() == mmdetection_recipe(image, spec).tobytes()
+
+
+RECORDED = json.loads(Path(__file__).with_name("mmdet_inputs.json").read_text())
+
+
+@pytest.mark.parametrize("fact", RECORDED["inputs"], ids=lambda fact: f"{fact['image']}-{fact['channels']}")
+def test_mmdet_is_byte_identical_to_genuine_mmdetection(photographs: Path, fact: dict):
+    spec = load_spec("fcos_r50_caffe_fpn_1x")
+    facts = {**spec.image.model_dump(), **{key: fact[key] for key in ("channels", "mean", "std")}}
+    height, width = fact["img_shape"]
+    canvas = (800, 1344) if width >= height else (1344, 800)
+    spec = replace(spec, canvas=canvas, image=facts)
+    tensor, box = to_input(read_image(photographs / "val2017" / fact["image"]), spec)
+    assert box.resized == (height, width)
+    assert hashlib.sha256(tensor[:, :height, :width].tobytes()).hexdigest() == fact["sha256"]
+    assert not tensor[:, height:].any()
+    assert not tensor[:, :, width:].any()
+
+
+def test_the_letterbox_says_where_the_image_lies(spec: DetectorSpec):
+    tensor, box = to_input(np.full((20, 20, 3), 255, np.uint8), spec)
+    inside = tensor[:, box.top : box.top + box.resized.height, box.left : box.left + box.resized.width]
+    assert inside.all()
+    assert np.count_nonzero(tensor) == inside.size
+
+
+def test_channels_follow_the_spec(spec: DetectorSpec):
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[..., 2] = 200  # red, as cv2 reads it
+    spec = replace(spec, image={**spec.image.model_dump(), "channels": "RGB", "mean": (0, 0, 0)})
+    tensor, _ = to_input(image, spec)
+    assert [float(channel.max()) for channel in tensor] == [200.0, 0.0, 0.0]
