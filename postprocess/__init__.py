@@ -1,0 +1,1 @@
+"""Outputs of inference -> COCO detections -> the 12 COCO figures."""

@@ -1,0 +1,109 @@
+"""`python -m postprocess eval`: score a result folder of ais_bench, or any COCO result file."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import cli
+
+EPILOG = """examples:
+  python -m postprocess eval --bin_data_path work/result --test_annotation work/bins \\
+      --annotations_path /opt/npu/coco/annotations --det_results_path work/eval
+  python -m postprocess eval --detections dets.json --annotations_path instances_val2017.json
+
+The last line of stdout is one JSON object: the 12 figures in percent (null: undefined) and what was counted.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = cli.Parser(prog="python -m postprocess", description="Outputs of inference -> detections -> COCO mAP.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("eval", help="score detections against COCO annotations", epilog=EPILOG)
+    command.description = "Score a result folder of ais_bench, or with --detections any COCO box result file."
+    source = command.add_argument_group("what to score")
+    source.add_argument(
+        "--bin_data_path", metavar="RESULT", help="result folder (default ./result/dumpOutput_device0/)"
+    )
+    source.add_argument(
+        "--test_annotation",
+        metavar="MANIFEST_OR_INFO",
+        help="manifest of the bins, its folder, or the guide's info file (default ./origin_pictures.info)",
+    )
+    source.add_argument(
+        "--detections", type=Path, metavar="JSON", help="a COCO result file, instead of a result folder"
+    )
+    source.add_argument(
+        "--annotations_path",
+        type=Path,
+        default=Path("/opt/npu/coco/annotations"),
+        metavar="DIR_OR_JSON",
+        help="COCO annotation file or its folder (default %(default)s)",
+    )
+    source.add_argument("--subset", action="store_true", help="score only the images that were preprocessed")
+    _add_model_options(command)
+    products = command.add_argument_group("products")
+    products.add_argument(
+        "--det_results_path",
+        type=Path,
+        metavar="DIR",
+        help="receives detections.json and metrics.json (default ./detection-results/; with --detections only "
+        "metrics.json, and only if given)",
+    )
+    products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
+    products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
+    return top
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    model = command.add_argument_group("the model (the manifest knows; needed with an info file)")
+    model.add_argument("--model", metavar="NAME|FILE", help="model name, .yaml, exported .onnx or built .om")
+    model.add_argument(
+        "--net_input_height", type=int, metavar="H", help="canvas; with an info file and no --model (default 1344)"
+    )
+    model.add_argument("--net_input_width", type=int, metavar="W", help="likewise (default 1344)")
+    model.add_argument("--recipe", choices=("modelzoo", "mmdet"), help="resize rule; likewise (default modelzoo)")
+    model.add_argument(
+        "--net_out_num",
+        type=int,
+        metavar="N",
+        help="accepted for old scripts, no effect: the model has 2 outputs (old calls said 3 because of an off-by-one)",
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse, score, print."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.detections and (args.bin_data_path or args.test_annotation or args.subset or args.model):
+        top.error(
+            "--detections scores a result file alone: leave out --bin_data_path, --test_annotation, --subset, --model"
+        )
+
+    from postprocess.bins import Told
+    from postprocess.scoring import METRICS_NAME, score_file, score_folder
+    from postprocess.table import to_text
+
+    out: Path | None = args.det_results_path
+    if args.detections:
+        evaluation = score_file(args.detections, args.annotations_path, out)
+    else:
+        out = out or Path("./detection-results/")
+        evaluation = score_folder(
+            Path(args.bin_data_path or "./result/dumpOutput_device0/"),
+            Path(args.test_annotation or "./origin_pictures.info"),
+            args.annotations_path,
+            out,
+            told=Told(args.model, args.net_input_height, args.net_input_width, args.recipe),
+            subset=args.subset,
+        )
+    print(to_text(evaluation, all_classes=args.per_class))
+    metrics = evaluation.metrics
+    counts = {"images": metrics.images, "objects": metrics.objects, "detections": metrics.detections}
+    print(json.dumps({**metrics.figures, **counts, "metrics": str(out / METRICS_NAME) if out else None}))
+
+
+if __name__ == "__main__":
+    cli.run(main, sys.argv[1:])
