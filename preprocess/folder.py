@@ -4,11 +4,12 @@ import functools
 from pathlib import Path
 
 from detector.artifacts import BinImage, BinsManifest, atomic_file, unique_stems, write_manifest
+from detector.images import read_image
 from detector.spec import DetectorSpec
-from preprocess.images import image_names, read_image
+from detector.tensor import to_input
+from preprocess.listing import image_names
 from preprocess.output import prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
-from preprocess.tensor import to_input
 
 
 def preprocess_folder(

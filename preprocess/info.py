@@ -5,7 +5,8 @@ from pathlib import Path
 
 from detector.artifacts import write_text
 from detector.geometry import Size
-from preprocess.images import image_names, read_image
+from detector.images import read_image
+from preprocess.listing import image_names
 from preprocess.pool import map_with_bar
 
 # The guide's get_info.py takes both spellings, in any case, for `jpg`.

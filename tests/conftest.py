@@ -55,6 +55,12 @@ def spec() -> DetectorSpec:
 
 
 @pytest.fixture
+def picture() -> np.ndarray:
+    """(20, 30, 3) uint8 noise."""
+    return np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+@pytest.fixture
 def canonical(spec: DetectorSpec) -> onnx.ModelProto:
     """A canonical graph in miniature: dynamic shapes, shape arithmetic, the NMS function; boxes come from the image.
     constants["three"] = [0, 3, -1]

@@ -17,12 +17,6 @@ def spec() -> DetectorSpec:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
-    """(20, 30, 3) uint8 noise."""
-    return np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-
-
-@pytest.fixture
 def images(tmp_path: Path) -> Path:
     """A folder of six JPEGs of different sizes and content."""
     folder = tmp_path / "images"

@@ -8,10 +8,10 @@ import pytest
 
 from detector.artifacts import read_manifest
 from detector.errors import ArtifactError, DataError
+from detector.images import read_image
 from detector.spec import DetectorSpec
+from detector.tensor import to_input
 from preprocess.folder import preprocess_folder
-from preprocess.images import read_image
-from preprocess.tensor import to_input
 
 
 def digests(folder: Path) -> dict[str, str]:

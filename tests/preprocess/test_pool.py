@@ -11,10 +11,10 @@ import cv2
 import pytest
 
 from detector.errors import DataError, PipelineError
-from preprocess.images import read_image
+from detector.images import read_image
 from preprocess.pool import core_count, map_ordered, map_with_bar
 
-PRELOAD = "preprocess.images"
+PRELOAD = "detector.images"
 
 
 def test_results_come_in_order_from_several_processes():

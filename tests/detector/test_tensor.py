@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.geometry import Size
+from detector.images import read_image
 from detector.spec import DetectorSpec, ImageSpec, load_spec, replace
-from preprocess.images import read_image
+from detector.tensor import to_input
 from preprocess.recipe import guide_spec
-from preprocess.tensor import to_input
 
 # Landscape, portrait, another aspect ratio, the flattest, a greyscale JPEG.
 NAMES = ("000000000139", "000000000802", "000000005001", "000000549055", "000000205401")
@@ -106,6 +106,6 @@ def test_the_letterbox_says_where_the_image_lies(spec: DetectorSpec):
 def test_channels_follow_the_spec(spec: DetectorSpec):
     image = np.zeros((32, 48, 3), np.uint8)
     image[..., 2] = 200  # red, as cv2 reads it
-    spec = replace(spec, image={**spec.image.model_dump(), "channels": "RGB", "mean": (0, 0, 0)})
+    spec = replace(spec, image={**spec.image.model_dump(), "channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1)})
     tensor, _ = to_input(image, spec)
     assert [float(channel.max()) for channel in tensor] == [200.0, 0.0, 0.0]

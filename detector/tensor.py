@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.geometry import Letterbox, Size
+from detector.images import Image
 from detector.spec import DetectorSpec, ImageSpec
-from preprocess.images import Image
 
 Tensor = NDArray[np.float32]
 

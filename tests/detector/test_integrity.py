@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from preprocess.integrity import find_damage
+from detector.integrity import find_damage
 
 
 def encode(suffix: str, *options: int) -> bytes:

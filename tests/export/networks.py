@@ -1,0 +1,80 @@
+"""Small random detectors for the tests of this folder."""
+
+import onnx
+import onnxruntime as ort
+import torch
+from onnx import TensorProto, helper
+
+from detector.spec import DecodeSpec
+from export.network.config import FcosNetwork
+from export.network.fcos import Fcos
+from export.nms import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
+
+SMALL = FcosNetwork(
+    depth=18,
+    style="pytorch",
+    stem_channels=16,
+    base_channels=8,
+    groups=1,
+    base_width=64,
+    bn_eps=1e-5,
+    fpn_channels=32,
+    p6_from="P5",
+    relu_before_p7=True,
+    strides=(8, 16, 32, 64, 128),
+    head_channels=32,
+    cls_convs=1,
+    box_convs=1,
+    head_norm="GN",
+    norm_groups=8,
+    tower_conv_bias=True,
+    centerness_on_reg=True,
+    norm_on_bbox=True,
+    num_classes=5,
+)
+
+
+def random_detector(config: FcosNetwork = SMALL, decode: DecodeSpec | None = None, *, seed: int = 0) -> Fcos:
+    """A detector whose random weights give many candidates: lively statistics, a high prior, boxes of some extent."""
+    torch.manual_seed(seed)
+    network = Fcos(config, decode or DecodeSpec())
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.1)
+        network.head.cls.weight.normal_(0, 0.1)
+        network.head.cls.bias.fill_(-1.5)
+        network.head.box.weight.normal_(0, 0.05)
+        network.head.box.bias.fill_(1.5)
+        network.head.scale.uniform_(0.8, 1.2)
+    return network.requires_grad_(False).eval()
+
+
+def nms_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
+    """A graph that is nothing but the NMS node."""
+    names = ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"]
+    node = helper.make_node(NMS_OP, ["boxes", "scores"], names, domain=NMS_DOMAIN, **nms_attributes(decode))
+    kinds = [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT32]
+    graph = helper.make_graph(
+        [node],
+        "nms",
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["B", "N", 1, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["B", "N", "C"]),
+        ],
+        [
+            helper.make_tensor_value_info(name, kind, ["B", "M", 4][:rank])
+            for name, kind, rank in zip(names, kinds, (3, 2, 2, 1), strict=True)
+        ],
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(NMS_DOMAIN, 1)],
+        functions=[nms_function(opset)],
+        ir_version=9,
+    )
+    onnx.checker.check_model(model)
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
