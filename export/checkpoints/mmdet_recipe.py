@@ -1,0 +1,133 @@
+"""The inference recipe in the config text of an mmdetection checkpoint: normalization, resize bounds, thresholds."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from export.checkpoints.config_text import UNKNOWN
+from export.checkpoints.weights import Recipe, Triple
+
+
+def read_recipe(config: Mapping[str, Any]) -> Recipe | None:
+    """Everything about inference that a config tells.
+
+    Args:
+        config: parsed text; {} if the file carries none.
+
+    Returns:
+        None if there is no config; fields that it does not tell are None.
+    """
+    model = config.get("model")
+    if not isinstance(model, dict):
+        return None
+    steps = list(_steps(_test_pipeline(config)))
+    notes: list[str] = []
+    return Recipe(
+        **_normalization(config, model, steps),
+        **_resize(config, steps, notes),
+        **_decoding(config, model, notes),
+        notes=tuple(notes),
+    )
+
+
+def _test_pipeline(config: Mapping[str, Any]) -> Any:
+    for path in (
+        ("test_dataloader", "dataset", "pipeline"),  # 3.x
+        ("test_pipeline",),
+        ("data", "test", "pipeline"),  # 1.x, 2.x
+        ("val_dataloader", "dataset", "pipeline"),
+        ("data", "val", "pipeline"),
+    ):
+        found = _at(config, *path)
+        if isinstance(found, list | tuple):
+            return found
+    return []
+
+
+def _steps(pipeline: Any) -> Iterator[dict[str, Any]]:
+    """The steps of a pipeline, those inside MultiScaleFlipAug and its like included."""
+    for step in pipeline if isinstance(pipeline, list | tuple) else []:
+        if isinstance(step, dict):
+            yield step
+            yield from _steps(step.get("transforms"))
+
+
+def _normalization(config: Mapping[str, Any], model: Mapping[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    processor = model.get("data_preprocessor")
+    if isinstance(processor, dict):  # 3.x; without mean it does not normalize
+        to_rgb = processor.get("bgr_to_rgb", False)
+        mean, std = processor.get("mean", (0, 0, 0)), processor.get("std", (1, 1, 1))
+    else:
+        places = [
+            *(step for step in steps if step.get("type") == "Normalize"),
+            config.get("img_norm_cfg"),
+            _at(config, "data", "test", "img_norm_cfg"),
+        ]
+        found = next((place for place in places if isinstance(place, dict)), {})
+        to_rgb = found.get("to_rgb", True) if found else UNKNOWN
+        mean, std = found.get("mean", UNKNOWN), found.get("std", UNKNOWN)
+    return {
+        "channels": {True: "RGB", False: "BGR"}[to_rgb] if isinstance(to_rgb, bool) else None,
+        "mean": _triple((0, 0, 0) if mean is None else mean),
+        "std": _positive(_triple((1, 1, 1) if std is None else std)),
+    }
+
+
+def _resize(config: Mapping[str, Any], steps: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """Bounds from `scale=(1333, 800)`; in whatever order, mmcv takes the larger as the bound of the longer side."""
+    scales = [step[key] for step in steps for key in ("scale", "img_scale") if key in step]
+    scales += [scale] if (scale := _at(config, "data", "test", "img_scale")) is not None else []
+    if any(step.get("type") == "Resize" and step.get("keep_ratio", True) is False for step in steps):
+        notes.append("the test pipeline resizes without keeping the aspect ratio")
+        return {}
+    for scale in scales:
+        if (
+            isinstance(scale, tuple | list)
+            and len(scale) == 2
+            and all(type(side) is int and side > 0 for side in scale)
+        ):
+            return {"short": min(scale), "long": max(scale)}
+    return {}
+
+
+def _decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    found = next((place for place in (model.get("test_cfg"), config.get("test_cfg")) if isinstance(place, dict)), {})
+    nms = found.get("nms")
+    nms = nms if isinstance(nms, dict) else {}
+    # iou_thr until 2.0; without a type mmdetection takes plain NMS.
+    iou = nms.get("iou_threshold", nms.get("iou_thr"))
+    if nms.get("type", "nms") != "nms" or nms.get("class_agnostic", False) is not False:
+        notes.append(f"suppression is {nms.get('type', 'nms')!r}, class-agnostic: {nms.get('class_agnostic', False)!r}")
+        iou = None
+    if found.get("min_bbox_size", 0) not in (0, -1):
+        notes.append(f"boxes smaller than {found['min_bbox_size']!r} pixels were dropped")
+    return {
+        "score_threshold": _number(found.get("score_thr"), below=1.0),
+        "candidates_per_level": _count(found.get("nms_pre")),
+        "iou_threshold": _number(iou, below=1.0),
+        "max_detections": _count(found.get("max_per_img")),
+    }
+
+
+def _at(config: Mapping[str, Any], *path: str) -> Any:
+    value: Any = config
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _triple(value: Any) -> Triple | None:
+    if isinstance(value, list | tuple) and len(value) == 3 and all(type(number) in (int, float) for number in value):
+        return float(value[0]), float(value[1]), float(value[2])
+    return None
+
+
+def _positive(value: Triple | None) -> Triple | None:
+    return value if value is not None and min(value) > 0 else None
+
+
+def _number(value: Any, *, below: float) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value <= below else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None

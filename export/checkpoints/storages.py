@@ -1,0 +1,68 @@
+"""Tensors over storages: what torch's rebuild functions mean, with every number checked."""
+
+import pickle
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+# The storage classes of torch and torch.cuda, and their element types.
+_STORAGE_MODULES: Final = ("torch", "torch.cuda", "torch.storage")
+_STORAGES: Final = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+
+
+class StorageType(NamedTuple):
+    """The class of a storage, as a pickle names it."""
+
+    name: str
+    dtype: torch.dtype
+
+
+class Storage(NamedTuple):
+    """A run of elements; `tensor` is 1-D and owns or maps the bytes."""
+
+    tensor: Tensor
+
+
+def storage_type(module: str, name: str) -> StorageType | None:
+    """The storage class that a name in a pickle means, or None."""
+    if module in _STORAGE_MODULES and name in _STORAGES:
+        return StorageType(name, _STORAGES[name])
+    return None
+
+
+def rebuild_tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> Tensor:
+    """A view of a storage, as `torch._utils._rebuild_tensor_v2`."""
+    if not isinstance(storage, Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
+        raise pickle.UnpicklingError("a tensor without storage, size or stride")
+    if len(size) != len(stride) or len(size) > 16:
+        raise pickle.UnpicklingError(f"a tensor with {len(size)} sizes and {len(stride)} strides")
+    if type(offset) is not int or not all(type(n) is int and 0 <= n < 2**62 for n in (offset, *size, *stride)):
+        raise pickle.UnpicklingError("a tensor whose size, stride or offset is no natural number")
+    elements, last = 1, offset
+    for extent, step in zip(size, stride, strict=True):
+        elements *= extent
+        last += (extent - 1) * step
+    available = storage.tensor.numel()
+    # A view larger than its storage (stride 0) is legal in torch but no weight; copying it could exhaust memory.
+    if elements > available or (elements and last >= available):
+        raise pickle.UnpicklingError(f"a tensor of shape {list(size)} in a storage of {available} elements")
+    return storage.tensor.as_strided(size, stride, offset)
+
+
+def rebuild_parameter(data: object, *_: object) -> Tensor:
+    """The tensor of an `nn.Parameter`, as `torch._utils._rebuild_parameter`."""
+    if not isinstance(data, Tensor):
+        raise pickle.UnpicklingError("a parameter without a tensor")
+    return data

@@ -1,0 +1,355 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detector.errors import CheckpointError, SpecError
+from detector.spec import DecodeSpec
+from export.checkpoints import read_weights
+from export.checkpoints.weights import Recipe, Weights
+from export.network.fcos import Fcos
+
+State = Callable[..., dict[str, torch.Tensor]]
+Save = Callable[..., Path]
+DATA = Path(__file__).resolve().parents[2] / "data"
+
+
+@pytest.fixture
+def weights(make_state: State, save: Save) -> Callable[..., Weights]:
+    """Read the weights of a tiny FCOS after saving it."""
+
+    def read(
+        *, meta: dict[str, Any] | None = None, given: dict[str, Any] | None = None, legacy: bool = False, **options: Any
+    ) -> Weights:
+        return read_weights(save({"meta": meta or {}, "state_dict": make_state(**options)}, legacy=legacy), given or {})
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {},
+            {
+                "depth": 18,
+                "base_channels": 8,
+                "stem_channels": 8,
+                "groups": 1,
+                "base_width": 8,
+                "fpn_channels": 32,
+                "num_classes": 3,
+            },
+        ),
+        ({"depth": 50, "base": 16}, {"depth": 50, "base_channels": 16, "block": "bottleneck"}),
+        ({"depth": 50, "groups": 4, "group_width": 2}, {"groups": 4, "base_width": 2, "base_channels": 8}),
+        (
+            {"norm": "gn"},
+            {"head_norm": "GN", "tower_conv_bias": False, "centerness_on_reg": False, "norm_on_bbox": False},
+        ),
+        (
+            {"norm": "gn", "bias": True},
+            {"head_norm": "GN", "tower_conv_bias": True, "centerness_on_reg": True, "norm_on_bbox": True},
+        ),
+        ({"norm": "bn"}, {"head_norm": "BN", "norm_on_bbox": False}),
+        ({"norm": None}, {"head_norm": "none", "tower_conv_bias": True, "norm_on_bbox": False}),
+        ({"convs": 3, "head": 64}, {"cls_convs": 3, "box_convs": 3, "head_channels": 64}),
+        ({"convs": 0}, {"cls_convs": 0, "box_convs": 0, "head_norm": "none"}),
+        ({"p6_on_input": True}, {"p6_from": "C5"}),
+        ({"fpn": 64, "head": 32}, {"p6_from": "P5", "fpn_channels": 64}),
+        ({"classes": 1}, {"num_classes": 1}),
+        ({"predictor": "fcos"}, {"num_classes": 3}),
+        ({"depth": 50, "folded": True}, {"style": "caffe"}),
+        ({"depth": 50}, {"style": "pytorch"}),
+        ({"depth": 50, "groups": 4, "folded": True}, {"style": "pytorch"}),
+    ],
+)
+def test_facts_come_from_names_and_shapes(
+    weights: Callable[..., Weights], options: dict[str, Any], expected: dict[str, Any]
+):
+    network = weights(**options).network
+    assert {name: getattr(network, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_tensors_fit_the_network_by_name_and_value(weights: Callable[..., Weights], make_state: State, legacy: bool):
+    found = weights(legacy=legacy)
+    network = Fcos(found.network, DecodeSpec())
+    network.load_state_dict(found.tensors)
+    torch.manual_seed(0)
+    state = make_state()
+    pairs = {
+        "backbone.layer2.0.downsample.1.running_var": "backbone.layer2.0.downsample.1.running_var",
+        "fpn.lateral.2.weight": "neck.lateral_convs.2.conv.weight",
+        "fpn.output.1.bias": "neck.fpn_convs.1.conv.bias",
+        "fpn.p6.weight": "neck.fpn_convs.3.conv.weight",
+        "fpn.p7.weight": "neck.fpn_convs.4.conv.weight",
+        "head.cls_tower.0.conv.weight": "bbox_head.cls_convs.0.conv.weight",
+        "head.box_tower.0.norm.bias": "bbox_head.reg_convs.0.gn.bias",
+        "head.cls.weight": "bbox_head.conv_cls.weight",
+        "head.box.weight": "bbox_head.conv_reg.weight",
+        "head.ctr.bias": "bbox_head.conv_centerness.bias",
+    }
+    for ours, theirs in pairs.items():
+        assert torch.equal(found.tensors[ours], state[theirs])
+    assert found.tensors["head.scale"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_half_precision_becomes_float32(make_state: State, save: Save):
+    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in make_state().items()}
+    found = read_weights(save({"state_dict": state}), {})
+    assert {tensor.dtype for tensor in found.tensors.values()} == {torch.float32}
+
+
+def test_the_config_text_decides_what_shapes_cannot(weights: Callable[..., Weights], config_text: str):
+    text = (
+        config_text.replace("style='pytorch'", "style='caffe'")
+        .replace("start_level=1,", "start_level=1,")
+        .replace("type='BN'", "type='BN', eps=1e-3")
+    )
+    text = text.replace("stacked_convs=1,", "stacked_convs=1, norm_on_bbox=True,").replace(
+        "relu_before_extra_convs=True", "relu_before_extra_convs=False"
+    )
+    found = weights(meta={"cfg": text})
+    network = found.network
+    assert (network.style, network.bn_eps, network.norm_on_bbox, network.norm_groups) == ("caffe", 1e-3, True, 8)
+    assert network.relu_before_p7 is False
+    assert network.centerness_on_reg is False
+    assert (
+        found.sources["centerness_on_reg"] == "config text (mmdetection's default of model.bbox_head.centerness_on_reg)"
+    )
+    assert found.sources["norm_on_bbox"] == "config text (model.bbox_head.norm_on_bbox)"
+
+
+def test_the_config_text_decides_between_equal_channels(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("out_channels=32", "out_channels=64").replace("on_output", "on_input")
+    assert weights(meta={"cfg": text}, fpn=64).network.p6_from == "C5"
+
+
+@pytest.mark.parametrize(
+    ("extra", "p6"),
+    [
+        ("add_extra_convs=True, extra_convs_on_inputs=False", "P5"),
+        ("add_extra_convs=True", "C5"),
+        ("add_extra_convs='on_output'", "P5"),
+    ],
+)
+def test_older_spellings_of_the_p6_input(weights: Callable[..., Weights], config_text: str, extra: str, p6: str):
+    text = config_text.replace("add_extra_convs='on_output'", extra)
+    assert weights(meta={"config": text}, p6_on_input=p6 == "C5").network.p6_from == p6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("depth=18", "depth=34", "depth is 34 by its config text.*but 18"),
+        ("num_classes=3", "num_classes=80", "num_classes is 80 by its config text.*but 3"),
+        ("stacked_convs=1", "stacked_convs=4", "cls_convs is 4"),
+        ("feat_channels=32", "feat_channels=64", "head_channels is 64"),
+        ("out_channels=32", "out_channels=256", "fpn_channels is 256"),
+        ("'on_output'", "'on_input'", "p6_from is 'C5'"),
+        ("dict(type='GN', num_groups=8)", "None", "head_norm is 'none'"),
+    ],
+)
+def test_a_config_of_other_weights_is_refused(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, message: str
+):
+    # C5 has 64 channels here, the FPN 32: the shape of P6 is unambiguous.
+    with pytest.raises(CheckpointError, match=message):
+        weights(meta={"cfg": config_text.replace(old, new)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("type='ResNet'", "type='RegNet'", r"model\.backbone\.type = 'RegNet'"),
+        ("depth=18", "depth=18, dilations=(1, 1, 2, 4)", r"dilations = \(1, 1, 2, 4\)"),
+        ("depth=18", "depth=18, conv_cfg=dict(type='ConvWS')", "conv_cfg"),
+        ("'on_output'", "'on_lateral'", "add_extra_convs = 'on_lateral'"),
+        ("num_outs=5", "num_outs=5, act_cfg=dict(type='ReLU')", "act_cfg"),
+        ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='bilinear')", "upsample_cfg"),
+        ("type='FCOSHead'", "type='NASFCOSHead'", "NASFCOSHead"),
+        ("stacked_convs=1", "stacked_convs=1, loss_cls=dict(use_sigmoid=False)", "use_sigmoid = False"),
+        ("num_groups=8", "num_groups=8, eps=1e-3", r"norm_cfg\.eps"),
+    ],
+)
+def test_settings_that_change_the_arithmetic_unseen_are_refused(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, message: str
+):
+    with pytest.raises(CheckpointError, match=message):
+        weights(meta={"cfg": config_text.replace(old, new)})
+
+
+def test_scope_prefixes_of_types_are_no_difference(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("type='FCOSHead'", "type='mmdet.FCOSHead'")
+    assert weights(meta={"cfg": text}).network.norm_groups == 8
+
+
+def test_mmdetection_1_counts_the_background(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("num_classes=3", "num_classes=4")
+    assert weights(meta={"config": text, "mmdet_version": "1.0.0+1a2b"}).network.num_classes == 3
+    with pytest.raises(CheckpointError, match="num_classes is 4"):
+        weights(meta={"config": text, "mmdet_version": "2.3.0"})
+
+
+def test_a_garbage_config_is_no_config(weights: Callable[..., Weights]):
+    found = weights(meta={"cfg": "model = dict(("})
+    assert found.recipe is None
+    assert found.sources["strides"].startswith("assumed: ")
+
+
+def test_groups_that_do_not_divide_are_asked_for(weights: Callable[..., Weights]):
+    with pytest.raises(CheckpointError, match=r"32 groups do not divide 48 channels; set network\.norm_groups"):
+        weights(head=48)
+    assert weights(head=48, given={"norm_groups": 16}).network.norm_groups == 16
+
+
+def test_the_user_may_decide_a_guess_but_not_a_fact(weights: Callable[..., Weights]):
+    assert weights(given={"norm_on_bbox": True}).network.norm_on_bbox is True
+    with pytest.raises(SpecError, match=r"network\.depth is 50 in the spec, but 18"):
+        weights(given={"depth": 50})
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"CLASSES": ("a", "b", "c")}, ("a", "b", "c")),
+        ({"CLASSES": ["a", "b", "c"]}, ("a", "b", "c")),
+        ({"dataset_meta": {"classes": ("a", "b", "c"), "palette": [(1, 2, 3)]}}, ("a", "b", "c")),
+        ({"dataset_meta": {"CLASSES": ["a", "b", "c"]}}, ("a", "b", "c")),
+        ({"CLASSES": None}, None),
+        ({"CLASSES": ("a", 1, "c")}, None),
+        ({}, None),
+    ],
+)
+def test_class_names_come_from_meta(
+    weights: Callable[..., Weights], meta: dict[str, Any], expected: tuple[str, ...] | None
+):
+    assert weights(meta=meta).classes == expected
+
+
+def test_one_class_may_be_a_string(weights: Callable[..., Weights]):
+    assert weights(meta={"CLASSES": "ship"}, classes=1).classes == ("ship",)
+
+
+def test_class_names_that_do_not_fit_are_not_used(weights: Callable[..., Weights]):
+    found = weights(meta={"CLASSES": ("a", "b")})
+    assert found.classes is None
+    assert found.sources["classes"] == "meta.CLASSES names 2 classes, the head has 3: not used"
+
+
+def test_the_recipe_of_3x(weights: Callable[..., Weights], config_text: str):
+    assert weights(meta={"cfg": config_text}).recipe == Recipe(
+        channels="BGR",
+        mean=(102.9801, 115.9465, 122.7717),
+        std=(1.0, 1.0, 1.0),
+        short=800,
+        long=1333,
+        score_threshold=0.05,
+        candidates_per_level=1000,
+        iou_threshold=0.6,
+        max_detections=100,
+    )
+
+
+RECIPE_1X = """
+model = dict(type='FCOS', backbone=dict(type='ResNet', depth=18),
+    bbox_head=dict(type='FCOSHead', num_classes=4, strides=[8, 16, 32, 64, 128]))
+test_cfg = dict(nms_pre=500, min_bbox_size=0, score_thr=0.1, nms=dict(type='nms', iou_thr=0.5), max_per_img=50)
+img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+test_pipeline = [dict(type='LoadImageFromFile'), dict(type='MultiScaleFlipAug', img_scale=(1000, 600), transforms=[
+    dict(type='Resize', keep_ratio=True), dict(type='Normalize', **img_norm_cfg), dict(type='Pad', size_divisor=32)])]
+data = dict(test=dict(type='CocoDataset', pipeline=test_pipeline))
+"""
+
+
+def test_the_recipe_of_1x(weights: Callable[..., Weights]):
+    recipe = weights(meta={"config": RECIPE_1X, "mmdet_version": "1.2.0"}).recipe
+    assert recipe == Recipe(
+        channels="RGB",
+        mean=(123.675, 116.28, 103.53),
+        std=(58.395, 57.12, 57.375),
+        short=600,
+        long=1000,
+        score_threshold=0.1,
+        candidates_per_level=500,
+        iou_threshold=0.5,
+        max_detections=50,
+    )
+
+
+def test_what_a_recipe_cannot_express_is_noted(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("type='nms'", "type='soft_nms'").replace("keep_ratio=True", "keep_ratio=False")
+    recipe = weights(meta={"cfg": text}).recipe
+    assert recipe is not None
+    assert (recipe.iou_threshold, recipe.short) == (None, None)
+    assert len(recipe.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("backbone.layer3.0.conv2.conv_offset.weight", "deformable convolutions"),
+        ("bbox_head.conv_angle.weight", "rotated-box head"),
+        ("backbone.stem.0.weight", "deep stem"),
+        ("mask_head.convs.0.weight", "instance-segmentation"),
+        ("neck.downsample_convs.0.conv.weight", "no plain FCOS has: neck.downsample_convs.0.conv.weight"),
+        ("backbone.layer1.0.se.fc.weight", "has more than the network"),
+    ],
+)
+def test_networks_that_go_beyond_are_refused(make_state: State, save: Save, key: str, message: str):
+    with pytest.raises(CheckpointError, match=message):
+        read_weights(save({"state_dict": {**make_state(), key: torch.ones(1)}}), {})
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("backbone.layer4.1.bn2.running_var", "lacks backbone.layer4.1.bn2.running_var"),
+        ("neck.lateral_convs.2.conv.weight", "has no fpn.lateral.2.weight"),
+        ("neck.fpn_convs.4.conv.weight", r"3 \+ 1 pyramid convolutions and 5 scales"),
+        ("bbox_head.scales.4.scale", r"3 \+ 2 pyramid convolutions and 4 scales"),
+        ("bbox_head.conv_reg.bias", "lacks head.box.bias"),
+        ("backbone.layer3.1.conv1.weight", r"\(2, 2, 1, 2\) basic blocks"),
+    ],
+)
+def test_a_lost_tensor_is_named(make_state: State, save: Save, lost: str, message: str):
+    state = make_state()
+    del state[lost]
+    with pytest.raises(CheckpointError, match=message):
+        read_weights(save({"state_dict": state}), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "backbone.layer2.0.conv1.weight",
+            torch.zeros(16, 9, 3, 3),
+            r"has shape \[16, 9, 3, 3\], expected \[16, 8, 3, 3\]",
+        ),
+        ("bbox_head.conv_cls.bias", torch.tensor([0.0, float("nan"), 0.0]), r"head\.cls\.bias holds NaN"),
+        ("bbox_head.conv_cls.bias", torch.tensor([0.0, float("inf"), 0.0]), "NaN or infinity"),
+        ("bbox_head.conv_cls.weight", torch.zeros(3, 32, 3, 3, dtype=torch.int8), "quantized"),
+        ("backbone.bn1.running_var", torch.full((8,), -1.0), "negative variances"),
+        ("bbox_head.conv_cls.weight", torch.zeros(3), "expected four axes"),
+        ("bbox_head.scales.0.scale", torch.zeros(2), "a scale is no scalar"),
+    ],
+)
+def test_a_wrong_tensor_is_named(make_state: State, save: Save, name: str, value: torch.Tensor, message: str):
+    with pytest.raises(CheckpointError, match=message):
+        read_weights(save({"state_dict": {**make_state(), name: value}}), {})
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("mmdet_*.pth")), ids=lambda path: path.stem)
+def test_genuine_checkpoints_are_read(path: Path):
+    found = read_weights(path, {})
+    Fcos(found.network, DecodeSpec()).load_state_dict(found.tensors)
+    assert found.recipe is not None
+    assert not [
+        name
+        for name, source in found.sources.items()
+        if source.startswith("assumed: ") and name in ("norm_on_bbox", "p6_from")
+    ]
