@@ -65,7 +65,7 @@ def canonical(spec: DetectorSpec) -> onnx.ModelProto:
     """A canonical graph in miniature: dynamic shapes, shape arithmetic, the NMS function; boxes come from the image.
     constants["three"] = [0, 3, -1]
 
-    The image is averaged over 8 x 8 cells; each cell is a box whose scores are the channels' means.
+    The image is averaged over 8 x 8 cells; each cell is a box whose scores are the sigmoids of the channels' means.
     """
     from export.nms import NMS_DOMAIN, nms_attributes, nms_function
 
@@ -90,7 +90,8 @@ def canonical(spec: DetectorSpec) -> onnx.ModelProto:
     nodes = [
         node("AveragePool", ["input"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
         node("Reshape", ["cells", "three"], ["channels"]),
-        node("Transpose", ["channels"], ["scores"], perm=[0, 2, 1]),
+        node("Transpose", ["channels"], ["logits"], perm=[0, 2, 1]),
+        node("Sigmoid", ["logits"], ["scores"]),
         # x of the cells along one row, from the width of the input: arithmetic that freezing must fold away.
         node("Shape", ["scores"], ["shape"]),
         node("Slice", ["shape", "one_v", "two"], ["count"]),
