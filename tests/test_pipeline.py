@@ -83,7 +83,8 @@ def test_from_onnx_to_figures(tmp_path, coco, model):
     last = json.loads(done.stdout.splitlines()[-1])
     assert {"AP", "AP50", "AR100"} <= set(last)
     detections = json.loads((tmp_path / "eval" / "detections.json").read_text())
-    assert {row["image_id"] for row in detections} == set(range(7, 12))
+    assert detections
+    assert {row["image_id"] for row in detections} <= set(range(7, 12))
     assert {row["category_id"] for row in detections} <= {10, 20, 30}
 
 
