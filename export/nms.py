@@ -7,6 +7,8 @@ max_total_size (ints). Both comparisons are strict: a box is suppressed if IoU >
 score > score_threshold. Unused rows of boxes and scores are zero, of classes unspecified.
 """
 
+from typing import Any
+
 import onnx
 import torch
 from onnx import TensorProto, helper
@@ -19,7 +21,7 @@ NMS_OP = "BatchMultiClassNMS"
 NMS_OPSET_VERSION = 1
 
 
-def nms_attributes(decode: DecodeSpec) -> dict[str, float | int]:
+def nms_attributes(decode: DecodeSpec) -> dict[str, Any]:
     """The operator's attributes for a detector.
 
     The score threshold is 0: candidates below the detector's own threshold have score 0 already, and the detector

@@ -58,7 +58,7 @@ def verify(
     outputs = _run_onnx(_with_levels(model, len(network.config.strides)), images)
     with torch.inference_mode():
         candidates, levels = network(torch.from_numpy(images))
-        labels, dets = reference_nms(*candidates, network.decode)
+        labels, dets = reference_nms(candidates.boxes, candidates.scores, network.decode)
     side = max(images.shape[-2:])
     head = boxes = 0.0
     for index, level in enumerate(levels):

@@ -1,4 +1,4 @@
-"""`python -m postprocess eval`: score a result folder of ais_bench, or any COCO result file."""
+"""`python -m postprocess eval`: score results; `python -m postprocess report`: show a scored result as a page."""
 
 import argparse
 import json
@@ -14,6 +14,13 @@ EPILOG = """examples:
   python -m postprocess eval --detections dets.json --annotations_path instances_val2017.json
 
 The last line of stdout is one JSON object: the 12 figures in percent (null: undefined) and what was counted.
+"""
+
+REPORT_EPILOG = """example:
+  python -m postprocess report --det_results_path work/eval --annotations_path /opt/npu/coco/annotations \\
+      --image_src_path /opt/npu/coco/val2017 --output work/report.html
+
+The page loads nothing from outside. The last line of stdout is one JSON object: its path and size in bytes.
 """
 
 
@@ -35,13 +42,7 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--detections", type=Path, metavar="JSON", help="a COCO result file, instead of a result folder"
     )
-    source.add_argument(
-        "--annotations_path",
-        type=Path,
-        default=Path("/opt/npu/coco/annotations"),
-        metavar="DIR_OR_JSON",
-        help="COCO annotation file or its folder (default %(default)s)",
-    )
+    _add_annotations(source)
     source.add_argument("--subset", action="store_true", help="score only the images that were preprocessed")
     _add_model_options(command)
     products = command.add_argument_group("products")
@@ -54,7 +55,50 @@ def parser() -> argparse.ArgumentParser:
     )
     products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
     products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
+    _add_report(commands)
     return top
+
+
+def _add_report(commands: "argparse._SubParsersAction[cli.Parser]") -> None:
+    command = commands.add_parser("report", help="show an evaluation as one HTML page", epilog=REPORT_EPILOG)
+    command.description = "Write one self-contained HTML file: figures, classes, and images with what was found."
+    command.add_argument(
+        "--det_results_path",
+        type=Path,
+        default=Path("./detection-results/"),
+        metavar="DIR",
+        help="folder that eval wrote: metrics.json and detections.json (default ./detection-results/)",
+    )
+    _add_annotations(command)
+    command.add_argument("--image_src_path", type=Path, metavar="IMAGES", help="image folder; without it no gallery")
+    command.add_argument(
+        "--images",
+        type=_positive,
+        default=12,
+        metavar="N",
+        help="images to show, evenly spread over the list; the one with the most missed objects is added "
+        "(default %(default)s)",
+    )
+    command.add_argument(
+        "--output", type=Path, metavar="HTML", help="file to write (default report.html in --det_results_path)"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def _add_annotations(group: "argparse._ActionsContainer") -> None:
+    group.add_argument(
+        "--annotations_path",
+        type=Path,
+        default=Path("/opt/npu/coco/annotations"),
+        metavar="DIR_OR_JSON",
+        help="COCO annotation file or its folder (default %(default)s)",
+    )
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
@@ -74,9 +118,26 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse, score, print."""
+    """Parse, score or show, print."""
     top = parser()
     args = top.parse_args(argv)
+    if args.command == "report":
+        _report(args)
+    else:
+        _eval(top, args)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from postprocess.report import REPORT_NAME, write_report
+
+    output: Path = args.output or args.det_results_path / REPORT_NAME
+    size = write_report(
+        args.det_results_path, args.annotations_path, output, images=args.image_src_path, count=args.images
+    )
+    print(json.dumps({"report": str(output), "bytes": size}))
+
+
+def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.detections and (args.bin_data_path or args.test_annotation or args.subset or args.model):
         top.error(
             "--detections scores a result file alone: leave out --bin_data_path, --test_annotation, --subset, --model"

@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,7 +14,9 @@ from pycocotools import mask
 
 from detector.errors import DataError
 from detector.geometry import Size
-from postprocess.coco import AnnotatedImage, AnnotatedObject, Annotations, Detection
+from detector.images import Image, read_image
+from postprocess.coco import AnnotatedImage, AnnotatedObject, Detection
+from postprocess.scored import Scored
 
 # Least score of a drawn detection: what mmdetection's image demo draws (`--pred-score-thr`, 0.3).
 SHOWN_SCORE = 0.3
@@ -40,6 +42,15 @@ class Box:
     name: str
     score: float | None
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One annotated image, its objects and its detections, in the orders of their files."""
+
+    image: AnnotatedImage
+    truth: Sequence[AnnotatedObject]
+    found: Sequence[Detection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,47 +94,35 @@ class Gallery:
     worst_added: bool
 
 
-def build_gallery(
-    folder: Path,
-    annotations: Annotations,
-    detections: Sequence[Detection],
-    *,
-    category_ids: Collection[int],
-    count: int,
-    whole: bool,
-) -> Gallery:
+def build_gallery(scored: Scored, folder: Path, *, count: int) -> Gallery:
     """Choose and read the images of the report.
 
     Args:
+        scored: the evaluation; only objects of the categories that it scored are shown.
         folder: of the images; names as annotated, or without their folders.
-        annotations: the truth.
-        detections: the scored ones.
-        category_ids: categories that were scored.
         count: images spread over the list; the one with the most missed objects is added if it is not among them.
-        whole: all annotated images were scored.
 
     Raises:
         DataError: an image is missing, unreadable, unnamed or not of the annotated size.
     """
-    truth_of = _by_image(item for item in annotations.objects if item["category_id"] in category_ids)
-    found_of = _by_image(detections)
-    candidates = [image for image in annotations.images.values() if whole or image.id in found_of]
-    chosen = [candidates[index] for index in spread(len(candidates), count)]
-    worst = _worst(candidates, truth_of, found_of)
-    worst_added = worst is not None and worst not in chosen
-    shown = [*chosen, worst] if worst is not None and worst_added else chosen
-    tiles = [
-        _tile(
-            _path(folder, image, annotations.source),
-            image,
-            truth_of.get(image.id, []),
-            found_of.get(image.id, []),
-            annotations.categories,
-            worst=image is worst,
-        )
-        for image in shown
+    annotations, counts = scored.annotations, scored.record.counts
+    categories = {item.id for item in scored.record.classes}
+    truth_of = _by_image([item for item in annotations.objects if item["category_id"] in categories])
+    found_of = _by_image(scored.detections)
+    whole = counts.images == counts.annotated_images
+    pairs = [
+        Pair(image, truth_of.get(image.id, []), found_of.get(image.id, []))
+        for image in annotations.images.values()
+        if whole or image.id in found_of
     ]
-    return Gallery(tuple(tiles), len(candidates), whole=whole, worst_added=worst_added)
+    chosen = [pairs[index] for index in spread(len(pairs), count)]
+    worst = _worst(pairs)
+    added = [worst] if worst is not None and all(pair is not worst for pair in chosen) else []
+    tiles = [
+        _tile(_path(folder, pair.image, annotations.source), pair, annotations.categories, worst=pair is worst)
+        for pair in [*chosen, *added]
+    ]
+    return Gallery(tuple(tiles), len(pairs), whole=whole, worst_added=bool(added))
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -133,9 +132,7 @@ def spread(total: int, count: int) -> list[int]:
     return [(2 * index + 1) * total // (2 * count) for index in range(count)]
 
 
-def match(
-    truth: Sequence[AnnotatedObject], found: Sequence[Detection]
-) -> tuple[list[Standing], list[Standing]]:
+def match(truth: Sequence[AnnotatedObject], found: Sequence[Detection]) -> tuple[list[Standing], list[Standing]]:
     """How objects and detections of one image stand to each other.
 
     Greedy, as COCO's evaluation: detections of at least SHOWN_SCORE, best first, each take the free object of their
@@ -158,22 +155,6 @@ def match(
     return objects, boxes
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 BGR, EXIF orientation applied, as the network saw it.
-
-    Raises:
-        DataError: the file is missing or no image.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read image {path}: {error.strerror}; check --image_src_path") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise DataError(f"{path} is not an image that can be decoded ({len(data)} bytes); replace the file")
-    return np.asarray(image, np.uint8)
-
-
 def _overlaps(truth: Sequence[AnnotatedObject], found: Sequence[Detection]) -> NDArray[np.float64]:
     """(found, truth) IoU, with a crowd region the part of the detection inside it; 0 between classes."""
     if not truth or not found:
@@ -184,78 +165,61 @@ def _overlaps(truth: Sequence[AnnotatedObject], found: Sequence[Detection]) -> N
     return np.where(detected[:, None] == annotated[None, :], overlap, 0.0)
 
 
-def _by_image(rows: Iterable[Row]) -> Mapping[int, list[Row]]:
+def _by_image(rows: Sequence[Row]) -> Mapping[int, list[Row]]:
     result: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         result[row["image_id"]].append(row)
     return result
 
 
-def _worst(
-    candidates: Sequence[AnnotatedImage],
-    truth_of: Mapping[int, list[AnnotatedObject]],
-    found_of: Mapping[int, list[Detection]],
-) -> AnnotatedImage | None:
+def _worst(pairs: Sequence[Pair]) -> Pair | None:
     """The first image with the most missed objects; None if nothing was missed."""
     best, most = None, 0
-    for image in candidates:
-        truth = truth_of.get(image.id, [])
-        if len(truth) > most:
-            missed = match(truth, found_of.get(image.id, []))[0].count("alone")
+    for pair in pairs:
+        if len(pair.truth) > most:
+            missed = match(pair.truth, pair.found)[0].count("alone")
             if missed > most:
-                best, most = image, missed
+                best, most = pair, missed
     return best
 
 
 def _path(folder: Path, image: AnnotatedImage, source: str) -> Path:
     if image.file_name is None:
         raise DataError(f"{source}: image {image.id} has no file_name; leave out --image_src_path")
-    whole = folder / image.file_name
-    return whole if whole.exists() else folder / os.path.basename(image.file_name)
+    paths = (folder / image.file_name, folder / os.path.basename(image.file_name))
+    found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        raise DataError(f"{paths[0]} not found: {source} names it; --image_src_path takes the folder that was scored")
+    return found
 
 
-def _tile(
-    path: Path,
-    image: AnnotatedImage,
-    truth: Sequence[AnnotatedObject],
-    found: Sequence[Detection],
-    names: Mapping[int, str],
-    *,
-    worst: bool,
-) -> Tile:
+def _tile(path: Path, pair: Pair, names: Mapping[int, str], *, worst: bool) -> Tile:
     pixels = read_image(path)
     size = Size(*pixels.shape[:2])
-    if image.size not in (None, size):
-        raise DataError(f"{path} is {size} (height x width), it is annotated as {image.size}: another image")
+    if pair.image.size not in (None, size):
+        raise DataError(f"{path} is {size} (height x width), annotated as {pair.image.size}: another image")
     scale = min(1.0, LONGEST_SIDE / max(size))
     thumbnail = Size(max(1, round(size.height * scale)), max(1, round(size.width * scale)))
-    objects, standings = match(truth, found)
-    drawn = sorted(range(len(found)), key=lambda index: -found[index]["score"])
-    drawn = [index for index in drawn if found[index]["score"] >= SHOWN_SCORE] or drawn[:FEW]
+
+    def box(item: AnnotatedObject | Detection, score: float | None, standing: Standing) -> Box:
+        x, y, width, height = (value * scale for value in item["bbox"])
+        return Box((x, y, width, height), names[item["category_id"]], score, standing)
+
+    objects, standings = match(pair.truth, pair.found)
+    ranked = sorted(zip(pair.found, standings, strict=True), key=lambda row: -row[0]["score"])
+    drawn = [row for row in ranked if row[0]["score"] >= SHOWN_SCORE] or ranked[:FEW]
     return Tile(
-        file_name=image.file_name or path.name,
+        file_name=pair.image.file_name or path.name,
         image=size,
         thumbnail=thumbnail,
         jpeg=_jpeg(pixels, thumbnail),
-        truth=tuple(
-            Box(_scaled(item["bbox"], scale), names[item["category_id"]], None, standing)
-            for item, standing in zip(truth, objects, strict=True)
-        ),
-        found=tuple(
-            Box(_scaled(item["bbox"], scale), names[item["category_id"]], item["score"], standings[index])
-            for index in reversed(drawn)
-            for item in (found[index],)
-        ),
+        truth=tuple(box(item, None, standing) for item, standing in zip(pair.truth, objects, strict=True)),
+        found=tuple(box(item, item["score"], standing) for item, standing in reversed(drawn)),
         worst=worst,
     )
 
 
-def _scaled(bbox: Sequence[float], scale: float) -> tuple[float, float, float, float]:
-    x, y, width, height = (value * scale for value in bbox)
-    return x, y, width, height
-
-
-def _jpeg(image: NDArray[np.uint8], size: Size) -> bytes:
+def _jpeg(image: Image, size: Size) -> bytes:
     # INTER_AREA averages: the only filter of cv2 that does not alias when it shrinks.
     small = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -10,7 +10,14 @@ import pydantic
 
 from detector.errors import ArtifactError
 from detector.spec import Checkpoint, Reference, spec_problem
-from postprocess.coco import Annotations, Detection, find_annotations, read_annotations, read_detections, refuse_strangers
+from postprocess.coco import (
+    Annotations,
+    Detection,
+    find_annotations,
+    read_annotations,
+    read_detections,
+    refuse_strangers,
+)
 from postprocess.evaluate import FIGURES
 from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
 

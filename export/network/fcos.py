@@ -135,11 +135,11 @@ class Fcos(nn.Module):
 def _select(level: Level, decode: DecodeSpec) -> Candidates:
     cls = level.cls * (level.cls > decode.score_threshold)  # (B, L, C); the threshold applies before centerness
     _, locations, num_classes = cls.shape
-    count = torch.sym_min(decode.candidates_per_level, locations)
+    count = _smaller(decode.candidates_per_level, locations)
     best = cls.amax(-1).topk(count).indices.unsqueeze(-1)  # (B, K, 1)
     cls = cls.gather(1, best.expand(-1, -1, num_classes))
     boxes = level.boxes.gather(1, best.expand(-1, -1, 4))
-    pairs = torch.sym_min(decode.candidates_per_level, count * num_classes)
+    pairs = _smaller(decode.candidates_per_level, count * num_classes)
     last = cls.flatten(1).topk(pairs).values[:, -1:].unsqueeze(-1)  # (B, 1, 1): the score of the last pair kept
     extent = boxes[..., 2:] - boxes[..., :2]
     valid = (cls >= last) & (extent.amin(-1, keepdim=True) > 0)
@@ -157,6 +157,11 @@ def _boxes(distances: Tensor, stride: int, height: int, width: int) -> Tensor:
     limit = torch.cat([torch.full((1, 1, 1, 1), side) for side in (width, height, width, height)], 1).float()
     boxes = torch.stack([x, y, x, y]) + distances * outward
     return _by_location(torch.minimum(boxes.clamp(min=0), limit))
+
+
+def _smaller(a: int, b: int) -> int:
+    """The smaller of two sizes; while exporting they are symbols, which `min` would compare and so fix."""
+    return torch.sym_min(a, b)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def _by_location(x: Tensor) -> Tensor:

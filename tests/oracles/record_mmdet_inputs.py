@@ -1,4 +1,4 @@
-"""Record what the genuine mmdetection feeds its network, as `tests/preprocess/mmdet_inputs.json`.
+"""Record what the genuine mmdetection feeds its network, as `tests/detector/mmdet_inputs.json`.
 
     PYTHONPATH=. python tests/oracles/record_mmdet_inputs.py NAME.jpg ...
 
@@ -60,7 +60,7 @@ def main() -> None:
     register_all_modules(init_default_scope=True)
     inputs = [record(PHOTOGRAPHS / name, normalization) for name in sys.argv[1:] for normalization in NORMALIZATIONS]
     facts = {"mmdet": mmdet.__version__, "mmcv": mmcv.__version__, "opencv": cv2.__version__, "inputs": inputs}
-    (TESTS / "preprocess" / "mmdet_inputs.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (TESTS / "detector" / "mmdet_inputs.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 main()
