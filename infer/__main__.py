@@ -1,0 +1,35 @@
+"""The command `python -m infer`: ais_bench's options, for a .om on the card and a .onnx on the CPU."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector import cli
+from detector.errors import PipelineError
+from infer.options import parse
+
+
+def main(argv: Sequence[str]) -> int:
+    """Hand the options to the tool that can run the model."""
+    options = parse(argv)
+    if options.model.endswith(".om"):
+        from infer.ais_bench import run_om
+
+        return run_om(options, argv)
+    from infer.onnx_run import run_onnx
+
+    try:
+        run_onnx(options, [str(Path(__file__).resolve()), *argv], say)
+    except MemoryError as error:
+        raise PipelineError(f"not enough memory for {options.model}: use a smaller batch or canvas") from error
+    return 0
+
+
+def say(line: str) -> None:
+    """Print one line of ais_bench at once, so that a watcher of a pipe sees it in time."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,91 @@
+"""Do the bins fit the model? Compares the manifest beside the bins with the spec that the model carries."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from detector.artifacts import MANIFEST_NAME, BinsManifest, read_manifest
+from detector.errors import ArtifactError, SpecError
+from detector.spec import DetectorSpec, find_spec_onnx, load_spec
+from infer.inputs import list_folder
+
+log = logging.getLogger(__name__)
+
+
+def model_spec(model: str) -> DetectorSpec | None:
+    """The spec inside a .onnx or beside a .om; None for a model that is not ours."""
+    if model.endswith(".onnx"):
+        return find_spec_onnx(Path(model))
+    return load_spec(model) if Path(f"{model}.json").exists() else None
+
+
+def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> None:
+    """Refuse bins of another spec, and unfinished or damaged folders of bins, before anything runs.
+
+    Args:
+        model: file name, for messages.
+        spec: the model's, or None.
+        entries: folders or files given as input.
+
+    Raises:
+        SpecError: the bins were made for another input than the model takes.
+        ArtifactError: the manifest is unreadable, or a bin is missing, has another length, or is in no manifest.
+    """
+    files = [entry for entry in entries if Path(entry).is_file()]
+    folders = [entry for entry in entries if entry and Path(entry).is_dir()]
+    for folder in dict.fromkeys([*folders, *map(os.path.dirname, files)]):
+        if not (Path(folder) / MANIFEST_NAME).exists():
+            if spec is not None:
+                log.warning(
+                    "%s has no %s: whether its bins fit %s cannot be checked", folder or ".", MANIFEST_NAME, model
+                )
+            continue
+        manifest = read_manifest(Path(folder))
+        if spec is not None:
+            _check_same_input(folder, manifest.spec, model, spec)
+        if folder in folders:
+            _check_lengths(folder, manifest)
+
+
+def input_difference(bins: DetectorSpec, model: DetectorSpec) -> str | None:
+    """The first differing field among those that decide a bin's content, with both values; None if there is none."""
+    if bins.bins_fingerprint() == model.bins_fingerprint():
+        return None
+    ours, theirs = _input_fields(bins), _input_fields(model)
+    name = next(name for name in ours if ours[name] != theirs.get(name))
+    return f"{name} is {ours[name]} in the bins and {theirs.get(name)} in the model"
+
+
+def _check_same_input(folder: str, bins: DetectorSpec, model: str, spec: DetectorSpec) -> None:
+    difference = input_difference(bins, spec)
+    if difference:
+        raise SpecError(
+            f"{folder} holds bins of another spec than {model}: {difference}; preprocess again with the model's spec, "
+            "or convert the model for these bins"
+        )
+
+
+def _check_lengths(folder: str, manifest: BinsManifest) -> None:
+    expected = manifest.spec.input
+    names = {f"{image.stem}.bin": image.file_name for image in manifest.images}
+    for name, image in names.items():
+        path = Path(folder) / name
+        if not path.is_file():
+            raise ArtifactError(
+                f"{path} of image {image} is missing; run `python -m preprocess` again (make preprocess)"
+            )
+        size = path.stat().st_size
+        if size != expected.num_bytes:
+            raise ArtifactError(
+                f"{path} of image {image} has {size} bytes, expected {expected.num_bytes} for {expected}; "
+                "run `python -m preprocess` again (make preprocess)"
+            )
+    for file in list_folder(folder) if names else ():
+        if os.path.basename(file) not in names:
+            raise ArtifactError(f"{file} is not in {folder}/{MANIFEST_NAME}: it is left from another run; remove it")
+
+
+def _input_fields(spec: DetectorSpec) -> dict[str, object]:
+    image = {f"image.{name}": value for name, value in spec.image.model_dump(mode="json").items()}
+    return {"canvas": tuple(spec.canvas), **image}

@@ -1,0 +1,185 @@
+"""A .onnx run on the CPU from options to summary, in the order in which ais_bench does and says things."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from detector.artifacts import write_text
+from detector.errors import PipelineError
+from infer import inputs as bins
+from infer import outputs as results
+from infer.contract import check_bins, model_spec
+from infer.inputs import Run
+from infer.options import Options, refuse_card_options
+from infer.session import Session, Tensor
+from infer.shapes import batch_size, settle
+from infer.summary import Summary, Timings
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+Arrays = list[NDArray[Any]]
+# Words of ais_bench's progress bar.
+BAR_TITLES = {
+    "array": "Inference array Processing",
+    "tensor": "Inference tensor Processing",
+    "files": "Inference files Processing",
+    "full": "Inference Processing full",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be executed: the runs, how to read one, and the batch size of the throughput figure."""
+
+    runs: list[Run]
+    load: Callable[[Run], Arrays]
+    batch_size: int
+    prefix: str | None
+
+
+def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
+    """Run a .onnx over the input, write the result folder and its summary.
+
+    Args:
+        options: the command line.
+        argv: program path and arguments, recorded in the summary.
+        say: writes one of ais_bench's lines, without end of line, to standard output.
+
+    Raises:
+        PipelineError: anything that stops the run; no summary exists then.
+    """
+    refuse_card_options(options)
+    entries = [] if options.input is None else options.input.split(",")
+    check_bins(options.model, model_spec(options.model), entries)
+    log.info("%s runs on the CPU (onnxruntime): results follow ais_bench, throughput is not the card's", options.model)
+    if options.threads > 1:
+        say("[INFO] need to set --pipeline when setting threads number to be more than one.")
+    with Session(options.model) as session:
+        say(f"[INFO] load model {options.model} success")
+        say("[INFO] create model description success")
+        if options.debug:
+            for kind, tensors in (("input", session.inputs), ("output", session.outputs)):
+                for index, tensor in enumerate(tensors):
+                    say(f"[DEBUG] {kind}:{index} {tensor}")
+        plan = _plan(options, session, entries, say)
+        _warm_up(session, plan, options.warmup_count)
+        say(f"[INFO] warm up {options.warmup_count} done")
+        timings = Timings()
+        filesinfo = _execute_all(session, plan, options, timings)
+    _finish(options, argv, plan, filesinfo, timings, say)
+
+
+def _plan(options: Options, session: Session, entries: Sequence[str], say: Say) -> Plan:
+    batch = options.batchsize
+    if batch is None:
+        batch = batch_size(session.inputs, options)
+        say(f"[INFO] try get model batchsize:{batch}")
+    if options.run_mode == "files" and not entries:
+        raise PipelineError("not support pure infer: --run_mode files reads files, give --input")
+    auto = options.auto_shape and bool(entries)
+    tensors = session.inputs if auto else settle(session.inputs, options)
+    prefix = None if options.output is None else results.result_prefix(options.output, options.output_dirname)
+    runs = _plan_files(options, tensors, entries, combine=not auto) if entries else [bins.pure_run(tensors)]
+    if prefix is not None:
+        results.check_stems(runs)
+        results.prepare_folder(prefix)
+        say(f"[INFO] output path:{prefix}")
+    if entries:
+        first = runs[0].files[0][0]
+        sizes = f"files0 size:{bins.num_bytes(first)} tensor0size:{tensors[0].num_bytes}"
+        say(f"[INFO] get filesperbatch {sizes} filesperbatch:{runs[0].slots} runcount:{len(runs)}")
+        _warn_of_odd_grouping(runs[0], tensors[0])
+    return Plan(runs, _loader(options, tensors), batch, prefix)
+
+
+def _loader(options: Options, tensors: Sequence[Tensor]) -> Callable[[Run], Arrays]:
+    if options.input is None:
+        return lambda _: bins.pure_feeds(tensors, options.pure_data_type)
+    return partial(bins.load_shaped if options.auto_shape else bins.load, inputs=tensors)
+
+
+def _plan_files(options: Options, tensors: Sequence[Tensor], entries: Sequence[str], *, combine: bool) -> list[Run]:
+    files = bins.files_per_input(entries, tensors)
+    if options.run_mode == "files":
+        for file in (file for listed in files for file in listed if file.endswith(bins.NPY_SUFFIXES)):
+            raise PipelineError(f"not support npy file:{file}: --run_mode files reads .bin only")
+    runs = bins.plan(files, tensors, combine=combine)
+    if combine:
+        bins.check_sizes(runs, tensors)
+    return runs
+
+
+def _warn_of_odd_grouping(run: Run, tensor: Tensor) -> None:
+    if tensor.shape and run.slots not in (1, tensor.shape[0]):
+        log.warning(
+            "%d files of %d bytes fill one input %s: if they are of another element type, the throughput means nothing",
+            run.slots, bins.num_bytes(run.files[0][0]), tensor,
+        )  # fmt: skip
+
+
+def _warm_up(session: Session, plan: Plan, count: int) -> None:
+    if count:
+        feeds = plan.load(plan.runs[0])
+        for _ in range(count):
+            session.infer(feeds)
+
+
+def _execute_all(session: Session, plan: Plan, options: Options, timings: Timings) -> dict[str, dict[str, list[str]]]:
+    filesinfo: dict[str, dict[str, list[str]]] = {}
+    # "full" reads everything before the first execution and writes after the last one; the others go run by run.
+    full = options.run_mode == "full"
+    feeds: Iterable[Arrays] = map(plan.load, plan.runs)
+    outputs: Iterable[Arrays] = _execute(
+        session, list(feeds) if full else feeds, options, timings, total=len(plan.runs)
+    )
+    for run, arrays in zip(plan.runs, list(outputs) if full else outputs, strict=True):
+        if plan.prefix is not None:
+            axis = options.output_batchsize_axis
+            filesinfo.update(results.save(arrays, run, plan.prefix, outfmt=options.outfmt, axis=axis))
+    return filesinfo
+
+
+def _execute(
+    session: Session, all_feeds: Iterable[Arrays], options: Options, timings: Timings, *, total: int
+) -> Iterator[Arrays]:
+    # disable=None: no bar where standard error is no terminal.
+    for feeds in tqdm(all_feeds, total=total, desc=BAR_TITLES[options.run_mode], file=sys.stderr, disable=None):
+        outputs: Arrays = []
+        for _ in range(options.loop):
+            start = time.perf_counter()
+            outputs = session.infer(feeds)
+            timings.compute.append((time.perf_counter() - start) * 1000)
+        timings.to_device += [0.0] * len(feeds)
+        timings.to_host += [0.0] * len(outputs)
+        timings.batch_sizes.append(feeds[0].shape[0] if feeds[0].ndim else 1)
+        for index, (output, limit) in enumerate(zip(outputs, options.output_sizes, strict=False)):
+            if output.nbytes > limit:
+                raise PipelineError(f"output {index} has {output.nbytes} bytes, --outputSize allows {limit}")
+        yield outputs
+
+
+def _finish(
+    options: Options,
+    argv: Sequence[str],
+    plan: Plan,
+    filesinfo: dict[str, dict[str, list[str]]],
+    timings: Timings,
+    say: Say,
+) -> None:
+    auto = options.auto_shape and options.input is not None
+    seen = timings.batch_sizes
+    summary = Summary(timings, sum(seen) / len(seen) if auto else plan.batch_size)
+    for line in summary.lines(show_copies=options.display_all_summary):
+        say(f"[INFO] {line}")
+    if plan.prefix is not None:
+        text = json.dumps(summary.document(filesinfo, argv))
+        write_text(results.summary_path(plan.prefix), text, mode=results.FILE_MODE)

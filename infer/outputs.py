@@ -1,0 +1,144 @@
+"""The result folder: its name, splitting batches back to samples, file formats (ais_bench.md section 4)."""
+
+import io
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.artifacts import stem_of, write_bytes, write_error
+from detector.errors import ArtifactError, PipelineError
+from infer.inputs import Run
+
+FOLDER_MODE = 0o750
+FILE_MODE = 0o640
+SUMMARY_SUFFIX = "_summary.json"
+
+
+def result_prefix(output: str, dirname: str | None) -> str:
+    """Path of the result folder, joined as ais_bench joins it; without a name the date and time."""
+    name = time.strftime("%Y_%m_%d-%H_%M_%S") if dirname is None else dirname
+    return os.path.join(output, name)  # noqa: PTH118 (the summary repeats the user's spelling)
+
+
+def summary_path(prefix: str) -> Path:
+    """The summary lies beside the result folder, not in it."""
+    return Path(prefix + SUMMARY_SUFFIX)
+
+
+def prepare_folder(prefix: str) -> None:
+    """Create the result folder and remove an earlier summary, so that an interrupted run never looks complete.
+
+    Raises:
+        ArtifactError: it cannot be created.
+    """
+    make_private_folder(Path(prefix))
+    summary = summary_path(prefix)
+    try:
+        summary.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(summary, error) from error
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder and its missing parents with mode 0750, which ais_bench demands of folders it writes to."""
+    for part in (*reversed(folder.parents), folder):
+        try:
+            part.mkdir(mode=FOLDER_MODE)
+        except FileExistsError as error:
+            if not part.is_dir():
+                raise ArtifactError(f"cannot create {folder}: {part} is a file") from error
+        except OSError as error:
+            if part.is_dir():  # the root, or a read-only mount on the way
+                continue
+            raise write_error(part, error) from error
+
+
+def check_stems(runs: Sequence[Run]) -> None:
+    """Refuse inputs whose results would overwrite each other: a stem ends at the first dot of the name.
+
+    Raises:
+        ArtifactError: names both files.
+    """
+    taken: dict[str, str] = {}
+    for run in runs:
+        for file in run.files[0][: run.samples]:
+            other = taken.setdefault(stem_of(file), file)
+            if other != file:
+                raise ArtifactError(
+                    f"{other} and {file} would both be written to {stem_of(file)}_0: ais_bench cuts names at the first "
+                    "dot; rename one"
+                )
+
+
+def split(output: NDArray[Any], run: Run, *, index: int, axis: int) -> list[NDArray[Any]]:
+    """One batch's output as one array per slot; the axis is kept, with size 1 in the usual case.
+
+    Args:
+        output: of any shape with `axis`.
+        run: whose slots.
+        index: of the output, for messages.
+        axis: along which samples lie.
+
+    Raises:
+        PipelineError: the output has no such axis, or it does not divide.
+    """
+    if axis >= output.ndim:
+        raise PipelineError(
+            f"error i:{index} ndata.shape:{output.shape} len:{output.ndim} <= output_batchsize_axis:{axis}  is invalid"
+            ": an output without that axis cannot be split into samples"
+        )
+    if run.slots > 1 and output.shape[axis] % run.slots:
+        raise PipelineError(
+            f"save out files error array shape:{output.shape} files_count_perbatch:{run.slots} ndata.shape {axis}:"
+            f"{output.shape[axis]}: output {index} does not divide into {run.slots} samples; "
+            "see --output_batchsize_axis, and whether the files have the input's element type"
+        )
+    return np.array_split(output, run.slots, axis)
+
+
+def save(
+    outputs: Sequence[NDArray[Any]], run: Run, prefix: str, *, outfmt: str, axis: int
+) -> dict[str, dict[str, list[str]]]:
+    """Write one execution's results, one file per real sample and output.
+
+    Args:
+        outputs: in model order.
+        run: which samples they belong to; results of padding are dropped.
+        prefix: the result folder.
+        outfmt: BIN, NPY or TXT.
+        axis: along which samples lie.
+
+    Returns:
+        Per sample number, the files read and the files written, for the summary.
+    """
+    written: dict[str, dict[str, list[str]]] = {}
+    for index, output in enumerate(outputs):
+        parts = split(output, run, index=index, axis=axis)
+        for slot in range(run.samples):
+            name = f"{stem_of(run.files[0][slot])}_{index}.{outfmt.lower()}"
+            file = os.path.join(prefix, name)  # noqa: PTH118 (the summary repeats the user's spelling)
+            write_bytes(Path(file), encode(parts[slot], outfmt), mode=FILE_MODE)
+            infiles = [files[slot] for files in run.files]
+            sample = written.setdefault(str(run.first_sample + slot), {"infiles": infiles, "outfiles": []})
+            sample["outfiles"].append(file)
+    return written
+
+
+def encode(array: NDArray[Any], outfmt: str) -> bytes:
+    """One sample's output as the bytes of a file."""
+    if outfmt == "BIN":
+        return array.tobytes()
+    if outfmt == "NPY":
+        file = io.BytesIO()
+        np.save(file, array)
+        return file.getvalue()
+    # numpy prints float32 through Python's float, as `%f` does here.
+    pattern = "%f " if array.dtype.kind == "f" else "%d "
+    rows = array.reshape(math.prod(array.shape[:-1]), array.shape[-1]).tolist()
+    return "".join("".join(pattern % value for value in row) + "\n" for row in rows).encode()

@@ -1,0 +1,120 @@
+"""The real shape of every input, from the model and --dymBatch, --dymHW, --dymDims or --dymShape."""
+
+import re
+from collections.abc import Sequence
+
+from detector.errors import PipelineError
+from infer.options import Options
+from infer.session import DYNAMIC, Tensor
+
+# One dim is 1 to 5 digits, at most 7 dims (ais_bench/infer/args_check.py, DYM_INFO_PATTERN).
+DIMS_PATTERN = re.compile(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4}){0,6}")
+
+
+def batch_size(inputs: Sequence[Tensor], options: Options) -> int:
+    """The batch size of the throughput figure, found as ais_bench finds it; -1 if the model leaves it open."""
+    first = inputs[0]
+    if options.dym_batch:
+        return options.dym_batch
+    named = _named_shapes(options.dym_dims or options.dym_shape)
+    if first.name in named:
+        return named[first.name][0]
+    return first.shape[0] if first.shape else 1
+
+
+def settle(inputs: Sequence[Tensor], options: Options) -> tuple[Tensor, ...]:
+    """The inputs with their dynamic axes replaced by what the options say.
+
+    Raises:
+        PipelineError: the options do not fit the model, or leave an axis open.
+    """
+    _one_way(options)
+    if options.dym_batch:
+        settled = _settle_batch(inputs, options.dym_batch)
+    elif options.dym_hw:
+        settled = _settle_image_size(inputs, options.dym_hw)
+    elif options.dym_dims or options.dym_shape:
+        settled = _settle_by_name(inputs, options)
+    else:
+        settled = tuple(inputs)
+    for tensor in settled:
+        if tensor.is_dynamic:
+            dims = ",".join("N" if size == DYNAMIC else str(size) for size in tensor.shape)
+            raise PipelineError(
+                "dynamic batch om model detected, but dymbatch, dymdims or dymshape not set! "
+                f"Input {tensor} has open axes: give --dymShape '{tensor.name}:{dims}' with numbers for N"
+            )
+    return settled
+
+
+def _one_way(options: Options) -> None:
+    names = ("dymBatch", "dymHW", "dymDims", "dymShape")
+    values = (options.dym_batch, options.dym_hw, options.dym_dims, options.dym_shape)
+    given = [f"--{name}" for name, value in zip(names, values, strict=True) if value]
+    if len(given) > 1:
+        raise PipelineError(
+            f"{' and '.join(given)} contradict each other: give one of them (--dymShape can say everything)"
+        )
+
+
+def _settle_batch(inputs: Sequence[Tensor], batch: int) -> tuple[Tensor, ...]:
+    if not any(tensor.shape[:1] == (DYNAMIC,) for tensor in inputs):
+        raise PipelineError(
+            f"the dynamic_batch_size parameter is not specified for model conversion: --dymBatch {batch} needs a model "
+            f"whose first axis is dynamic, got {', '.join(map(str, inputs))}"
+        )
+    return tuple(
+        tensor.with_shape((batch, *tensor.shape[1:])) if tensor.shape[:1] == (DYNAMIC,) else tensor for tensor in inputs
+    )
+
+
+def _settle_image_size(inputs: Sequence[Tensor], text: str) -> tuple[Tensor, ...]:
+    if not re.fullmatch(r"[1-9][0-9]{0,8},[1-9][0-9]{0,8}", text):
+        raise PipelineError(f'--dymHW {text}: legal format of dymHW string is "int,int" (height,width)')
+    height, width = map(int, text.split(","))
+    if not any(tensor.shape.count(DYNAMIC) == 2 for tensor in inputs):
+        raise PipelineError(
+            f"the dynamic_image_size parameter is not specified for model conversion: --dymHW {text} needs an input "
+            f"with two dynamic axes (height, width), got {', '.join(map(str, inputs))}"
+        )
+    return tuple(_with_image_size(tensor, height, width) for tensor in inputs)
+
+
+def _with_image_size(tensor: Tensor, height: int, width: int) -> Tensor:
+    if tensor.shape.count(DYNAMIC) != 2:
+        return tensor
+    sizes = iter((height, width))
+    return tensor.with_shape([next(sizes) if size == DYNAMIC else size for size in tensor.shape])
+
+
+def _settle_by_name(inputs: Sequence[Tensor], options: Options) -> tuple[Tensor, ...]:
+    flag = "--dymDims" if options.dym_dims else "--dymShape"
+    named = _named_shapes(options.dym_dims or options.dym_shape)
+    unknown = sorted(set(named) - {tensor.name for tensor in inputs})
+    if unknown:
+        raise PipelineError(
+            f"{flag} names {unknown[0]!r}, which is no input; the model has {', '.join(map(str, inputs))}"
+        )
+    for tensor in inputs:
+        if tensor.name not in named:
+            if options.dym_shape:
+                raise PipelineError(f"{flag} must name every input, {tensor} is missing")
+            continue
+        shape = named[tensor.name]
+        fits = len(shape) == len(tensor.shape) and all(
+            want in (DYNAMIC, got) for got, want in zip(shape, tensor.shape, strict=True)
+        )
+        if not fits:
+            raise PipelineError(f"{flag} gives {tensor.name} the shape {list(shape)}, the model takes {tensor}")
+    return tuple(tensor.with_shape(named.get(tensor.name, tensor.shape)) for tensor in inputs)
+
+
+def _named_shapes(text: str | None) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for entry in text.split(";") if text else ():
+        # The last colon: ONNX names may hold one themselves ("input:0").
+        name, _, dims = entry.rpartition(":")
+        if not name or not DIMS_PATTERN.fullmatch(dims):
+            raise PipelineError(f"{entry!r} is not a shape: expected name:d,d,... with 1 to 7 sizes of 1 to 99999")
+        shapes[name] = tuple(map(int, dims.split(",")))
+    return shapes

@@ -1,0 +1,121 @@
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.artifacts import BinImage, BinsManifest, write_manifest
+from detector.errors import ArtifactError, SpecError
+from detector.geometry import Size
+from detector.spec import DetectorSpec, ImageSpec, replace
+from infer.contract import check_bins, input_difference, model_spec
+
+CANVAS = Size(32, 64)
+
+
+def make_spec(**changes: Any) -> DetectorSpec:
+    image = ImageSpec(**{"channels": "BGR", "mean": (1, 2, 3), "std": (1, 1, 1), **changes})
+    return DetectorSpec(name="tiny", detector="fcos", canvas=CANVAS, image=image, classes=("circle",))
+
+
+SPEC = make_spec()
+
+
+@pytest.fixture
+def bins(tmp_path: Path) -> Path:
+    folder = tmp_path / "bins"
+    folder.mkdir()
+    images = []
+    for stem in ("a", "b"):
+        (folder / f"{stem}.bin").write_bytes(bytes(SPEC.input.num_bytes))
+        box = SPEC.letterbox(Size(30, 40))
+        images.append(BinImage(stem=stem, file_name=f"{stem}.jpg", image=Size(30, 40), resized=box.resized,
+                               top=box.top, left=box.left))  # fmt: skip
+    write_manifest(folder, BinsManifest(spec=SPEC, image_source="images", images=tuple(images)))
+    return folder
+
+
+def test_bins_of_the_same_spec_pass(bins: Path):
+    check_bins("m.onnx", SPEC, [str(bins)])
+
+
+def test_other_thresholds_need_no_other_bins(bins: Path):
+    check_bins("m.onnx", replace(SPEC, classes=("circle", "star")), [str(bins)])
+
+
+def test_bins_of_another_spec_are_refused_with_both_values(bins: Path):
+    other = make_spec(mean=(0, 2, 3))
+    with pytest.raises(
+        SpecError, match=r"image\.mean is \[1\.0, 2\.0, 3\.0\] in the bins and \[0\.0, 2\.0, 3\.0\] in the model"
+    ):
+        check_bins("m.onnx", other, [str(bins)])
+
+
+def test_bins_of_another_canvas_are_refused(bins: Path):
+    with pytest.raises(SpecError, match=r"canvas is \(32, 64\) in the bins and \(64, 64\) in the model"):
+        check_bins("m.onnx", SPEC.with_canvas(Size(64, 64)), [str(bins)])
+
+
+@pytest.mark.parametrize("change", [{"channels": "RGB"}, {"std": (2, 2, 2)}, {"resize": "modelzoo"}, {"short": 30}])
+def test_every_field_of_the_input_counts(change: dict[str, Any]):
+    assert f"image.{next(iter(change))} is" in (input_difference(SPEC, make_spec(**change)) or "")
+
+
+def test_a_missing_bin_names_its_image(bins: Path):
+    (bins / "b.bin").unlink()
+    with pytest.raises(ArtifactError, match=r"b\.bin of image b\.jpg is missing.*make preprocess"):
+        check_bins("m.onnx", SPEC, [str(bins)])
+
+
+def test_a_truncated_bin_names_its_image(bins: Path):
+    (bins / "b.bin").write_bytes(b"short")
+    with pytest.raises(
+        ArtifactError, match=r"b\.bin of image b\.jpg has 5 bytes, expected 24576 for 'input' \[3, 32, 64\]"
+    ):
+        check_bins("m.onnx", SPEC, [str(bins)])
+
+
+def test_a_bin_of_another_run_is_refused(bins: Path):
+    (bins / "c.bin").write_bytes(bytes(SPEC.input.num_bytes))
+    with pytest.raises(ArtifactError, match=r"c\.bin is not in .*manifest\.json: it is left from another run"):
+        check_bins("m.onnx", SPEC, [str(bins)])
+
+
+def test_a_foreign_model_still_needs_whole_bins(bins: Path):
+    (bins / "b.bin").unlink()
+    with pytest.raises(ArtifactError, match="is missing"):
+        check_bins("m.onnx", None, [str(bins)])
+
+
+def test_an_unreadable_manifest_is_an_error(bins: Path):
+    (bins / "manifest.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"manifest\.json is not a manifest of bins"):
+        check_bins("m.onnx", None, [str(bins)])
+
+
+def test_single_files_are_checked_against_the_manifest_beside_them(bins: Path):
+    with pytest.raises(SpecError, match=r"image\.mean"):
+        check_bins("m.onnx", make_spec(mean=(0, 0, 0)), [str(bins / "a.bin")])
+
+
+def test_bins_without_manifest_are_run_with_a_word(bins: Path, caplog: pytest.LogCaptureFixture):
+    (bins / "manifest.json").unlink()
+    with caplog.at_level(logging.WARNING):
+        check_bins("m.onnx", SPEC, [str(bins)])
+    assert [record.message for record in caplog.records] == [
+        f"{bins} has no manifest.json: whether its bins fit m.onnx cannot be checked"
+    ]
+
+
+def test_a_foreign_model_and_folder_run_without_a_word(bins: Path, caplog: pytest.LogCaptureFixture):
+    (bins / "manifest.json").unlink()
+    check_bins("m.onnx", None, [str(bins)])
+    assert not caplog.records
+
+
+def test_an_om_has_its_spec_beside_it(tmp_path: Path):
+    (tmp_path / "m.om").touch()
+    assert model_spec(str(tmp_path / "m.om")) is None
+    (tmp_path / "m.om.json").write_text(json.dumps({"spec": SPEC.model_dump(mode="json")}))
+    assert model_spec(str(tmp_path / "m.om")) == SPEC

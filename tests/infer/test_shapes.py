@@ -1,0 +1,78 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detector.errors import PipelineError
+from infer.options import Options
+from infer.session import Tensor
+from infer.shapes import batch_size, settle
+
+FLOAT = np.dtype("float32")
+IMAGES = Tensor("images", (-1, 3, -1, -1), FLOAT)
+SIZES = Tensor("sizes:0", (-1, 2), FLOAT)
+
+
+def shapes(inputs: list[Tensor], **options: Any) -> list[tuple[int, ...]]:
+    return [tensor.shape for tensor in settle(inputs, Options(**options))]
+
+
+def test_a_static_model_needs_no_option():
+    assert shapes([Tensor("x", (2, 3), FLOAT)]) == [(2, 3)]
+
+
+def test_the_batch_is_set_where_it_is_dynamic():
+    assert shapes([SIZES, Tensor("fixed", (1, 4), FLOAT)], dym_batch=8) == [(8, 2), (1, 4)]
+
+
+def test_height_comes_before_width():
+    assert shapes([Tensor("x", (1, 3, -1, -1), FLOAT)], dym_hw="800,1344") == [(1, 3, 800, 1344)]
+
+
+def test_an_input_is_named_up_to_the_last_colon():
+    assert shapes([IMAGES, SIZES], dym_shape="images:1,3,8,9;sizes:0:1,2") == [(1, 3, 8, 9), (1, 2)]
+
+
+def test_dims_may_leave_out_a_static_input():
+    assert shapes([SIZES, Tensor("fixed", (1, 4), FLOAT)], dym_dims="sizes:0:5,2") == [(5, 2), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"dymbatch, dymdims or dymshape not set! .*--dymShape 'images:N,3,N,N'"),
+        ({"dym_batch": 4}, r"'images' \[4, 3, -1, -1\] float32 has open axes"),
+        ({"dym_hw": "8,9"}, "needs an input with two dynamic axes"),
+        ({"dym_hw": "8"}, 'legal format of dymHW string is "int,int"'),
+        ({"dym_hw": "0,8"}, "legal format of dymHW"),
+        ({"dym_shape": "images:1,3,8,9"}, "must name every input, 'sizes:0'"),
+        ({"dym_shape": "images:1,3,8;sizes:0:1,2"}, r"gives images the shape \[1, 3, 8\], the model takes"),
+        ({"dym_shape": "images:1,4,8,9;sizes:0:1,2"}, r"gives images the shape \[1, 4, 8, 9\]"),
+        ({"dym_dims": "image:1,3,8,9"}, "--dymDims names 'image', which is no input"),
+        ({"dym_dims": "images:1,3,08,9"}, "'images:1,3,08,9' is not a shape"),
+        ({"dym_dims": "images:1,3,8,9;"}, "'' is not a shape"),
+        ({"dym_batch": 4, "dym_hw": "8,9"}, "--dymBatch and --dymHW contradict each other"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_refused(options: dict[str, Any], message: str):
+    with pytest.raises(PipelineError, match=message):
+        settle([IMAGES, SIZES], Options(**options))
+
+
+def test_a_batch_for_a_static_model_is_refused():
+    with pytest.raises(
+        PipelineError, match=r"--dymBatch 4 needs a model whose first axis is dynamic, got 'x' \[2, 3\]"
+    ):
+        settle([Tensor("x", (2, 3), FLOAT)], Options(dym_batch=4))
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({}, -1), ({"dym_batch": 4}, 4), ({"dym_shape": "images:2,3,8,9"}, 2), ({"dym_dims": "sizes:0:7,2"}, -1)],
+)
+def test_the_batch_size_is_that_of_the_first_input(options: dict[str, Any], size: int):
+    assert batch_size([IMAGES, SIZES], Options(**options)) == size
+
+
+def test_a_scalar_input_counts_as_one_sample():
+    assert batch_size([Tensor("x", (), FLOAT)], Options()) == 1
