@@ -13,7 +13,7 @@ BACKEND ?= auto
 LIMIT   ?=
 
 # Folders are named like targets.
-.PHONY: help setup demo test check format export om preprocess infer eval clean
+.PHONY: help setup demo test check format export om preprocess infer eval report stream bench clean
 .DELETE_ON_ERROR:
 
 # With the default PY the environment is made first; `make PY=python3 ...` uses yours as it is (the NPU host's, say).
@@ -23,10 +23,17 @@ SUBSET  := $(if $(LIMIT),_first$(LIMIT))
 FOLDER  := $(WORK)/$(MODEL)
 ONNX    := $(FOLDER)/$(MODEL).onnx
 OM      := om_models/$(MODEL)_bs$(BS).$(SUFFIX)
+# One photograph for `export --verify`; without COCO= a generated picture serves.
+PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | head -n 1)")
 BINS    := $(FOLDER)/bins$(SUBSET)
-RESULT  := result_bs$(BS)$(SUBSET)
-SUMMARY := $(FOLDER)/$(RESULT)_summary.json
+# A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
+RESULTS := $(FOLDER)/results
+RESULT  := bs$(BS)$(SUBSET)
+SUMMARY := $(RESULTS)/$(RESULT)_summary.json
 EVAL    := $(FOLDER)/eval_bs$(BS)$(SUBSET)
+# The NPU host may have nothing but the OM and its .om.json: then these are taken as they are.
+ALONE   := $(if $(WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
+CARRIER := $(if $(ALONE),$(OM),$(ONNX))
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +49,12 @@ $(VENV)/.ready: requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	touch $@
 
+# Standard output is the COCO table and one JSON line; what the stages say on the way goes to standard error.
 demo: ## the whole pipeline on the demo model and its synthetic images
-	@$(MAKE) --no-print-directory eval MODEL=demo
+	@$(MAKE) --no-print-directory infer MODEL=demo >&2
+	@$(MAKE) --no-print-directory --silent eval MODEL=demo >$(WORK)/demo/table.txt
+	@$(MAKE) --no-print-directory --silent report MODEL=demo >&2
+	@cat $(WORK)/demo/table.txt
 
 test: $(READY) ## run the test suite
 	$(PY) -m pytest -q
@@ -60,19 +71,19 @@ format: $(READY) ## format the code and fix what the linter can fix
 
 export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS=)
 
-$(ONNX): $(WEIGHTS) $(wildcard atc_configs/$(MODEL).yaml) | $(READY)
-	$(if $(WEIGHTS),,$(error WEIGHTS= is not set: the checkpoint of $(MODEL)))
-	$(PY) -m export --model $(MODEL) --weights $(WEIGHTS) --onnx $@ --verify
+$(ONNX): $(WEIGHTS) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(COCO)/annotations/instances_val2017.json)
+	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set))
+	$(PY) -m export --model $(MODEL) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= BACKEND=)
 
-$(OM): $(ONNX) | $(READY)
+$(OM): $(if $(ALONE),,$(ONNX)) | $(READY)
 	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) --output $(basename $@)
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
-$(BINS)/manifest.json: $(ONNX) $(COCO)/annotations/instances_val2017.json | $(READY)
-	$(PY) -m preprocess --model $(ONNX) --image_src_path $(COCO)/val2017 --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
+$(BINS)/manifest.json: $(CARRIER) $(COCO)/annotations/instances_val2017.json | $(READY)
+	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(COCO)/val2017 --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
 
 $(WORK)/demo/coco/annotations/instances_val2017.json: demo/dataset.py demo/scene.py | $(READY)
 	$(PY) -m demo.dataset --output $(WORK)/demo/coco
@@ -80,12 +91,28 @@ $(WORK)/demo/coco/annotations/instances_val2017.json: demo/dataset.py demo/scene
 infer: $(SUMMARY) ## bins -> outputs (BS=)
 
 $(SUMMARY): $(OM) $(BINS)/manifest.json | $(READY)
-	$(PY) -m infer --model $(OM) --input $(BINS) --output $(FOLDER) --output_dirname $(RESULT)
+	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT)
 
-# Scoring takes seconds and its table is what one asks for: it runs every time.
-eval: $(SUMMARY) ## outputs -> COCO mAP
-	$(PY) -m postprocess eval --bin_data_path $(FOLDER)/$(RESULT) --test_annotation $(BINS)/manifest.json \
+EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
 	    --annotations_path $(COCO)/annotations/instances_val2017.json --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+
+# Scoring takes seconds and its table is what one asks for: `make eval` always runs it.
+eval: $(SUMMARY) ## outputs -> COCO mAP
+	$(EVALUATE)
+
+$(EVAL)/metrics.json: $(SUMMARY)
+	$(EVALUATE)
+
+report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
+	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
+	    --annotations_path $(COCO)/annotations/instances_val2017.json --image_src_path $(COCO)/val2017
+
+stream: $(OM) ## images -> mAP in one process, no bins on disk
+	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \
+	    --annotations_path $(COCO)/annotations/instances_val2017.json --det_results_path $(FOLDER)/stream_bs$(BS)$(SUBSET)
+
+bench: $(ONNX) ## throughput by batch size
+	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench
 
 clean: ## remove everything that was built (work/, om_models/*, caches)
 	rm -rf work .pytest_cache .mypy_cache .ruff_cache .hypothesis

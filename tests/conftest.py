@@ -1,6 +1,5 @@
 """Small detectors that several tests share."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import hypothesis
@@ -17,17 +16,6 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--big", action="store_true", help="also run the R50-sized tests, which take minutes")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    if not config.getoption("--big"):
-        for item in items:
-            if "big" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes minutes; run with --big"))
 
 
 @pytest.fixture(scope="session")

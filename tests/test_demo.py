@@ -1,0 +1,106 @@
+"""The trained demo model: exported once, run at several batch sizes and worker counts on real photographs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.images import read_image
+from detector.spec import load_spec
+from detector.tensor import to_input
+from export.build import export
+from export.nms import reference_nms
+from tests.matching import match
+from tests.test_pipeline import command
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "demo" / "weights" / "fcos_r18_shapes.pth"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The canonical ONNX of the demo model, compared with torch while it was exported."""
+    path = tmp_path_factory.mktemp("demo") / "demo.onnx"
+    return export(WEIGHTS, path, spec=load_spec("demo"), check=True)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Nine generated pictures: landscape, portrait and square."""
+    folder = tmp_path_factory.mktemp("coco")
+    command("demo.dataset", "--output", folder, "--split", "val", "--images", 9)
+    return folder
+
+
+def run(exported, images, folder, *, batch_size, workers):
+    om, bins = folder / f"demo_bs{batch_size}", folder / f"bins_{workers}"
+    command("convert", "--onnx", exported.onnx_file, "--batch_size", batch_size, "--target", "cpu", "--output", om)
+    command(
+        "preprocess", "--model", f"{om}.onnx", "--image_src_path", images / "val2017", "--bin_file_path", bins,
+        "--workers", workers,
+    )  # fmt: skip
+    command(
+        "infer", "--model", f"{om}.onnx", "--input", bins, "--output", folder, "--output_dirname", f"bs{batch_size}"
+    )
+    return folder / f"bs{batch_size}", bins
+
+
+def test_the_export_was_verified(exported):
+    assert exported.verification.head <= 1e-4
+    assert exported.verification.scores <= 1e-4
+    assert exported.spec.checkpoint.dialect == "mmdet"
+    assert exported.spec.network["depth"] == 18
+
+
+def test_an_export_is_reproducible_and_names_no_path_of_this_machine(exported):
+    text = exported.onnx_file.read_bytes()
+    assert str(Path(__file__).resolve().parents[1]).encode() not in text
+    assert b"site-packages" not in text
+
+
+def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path):
+    from export.build import build_network
+
+    results = {}
+    for batch_size, workers in ((1, 1), (4, 2), (8, 2)):
+        result, bins = run(exported, images, tmp_path, batch_size=batch_size, workers=workers)
+        results[batch_size] = {file.name: file.read_bytes() for file in result.iterdir()}
+    assert results[1] == results[4] == results[8]
+    network = build_network(exported.weights, exported.spec)
+    compared = 0
+    for image in json.loads((bins / "manifest.json").read_text())["images"]:
+        tensor, _ = to_input(read_image(images / "val2017" / image["file_name"]), exported.spec)
+        import torch
+
+        with torch.inference_mode():
+            candidates, _ = network(torch.from_numpy(tensor)[None])
+            labels, dets = reference_nms(candidates.boxes, candidates.scores, exported.spec.decode)
+        found = (
+            np.frombuffer(results[8][f"{image['stem']}_0.bin"], np.int64),
+            np.frombuffer(results[8][f"{image['stem']}_1.bin"], np.float32).reshape(-1, 5),
+        )
+        done = match(found, (labels[0].numpy(), dets[0].numpy()))
+        assert done.unmatched == 0
+        assert done.score <= 1e-4
+        assert done.edge <= 1e-3
+        compared += done.rows
+    assert compared > 20
+
+
+def test_a_truncated_checkpoint_leaves_nothing(tmp_path):
+    damaged = tmp_path / "cut.pth"
+    damaged.write_bytes(WEIGHTS.read_bytes()[:-5000])
+    done = command("export", "--model", "demo", "--weights", damaged, "--onnx", tmp_path / "out" / "m.onnx", expect=1)
+    assert str(damaged) in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_models_spec_is_refused(tmp_path):
+    other = tmp_path / "renamed.pth"
+    shutil.copy(WEIGHTS, other)
+    done = command(
+        "export", "--model", "fcos_r50_caffe_fpn_1x", "--weights", other, "--onnx", tmp_path / "m.onnx", expect=1
+    )
+    assert "depth" in done.stderr
+    assert not (tmp_path / "m.onnx").exists()
