@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +14,49 @@ from postprocess.coco import AnnotatedImage, Annotations
 
 
 def join_images(images: Sequence[BinImage], annotations: Annotations) -> dict[str, int]:
-    """COCO image id per file name.
+    """COCO image id per file name, sizes compared.
+
+    Raises:
+        DataError: as `join_names` and `require_size`.
+    """
+    joined = join_names([image.file_name for image in images], annotations)
+    for image in images:
+        require_size(image, joined[image.file_name], source=annotations.source)
+    return {name: annotated.id for name, annotated in joined.items()}
+
+
+def join_names(file_names: Iterable[str], annotations: Annotations) -> dict[str, AnnotatedImage]:
+    """Annotated image per file name.
 
     A file name must equal the annotated one; failing that, the names without folders must be equal and unique.
 
     Raises:
-        DataError: an image without annotations entry, an ambiguous name, two images for one entry, or another size.
+        DataError: an image without annotations entry, an ambiguous name, or two images for one entry.
     """
     exact = _by_name(annotations, base=False)
     base = _by_name(annotations, base=True)
-    joined: dict[str, int] = {}
+    joined: dict[str, AnnotatedImage] = {}
     owners: dict[int, str] = {}
-    for image in images:
-        annotated = _find(image.file_name, exact, base, annotations.source)
-        if annotated.size not in (None, image.image):
-            raise DataError(
-                f"{image.file_name} was preprocessed at {image.image} (height x width), {annotations.source} says "
-                f"{annotated.size}: another image, or one turned by its EXIF orientation; annotate the decoded pixels"
-            )
+    for name in file_names:
+        annotated = _find(name, exact, base, annotations.source)
         if annotated.id in owners:
-            raise DataError(
-                f"{owners[annotated.id]} and {image.file_name} are both image {annotated.id} of {annotations.source}"
-            )
-        owners[annotated.id] = image.file_name
-        joined[image.file_name] = annotated.id
+            raise DataError(f"{owners[annotated.id]} and {name} are both image {annotated.id} of {annotations.source}")
+        owners[annotated.id] = name
+        joined[name] = annotated
     return joined
+
+
+def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> None:
+    """An image that was decoded must have the size that the annotations say, if they say one.
+
+    Raises:
+        DataError: it has another.
+    """
+    if annotated.size not in (None, image.image):
+        raise DataError(
+            f"{image.file_name} was preprocessed at {image.image} (height x width), {source} says "
+            f"{annotated.size}: another image, or one turned by its EXIF orientation; annotate the decoded pixels"
+        )
 
 
 def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64]:

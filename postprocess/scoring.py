@@ -1,9 +1,11 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from detector.artifacts import BinsManifest, make_folder, write_error, write_json
+from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import ArtifactError
+from detector.spec import DetectorSpec
 from postprocess.bins import Told, read_bins
 from postprocess.coco import (
     Annotations,
@@ -17,7 +19,7 @@ from postprocess.detections import to_detections
 from postprocess.evaluate import evaluate
 from postprocess.join import join_classes, join_images
 from postprocess.record import Evaluation, to_record
-from postprocess.results import read_results
+from postprocess.results import ImageResult, read_results
 
 DETECTIONS_NAME = "detections.json"
 METRICS_NAME = "metrics.json"
@@ -42,13 +44,36 @@ def score_folder(
     bins = read_bins(test_annotation, told)
     annotations = read_annotations(find_annotations(annotations_path))
     image_ids = join_images(bins.images, annotations)
-    category_ids = join_classes(bins.spec, annotations)
     if not subset:
-        _require_all(bins, annotations, set(image_ids.values()))
+        require_all(annotations, image_ids.values())
+    return score_results(read_results(results, bins), bins.spec, annotations, image_ids, out)
+
+
+def score_results(
+    results: Iterable[ImageResult],
+    spec: DetectorSpec,
+    annotations: Annotations,
+    image_ids: Mapping[str, int],
+    out: Path,
+) -> Evaluation:
+    """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
+
+    Args:
+        results: one per scored image, checked (`postprocess.results.require_sound`); asked for only after the classes
+            have been joined.
+        spec: of the detector.
+        annotations: the truth.
+        image_ids: COCO image id per file name of the scored images.
+        out: folder for the products, created if need be.
+
+    Raises:
+        DataError, ArtifactError: the classes do not fit, or the products cannot be written.
+    """
+    category_ids = join_classes(spec, annotations)
     detections: list[Detection] = []
     used = 0
-    for result in read_results(results, bins):
-        letterbox = result.image.letterbox(bins.spec.canvas)
+    for result in results:
+        letterbox = result.image.letterbox(spec.canvas)
         image_id = image_ids[result.image.file_name]
         used += int((result.dets[:, 4] > 0).sum())
         detections += to_detections(
@@ -58,7 +83,7 @@ def score_folder(
         annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())
     )
     written = str(out / DETECTIONS_NAME)
-    evaluation = Evaluation(metrics, annotations, written, bins.spec, hidden=used - len(detections))
+    evaluation = Evaluation(metrics, annotations, written, spec, hidden=used - len(detections))
     write_evaluation(out, evaluation, detections)
     return evaluation
 
@@ -86,12 +111,18 @@ def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detecti
     write_json(out / METRICS_NAME, to_record(evaluation))
 
 
-def _require_all(bins: BinsManifest, annotations: Annotations, scored: set[int]) -> None:
-    absent = [image for image in annotations.images.values() if image.id not in scored]
+def require_all(annotations: Annotations, scored: Collection[int]) -> None:
+    """Every annotated image must be among the scored ones, given by their COCO ids.
+
+    Raises:
+        ArtifactError: naming the first that is not.
+    """
+    present = set(scored)
+    absent = [image for image in annotations.images.values() if image.id not in present]
     if absent:
         first = absent[0].file_name or f"image id {absent[0].id}"
         raise ArtifactError(
             f"{len(absent)} of the {len(annotations.images)} images of {annotations.source} have no result, "
-            f"the first is {first}: {len(bins.images)} images were preprocessed; preprocess and infer them all, "
+            f"the first is {first}: {len(scored)} images were preprocessed; preprocess and infer them all, "
             "or score these alone with --subset"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from detector.artifacts import BinImage, BinsManifest, atomic_file, unique_stems, write_manifest
 from detector.images import read_image
 from detector.spec import DetectorSpec
-from detector.tensor import to_input
+from detector.tensor import Tensor, to_input
 from preprocess.listing import image_names
 from preprocess.output import prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
@@ -32,9 +32,7 @@ def preprocess_folder(
         ArtifactError: the folder of bins holds foreign files, or the disk is too small or fails.
     """
     images, bins = images.absolute(), bins.absolute()
-    names = image_names(images)
-    # Stems depend on which names could collide: the whole folder's, so that a limit changes no stem.
-    files = dict(list(zip(names, unique_stems(names), strict=True))[:limit])
+    files = image_stems(images, limit=limit)
     bin_names = [_bin_name(stem) for stem in files.values()]
     prepare_output(bins, bin_names, bytes_each=spec.input.num_bytes)
     work = functools.partial(_write_bin, images=images, bins=bins, spec=spec)
@@ -45,13 +43,35 @@ def preprocess_folder(
     return manifest
 
 
+def image_stems(images: Path, *, limit: int | None = None) -> dict[str, str]:
+    """Bin stem per image file name, in order of the names; only the first `limit` if it is given.
+
+    Raises:
+        DataError: the folder is unusable, see `preprocess.listing.image_names`.
+    """
+    names = image_names(images)
+    # Stems depend on which names could collide: the whole folder's, so that a limit changes no stem.
+    return dict(list(zip(names, unique_stems(names), strict=True))[:limit])
+
+
+def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> tuple[BinImage, Tensor]:
+    """One image, given by file name and stem: its place on the canvas and its tensor (3, height, width).
+
+    Raises:
+        DataError: the image is unusable; the message names the file.
+    """
+    name, stem = item
+    tensor, box = to_input(read_image(images / name), spec)
+    image = BinImage(stem=stem, file_name=name, image=box.image, resized=box.resized, top=box.top, left=box.left)
+    return image, tensor
+
+
 def _bin_name(stem: str) -> str:
     return f"{stem}.bin"
 
 
 def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> BinImage:
-    name, stem = item
-    tensor, box = to_input(read_image(images / name), spec)
-    with atomic_file(bins / _bin_name(stem)) as file:
+    image, tensor = read_input(item, images=images, spec=spec)
+    with atomic_file(bins / _bin_name(image.stem)) as file:
         file.write(tensor.data)
-    return BinImage(stem=stem, file_name=name, image=box.image, resized=box.resized, top=box.top, left=box.left)
+    return image

@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ def map_with_bar(
 
 
 def map_ordered(
-    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, preload: str
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int, preload: str, ahead: int | None = None
 ) -> Generator[Result, None, None]:
     """Yield `function(item)` for every item, in order; with one worker (or item) in this process.
 
@@ -47,6 +48,7 @@ def map_ordered(
         items: what to work on.
         workers: processes.
         preload: module of the function; imported once, before the processes multiply.
+        ahead: results that may wait to be taken, for results that are large; None: all of them.
 
     Raises:
         PipelineError: a worker was killed. An error of the function comes up as it is, that of the first failing item
@@ -58,15 +60,31 @@ def map_ordered(
         return
     executor = _pool(min(workers, len(items)), preload)
     try:
-        with _interrupts_held():
-            results = executor.map(function, items, chunksize=CHUNK)
-        yield from results
+        if ahead is None:
+            with _interrupts_held():
+                results = executor.map(function, items, chunksize=CHUNK)
+            yield from results
+        else:
+            yield from _map_ahead(executor, function, items, ahead)
     except BrokenProcessPool as error:
         raise PipelineError(
             f"a worker process was killed (is memory short?); run again with fewer than {workers} workers (--workers)"
         ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _map_ahead(
+    executor: ProcessPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item], ahead: int
+) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        with _interrupts_held():
+            waiting.append(executor.submit(function, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _pool(workers: int, preload: str) -> ProcessPoolExecutor:

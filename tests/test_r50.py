@@ -19,8 +19,8 @@ from tests.matching import match
 from tests.test_pipeline import command
 
 R50 = dataclasses.replace(
-    SMALL, depth=50, style="caffe", stem_channels=64, base_channels=64, fpn_channels=256, head_channels=256, cls_convs=4,
-    box_convs=4, norm_groups=32, tower_conv_bias=False, centerness_on_reg=False, norm_on_bbox=False, num_classes=80,
+    SMALL, depth=50, style="caffe", stem_channels=64, base_channels=64, fpn_channels=256, head_channels=256,
+    cls_convs=4, box_convs=4, norm_groups=32, tower_conv_bias=False, centerness_on_reg=False, norm_on_bbox=False, num_classes=80,
 )  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_sixteen_photographs_at_every_batch_size(tmp_path, photographs, record_p
         )
         results[size] = {file.name: file.read_bytes() for file in (tmp_path / str(size)).iterdir()}
     assert results[1] == results[4] == results[8]
-    worst = compare(network, spec, images, tmp_path / "1", read_manifest(bins))
+    worst = compare(network, spec, images, tmp_path / "1", read_manifest(tmp_path / "bins"))
     record_property("worst", worst)
 
 
