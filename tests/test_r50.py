@@ -19,9 +19,11 @@ from tests.matching import match
 from tests.test_pipeline import command
 
 R50 = dataclasses.replace(
-    SMALL, depth=50, style="caffe", stem_channels=64, base_channels=64, fpn_channels=256, head_channels=256,
-    cls_convs=4, box_convs=4, norm_groups=32, tower_conv_bias=False, centerness_on_reg=False, norm_on_bbox=False, num_classes=80,
-)  # fmt: skip
+    SMALL,
+    depth=50, style="caffe", stem_channels=64, base_channels=64, fpn_channels=256,
+    head_channels=256, cls_convs=4, box_convs=4, norm_groups=32, tower_conv_bias=False,
+    centerness_on_reg=False, norm_on_bbox=False, num_classes=80,
+)
 
 
 @pytest.mark.big
