@@ -7,6 +7,7 @@ from typing import Literal
 from convert.atc import ATC_HINT, atc_command, atc_script, run_atc
 from convert.freeze import freeze
 from convert.lower import lower
+from convert.precise_norm import with_precise_norms
 from detector import tools
 from detector.artifacts import make_folder, sha256_of, write_json, write_text
 from detector.errors import MissingEnvironmentError, SpecError
@@ -141,5 +142,5 @@ def convert(plan: Plan) -> Conversion:
     script = Path(f"{plan.output}.atc.sh")
     write_text(script, atc_script(remote, name), mode=0o755)
     standin = Path(f"{plan.output}.onnx")
-    write_onnx(standin, frozen)
+    write_onnx(standin, with_precise_norms(frozen))
     return Conversion(standin, "cpu", tuple(remote), (plan.lowered_file, sidecar, script, standin), plan.spec)

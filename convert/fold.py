@@ -39,7 +39,7 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _fold_once(model: onnx.ModelProto) -> bool:
     graph = model.graph
-    shapes = _known_shapes(model)
+    shapes = known_shapes(model)
     # Weights stay where they are: only what shape arithmetic touches is decoded.
     weights = {tensor.name: tensor for tensor in graph.initializer}
     constants: dict[str, Array] = {}
@@ -92,7 +92,8 @@ def _evaluate(
     return list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
 
 
-def _known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors whose dimensions are all fixed, by name."""
     inferred = onnx.shape_inference.infer_shapes(_without_functions(model), data_prop=True).graph
     known: dict[str, tuple[int, ...]] = {}
     for value in (*inferred.input, *inferred.value_info):

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.images import read_image
-from detector.tensor import to_input
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.artifacts import make_folder, sha256_of
 from detector.errors import CheckpointError
+from detector.geometry import Size
+from detector.images import Image, read_image
 from detector.onnx_file import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
+from detector.tensor import to_input
 from export.checkpoints import read_weights
 from export.checkpoints.weights import Weights
 from export.network.fcos import Fcos
-from export.resolve import resolve_spec
+from export.resolve import CANVAS_MULTIPLE, resolve_spec
 from export.to_onnx import export_onnx
 from export.verify import Verification, generated_picture, verify
+
+MIN_SIDE = 160  # pixels; below, the exported graph's smallest levels have one cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,17 @@ def export(
     model = export_onnx(network, resolved, opset=opset)
     verification = None
     if check:
-        tensor, _ = to_input(picture, resolved)
-        verification = verify(network, model, tensor[None])
+        verification = verify(network, model, _tight_input(picture, resolved)[None])
     make_folder(onnx_file.parent)
     write_onnx(onnx_file, model)
     return Export(onnx_file, resolved, weights, verification)
+
+
+def _tight_input(picture: Image, spec: DetectorSpec) -> NDArray[np.float32]:
+    """One picture on the smallest legal canvas (3, height, width): what is compared is the picture, not its padding."""
+    resized = spec.letterbox(Size(*picture.shape[:2])).resized
+    canvas = Size(*(max(MIN_SIDE, -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE) for side in resized))
+    return to_input(picture, spec.with_canvas(canvas))[0]
 
 
 def build_network(weights: Weights, spec: DetectorSpec) -> Fcos:
