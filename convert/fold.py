@@ -32,7 +32,7 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     # Each round makes more shapes known (a Resize's target, say), which make more constants.
     while _fold_once(folded):
         pass
-    _drop_dead(folded.graph)
+    drop_dead(folded.graph)
     del folded.graph.value_info[:]
     return folded
 
@@ -114,7 +114,8 @@ def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     return bare
 
 
-def _drop_dead(graph: onnx.GraphProto) -> None:
+def drop_dead(graph: onnx.GraphProto) -> None:
+    """Remove, in place, the nodes and initializers that no output needs."""
     needed = {value.name for value in graph.output}
     kept: list[onnx.NodeProto] = []
     for node in reversed(graph.node):

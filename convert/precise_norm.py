@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from convert.fold import known_shapes
+from convert.fold import drop_dead, known_shapes
 
 EPSILON = 1e-5  # the operator's default
 OP = "InstanceNormalization"
@@ -45,6 +45,7 @@ def with_precise_norms(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
     del result.graph.node[:]
     result.graph.node.extend(nodes)
+    drop_dead(result.graph)  # scales of 1 and biases of 0
     return result
 
 

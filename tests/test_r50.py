@@ -1,6 +1,7 @@
 """The size people deploy: FCOS-R50 at 800 x 1344 on sixteen photographs, through the commands."""
 
 import dataclasses
+import logging
 import shutil
 
 import numpy as np
@@ -20,20 +21,31 @@ from tests.test_pipeline import command
 
 R50 = dataclasses.replace(
     SMALL,
-    depth=50, style="caffe", stem_channels=64, base_channels=64, fpn_channels=256,
-    head_channels=256, cls_convs=4, box_convs=4, norm_groups=32, tower_conv_bias=False,
-    centerness_on_reg=False, norm_on_bbox=False, num_classes=80,
+    depth=50,
+    style="caffe",
+    stem_channels=64,
+    base_channels=64,
+    fpn_channels=256,
+    head_channels=256,
+    cls_convs=4,
+    box_convs=4,
+    norm_groups=32,
+    tower_conv_bias=False,
+    centerness_on_reg=False,
+    norm_on_bbox=False,
+    num_classes=80,
 )
 
 
 @pytest.mark.big
 @pytest.mark.timeout(3600)
-def test_sixteen_photographs_at_every_batch_size(tmp_path, photographs, record_property):
+def test_sixteen_photographs_at_every_batch_size(tmp_path, photographs):
     spec = load_spec("fcos_r50_caffe_fpn_gn-head_1x")
     network = random_detector(R50, spec.decode)
-    with torch.no_grad():  # enough spread that rounding decides nothing, boxes of 20 to 200 pixels
+    with torch.no_grad():  # scores spread enough that rounding decides nothing, boxes of some 70 pixels
         network.head.cls.weight.normal_(0, 0.03)
         network.head.cls.bias.fill_(-3)
+        network.head.box.weight.normal_(0, 0.01)
         network.head.box.bias.fill_(3.5)
     write_onnx(tmp_path / "r50.onnx", export_onnx(network, spec, opset=16))
     images = tmp_path / "images"
@@ -61,7 +73,7 @@ def test_sixteen_photographs_at_every_batch_size(tmp_path, photographs, record_p
         results[size] = {file.name: file.read_bytes() for file in (tmp_path / str(size)).iterdir()}
     assert results[1] == results[4] == results[8]
     worst = compare(network, spec, images, tmp_path / "1", read_manifest(tmp_path / "bins"))
-    record_property("worst", worst)
+    logging.getLogger(__name__).info("%s", worst)  # seen with -o log_cli=true -o log_cli_level=INFO
 
 
 def compare(network, spec, images, result, manifest):
