@@ -267,6 +267,8 @@ def find_spec_onnx(path: Path) -> DetectorSpec | None:
 
     try:
         model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found: run `python -m export` (make export)") from error
     except DecodeError as error:
         raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
     for entry in model.metadata_props:

@@ -123,6 +123,6 @@ def require_all(annotations: Annotations, scored: Collection[int]) -> None:
         first = absent[0].file_name or f"image id {absent[0].id}"
         raise ArtifactError(
             f"{len(absent)} of the {len(annotations.images)} images of {annotations.source} have no result, "
-            f"the first is {first}: {len(scored)} images were preprocessed; preprocess and infer them all, "
-            "or score these alone with --subset"
+            f"the first is {first}: only {len(scored)} images were processed; process them all, or score these alone "
+            "with --subset"
         )

@@ -4,6 +4,7 @@ import operator
 import os
 import signal
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -32,9 +33,24 @@ def test_the_error_of_the_first_failing_item_comes_up(tmp_path: Path):
         map_with_bar(read_image, paths, workers=2, preload=PRELOAD, label="test")
 
 
-def test_a_killed_worker_is_an_error_with_a_next_step():
+def test_a_bounded_look_ahead_keeps_the_order():
+    results = map_ordered(operator.neg, range(50), workers=2, preload=PRELOAD, ahead=3)
+    assert list(results) == [-n for n in range(50)]
+
+
+def test_no_more_is_worked_on_than_may_wait(tmp_path: Path):
+    paths = [tmp_path / str(index) for index in range(20)]
+    with closing(map_ordered(Path.touch, paths, workers=2, preload=PRELOAD, ahead=3)) as results:
+        for _ in range(4):
+            next(results)
+        time.sleep(0.2)  # for what should not happen
+        assert {path.name for path in tmp_path.iterdir()} <= set("0123456")
+
+
+@pytest.mark.parametrize("ahead", [None, 2])
+def test_a_killed_worker_is_an_error_with_a_next_step(ahead: int | None):
     with pytest.raises(PipelineError, match=r"a worker process was killed .*fewer than 2 workers"):
-        map_with_bar(os._exit, [9, 9, 9], workers=2, preload=PRELOAD, label="test")
+        list(map_ordered(os._exit, [9, 9, 9], workers=2, preload=PRELOAD, ahead=ahead))
 
 
 def test_workers_use_one_thread_each():
