@@ -88,6 +88,22 @@ def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path
     assert compared > 20
 
 
+def test_the_ap_is_mmdetections(exported, tmp_path):
+    """`make demo` in short: the whole validation set against what genuine mmdetection scored on it."""
+    command("demo.dataset", "--output", tmp_path)
+    result, bins = run(exported, tmp_path, tmp_path, batch_size=8, workers=2)
+    command(
+        "postprocess", "eval", "--bin_data_path", result, "--test_annotation", bins, "--annotations_path",
+        tmp_path / "annotations", "--det_results_path", tmp_path / "eval",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    figures = json.loads((WEIGHTS.parents[1] / "reference.json").read_text())["figures"]
+    assert found["AP"] >= 50
+    assert abs(found["AP"] - figures["stock"]["AP"]) <= 0.05
+    for name, value in figures["canvas_clipped"].items():
+        assert abs(found[name] - value) <= 0.01, name
+
+
 def test_a_truncated_checkpoint_leaves_nothing(tmp_path):
     damaged = tmp_path / "cut.pth"
     damaged.write_bytes(WEIGHTS.read_bytes()[:-5000])

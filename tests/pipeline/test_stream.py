@@ -1,0 +1,138 @@
+"""Streaming against the route over bins: the same bytes, and the same refusals before anything is written."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
+from detector.onnx_file import write_onnx
+from detector.spec import DetectorSpec, load_spec, replace
+from infer.onnx_run import run_onnx
+from infer.options import parse
+from pipeline.stream import stream
+from postprocess.bins import Told
+from postprocess.record import Evaluation
+from postprocess.scoring import score_folder
+from preprocess.folder import preprocess_folder
+
+Convert = Callable[..., Path]
+
+
+def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None) -> Path:
+    """Preprocess, infer and score one after the other; the folder of the products."""
+    preprocess_folder(coco / "val2017", work / "bins", load_spec(model), workers=1, limit=limit)
+    argv = ["--model", str(model), "--input", str(work / "bins"), "--output", str(work), "--output_dirname", "result"]
+    run_onnx(parse(argv), argv, lambda _: None)
+    score_folder(
+        work / "result", work / "bins", coco / "annotations", work / "eval", told=Told(), subset=limit is not None
+    )
+    return work / "eval"
+
+
+def run(model: Path, coco: Path, out: Path, **options: Any) -> Evaluation:
+    return stream(model, coco / "val2017", coco / "annotations", out, **{"workers": 1, **options})
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record.pop("detections_file") == str(folder / "detections.json")
+    return record
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (2, 2), (4, 1), (5, 3), (8, 1)])
+def test_the_products_are_those_of_the_route_over_bins(
+    tmp_path: Path, coco: Path, convert: Convert, batch_size: int, workers: int
+):
+    expected = over_bins(convert(1), coco, tmp_path / "stages")
+    evaluation = run(convert(batch_size), coco, tmp_path / "out", workers=workers)
+    found = (tmp_path / "out" / "detections.json").read_bytes()
+    assert found == (expected / "detections.json").read_bytes()
+    assert evaluation.metrics.detections == len(json.loads(found)) > 5
+    assert metrics(tmp_path / "out") == metrics(expected)
+
+
+def test_a_part_of_the_images_is_the_same_part(tmp_path: Path, coco: Path, convert: Convert):
+    model = convert(2)
+    expected = over_bins(model, coco, tmp_path / "stages", limit=3)
+    run(model, coco, tmp_path / "out", limit=3, subset=True)
+    assert (tmp_path / "out" / "detections.json").read_bytes() == (expected / "detections.json").read_bytes()
+    assert metrics(tmp_path / "out") == metrics(expected)
+
+
+def test_nothing_but_the_products_is_written(tmp_path: Path, coco: Path, convert: Convert):
+    model = convert(2)
+    before = set(tmp_path.rglob("*"))
+    run(model, coco, tmp_path / "out")
+    written = {path.relative_to(tmp_path).as_posix() for path in set(tmp_path.rglob("*")) - before}
+    assert written == {"out", "out/detections.json", "out/metrics.json"}
+
+
+def test_an_annotated_image_that_is_left_out_is_an_error(tmp_path: Path, coco: Path, convert: Convert):
+    with pytest.raises(ArtifactError, match=r"2 of the 5 images .* the first is 000000000010\.png.*--subset"):
+        run(convert(2), coco, tmp_path / "out", limit=3)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_damaged_image_is_named_and_nothing_is_written(tmp_path: Path, coco: Path, convert: Convert, workers: int):
+    bad = coco / "val2017" / "000000000010.png"
+    bad.write_bytes(bad.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"000000000010\.png: truncated PNG"):
+        run(convert(2), coco, tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_of_another_size_than_annotated_is_an_error(tmp_path: Path, coco: Path, convert: Convert):
+    first = coco / "val2017" / "000000000007.png"
+    first.write_bytes((coco / "val2017" / "000000000008.png").read_bytes())
+    with pytest.raises(DataError, match=r"000000000007\.png was preprocessed at 90x60 .* says 60x90"):
+        run(convert(1), coco, tmp_path / "out")
+
+
+def test_an_image_without_annotation_is_found_before_the_model_is_loaded(tmp_path: Path, coco: Path, convert: Convert):
+    (coco / "val2017" / "z.png").write_bytes(b"not even read")
+    with pytest.raises(DataError, match=r"z\.png is not among the images of"):
+        run(convert(1), coco, tmp_path / "out")
+
+
+def test_an_om_is_not_streamed(tmp_path: Path, coco: Path):
+    with pytest.raises(MissingEnvironmentError, match=r"m\.om cannot be streamed.*make preprocess.*make eval"):
+        run(tmp_path / "m.om", coco, tmp_path / "out")
+
+
+def test_a_model_without_a_fixed_batch_is_to_be_converted(tmp_path: Path, coco: Path, canonical: onnx.ModelProto):
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    with pytest.raises(SpecError, match=r"'input' \[-1, 3, -1, -1\] float32, of no fixed size: .*python -m convert"):
+        run(tmp_path / "tiny.onnx", coco, tmp_path / "out")
+
+
+def test_an_input_that_is_not_the_specs_is_an_error(tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec):
+    model = convert(2, carried=spec.with_canvas((64, 64)))
+    with pytest.raises(SpecError, match=r"takes 'input' \[2, 3, 64, 96\] float32, its spec says .* \[3, 64, 64\]"):
+        run(model, coco, tmp_path / "out")
+
+
+def test_outputs_that_are_not_the_specs_are_an_error(tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec):
+    model = convert(2, carried=replace(spec, decode={**spec.decode.model_dump(), "max_detections": 20}))
+    with pytest.raises(SpecError, match=r"gives \[\(\(2, 10\), 'int64'\).*its spec says labels, dets \[\(\(2, 20\)"):
+        run(model, coco, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_are_checked_as_those_of_result_files(tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec):
+    model = convert(2, carried=replace(spec, classes=("circle",)))
+    with pytest.raises(
+        ArtifactError, match=r"image 000000000007\.png: row \d has score .* label [12], expected 0\.\.0"
+    ):
+        run(model, coco, tmp_path / "out")
+
+
+def test_a_file_in_the_way_of_the_products_is_found_at_once(tmp_path: Path, coco: Path, convert: Convert):
+    (tmp_path / "out").touch()
+    (coco / "val2017" / "000000000007.png").write_bytes(b"never read")
+    with pytest.raises(ArtifactError, match=r"cannot write .*deeper: .*out is not a folder that you may write to"):
+        run(convert(1), coco, tmp_path / "out" / "deeper")
