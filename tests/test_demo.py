@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from detector.images import read_image
+from detector.onnx_file import read_onnx
 from detector.spec import load_spec
 from detector.tensor import to_input
 from export.build import export
@@ -57,6 +59,25 @@ def test_an_export_is_reproducible_and_names_no_path_of_this_machine(exported):
     text = exported.onnx_file.read_bytes()
     assert str(Path(__file__).resolve().parents[1]).encode() not in text
     assert b"site-packages" not in text
+
+
+def test_the_canonical_graph(exported):
+    model = read_onnx(exported.onnx_file)
+    onnx.checker.check_model(model, full_check=True)
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {
+        "input": ["batch", 3, "height", "width"],
+        "labels": ["batch", 100],
+        "dets": ["batch", 100, 5],
+    }
+    assert [value.name for value in model.graph.output] == ["labels", "dets"]
+    assert [function.name for function in model.functions] == ["BatchMultiClassNMS"]
+    assert sum(node.op_type == "BatchMultiClassNMS" for node in model.graph.node) == 1
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 16, "omline": 1}
+    assert load_spec(exported.onnx_file) == exported.spec
 
 
 def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path):

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from detector.errors import AccuracyError
+from detector.spec import DecodeSpec
+from export.verify import compare_detections, generated_picture
+
+DECODE = DecodeSpec(max_detections=4)
+
+
+def detections(*rows):
+    labels = np.full((1, 4), -1)
+    dets = np.zeros((1, 4, 5), np.float32)
+    for index, (label, *values) in enumerate(rows):
+        labels[0, index], dets[0, index] = label, values
+    return labels, dets
+
+
+A = (0, 1, 1, 9, 9, 0.9)
+B = (0, 50, 50, 60, 60, 0.9)
+
+
+def test_equal_scores_may_come_in_either_order():
+    assert compare_detections(detections(A, B), detections(B, A), decode=DECODE) == (2, 0.0, 0.0)
+
+
+def test_the_largest_differences_are_reported():
+    moved = (0, 1, 1, 9, 9.5, 0.8)
+    rows, score, edge = compare_detections(detections(moved, B), detections(A, B), decode=DECODE)
+    assert (rows, edge) == (2, 0.5)
+    assert score == pytest.approx(0.1)
+
+
+def test_a_missing_detection_is_an_error():
+    with pytest.raises(AccuracyError, match="image 0, label 0: 1 detections instead of 2"):
+        compare_detections(detections(A), detections(A, B), decode=DECODE)
+
+
+def test_a_detection_of_an_unwanted_label_is_an_error():
+    with pytest.raises(AccuracyError, match="image 0: 2 detections, 1 wanted"):
+        compare_detections(detections(A, (1, *B[1:])), detections(A), decode=DECODE)
+
+
+def test_the_generated_picture_is_the_same_every_time():
+    first = generated_picture()
+    assert first.shape == (480, 640, 3)
+    assert first.std() > 10
+    np.testing.assert_array_equal(first, generated_picture())
