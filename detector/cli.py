@@ -40,7 +40,7 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     except PipelineError as error:
         code = _report(one_line(error), error.exit_code)
     except KeyboardInterrupt:
-        code = _report("interrupted; files on disk are whole, what is unfinished has no manifest or summary", INTERRUPTED)
+        code = _report("interrupted; files are whole, an unfinished folder has no manifest or summary", INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`): not an error of ours, and nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
