@@ -70,7 +70,8 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
         raise MissingEnvironmentError(
-            f"{purpose} needs the package {module!r}, which is not installed: pip install 'omline[{extra}]'"
+            f"{purpose} needs the package {module!r}, which is not installed:"
+            f" run pip install '.[{extra}]' in the project's folder"
         ) from error
 
 

@@ -89,7 +89,7 @@ def test_an_abbreviated_option_is_a_usage_error(capsys: pytest.CaptureFixture[st
 
 
 def test_a_missing_optional_package_names_the_extra():
-    with pytest.raises(MissingEnvironmentError, match=r"export needs the package 'no_such_module'.*'omline\[export\]'"):
+    with pytest.raises(MissingEnvironmentError, match=r"export needs the package 'no_such_module'.*'.\[export\]'"):
         cli.require("no_such_module", extra="export", purpose="export")
 
 

@@ -117,5 +117,5 @@ def test_results_do_not_depend_on_batch_or_threads(tmp_path: Path, channels: tup
 
 def test_without_onnxruntime_the_environment_is_missing(doubler: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingEnvironmentError, match=r"pip install 'omline\[cpu\]'"):
+    with pytest.raises(MissingEnvironmentError, match=r"pip install '\.\[cpu\]'"):
         Session(doubler)
