@@ -4,16 +4,21 @@ PYTHON  ?= python3
 VENV    := .venv
 PY      ?= $(VENV)/bin/python
 MODEL   ?= demo
-WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth)
-COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco)
+# Not given: the demo's own, or what was given last time for this model.
+WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(shell cat $(FOLDER)/.weights 2>/dev/null))
+COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco,$(shell cat $(FOLDER)/.images$(SUBSET) 2>/dev/null))
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
 BACKEND ?= auto
 LIMIT   ?=
 
+ifeq ($(filter auto om cpu,$(BACKEND)),)
+$(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
+endif
+
 # Folders are named like targets.
-.PHONY: help setup demo test check format export om preprocess infer eval report stream bench clean
+.PHONY: help setup demo test check format export om preprocess infer eval report stream bench clean FORCE coco-is-needed
 .DELETE_ON_ERROR:
 
 # With the default PY the environment is made first; `make PY=python3 ...` uses yours as it is (the NPU host's, say).
@@ -25,6 +30,7 @@ ONNX    := $(FOLDER)/$(MODEL).onnx
 OM      := om_models/$(MODEL)_bs$(BS).$(SUFFIX)
 # One photograph for `export --verify`; without COCO= a generated picture serves.
 PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | head -n 1)")
+TRUTH    = $(COCO)/annotations/instances_val2017.json
 BINS    := $(FOLDER)/bins$(SUBSET)
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
@@ -34,6 +40,20 @@ EVAL    := $(FOLDER)/eval_bs$(BS)$(SUBSET)
 # The NPU host may have nothing but the OM and its .om.json: then these are taken as they are.
 ALONE   := $(if $(WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
 CARRIER := $(if $(ALONE),$(OM),$(ONNX))
+
+# A product is made again when a variable that decides it has changed: its value lies in a file beside it.
+remember = @mkdir -p $(@D) && { printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@; }
+
+$(FOLDER)/.weights: FORCE
+	$(call remember,$(WEIGHTS))
+$(FOLDER)/.images$(SUBSET): FORCE
+	$(call remember,$(COCO))
+om_models/.$(MODEL)_bs$(BS): FORCE
+	$(call remember,$(ONNX) $(SOC))
+FORCE:
+
+coco-is-needed:
+	$(error COCO= is not set: the folder with val2017/ and annotations/instances_val2017.json)
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,9 +72,8 @@ $(VENV)/.ready: requirements.lock
 # Standard output is the COCO table and one JSON line; what the stages say on the way goes to standard error.
 demo: ## the whole pipeline on the demo model and its synthetic images
 	@$(MAKE) --no-print-directory infer MODEL=demo >&2
-	@$(MAKE) --no-print-directory --silent eval MODEL=demo >$(WORK)/demo/table.txt
-	@$(MAKE) --no-print-directory --silent report MODEL=demo >&2
-	@cat $(WORK)/demo/table.txt
+	@table="$$($(MAKE) --no-print-directory --silent eval MODEL=demo)" && \
+	    $(MAKE) --no-print-directory --silent report MODEL=demo >&2 && printf '%s\n' "$$table"
 
 test: $(READY) ## run the test suite
 	$(PY) -m pytest -q
@@ -71,18 +90,18 @@ format: $(READY) ## format the code and fix what the linter can fix
 
 export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS=)
 
-$(ONNX): $(WEIGHTS) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(COCO)/annotations/instances_val2017.json)
+$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(TRUTH))
 	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set))
 	$(PY) -m export --model $(MODEL) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= BACKEND=)
 
-$(OM): $(if $(ALONE),,$(ONNX)) | $(READY)
+$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BS)) | $(READY)
 	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) --output $(basename $@)
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
-$(BINS)/manifest.json: $(CARRIER) $(COCO)/annotations/instances_val2017.json | $(READY)
+$(BINS)/manifest.json: $(CARRIER) $(if $(COCO),$(FOLDER)/.images$(SUBSET) $(TRUTH),coco-is-needed) | $(READY)
 	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(COCO)/val2017 --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
 
 $(WORK)/demo/coco/annotations/instances_val2017.json: demo/dataset.py demo/scene.py | $(READY)
@@ -94,7 +113,7 @@ $(SUMMARY): $(OM) $(BINS)/manifest.json | $(READY)
 	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT)
 
 EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
-	    --annotations_path $(COCO)/annotations/instances_val2017.json --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+	    --annotations_path $(TRUTH) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
 
 # Scoring takes seconds and its table is what one asks for: `make eval` always runs it.
 eval: $(SUMMARY) ## outputs -> COCO mAP
@@ -105,11 +124,11 @@ $(EVAL)/metrics.json: $(SUMMARY)
 
 report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
 	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
-	    --annotations_path $(COCO)/annotations/instances_val2017.json --image_src_path $(COCO)/val2017
+	    --annotations_path $(TRUTH) --image_src_path $(COCO)/val2017
 
 stream: $(OM) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \
-	    --annotations_path $(COCO)/annotations/instances_val2017.json --det_results_path $(FOLDER)/stream_bs$(BS)$(SUBSET)
+	    --annotations_path $(TRUTH) --det_results_path $(FOLDER)/stream_bs$(BS)$(SUBSET)
 
 bench: $(ONNX) ## throughput by batch size
 	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench

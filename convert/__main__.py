@@ -1,5 +1,6 @@
 """`python -m convert`: canonical ONNX -> OM, or the CPU stand-in with everything the NPU host needs."""
 
+import argparse
 import json
 import logging
 import shlex
@@ -7,17 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector import cli
-from detector.geometry import Size
 
 EPILOG = """example:
   python -m convert --onnx work/demo/demo.onnx --batch_size 8
 """
 
 
-def canvas(text: str) -> Size:
+def canvas(text: str) -> tuple[int, int]:
     """Parse `H,W`."""
-    height, width = (int(part) for part in text.split(","))
-    return Size(height, width)
+    try:
+        height, width = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected height,width in pixels, such as 800,1344, got {text!r}") from error
+    return height, width
 
 
 def parser() -> cli.Parser:
@@ -38,12 +41,14 @@ def parser() -> cli.Parser:
 def main(argv: Sequence[str]) -> None:
     """Parse, plan, convert, report."""
     args = parser().parse_args(argv)
-    from convert.build import convert, plan_conversion  # onnx costs half a second that --help need not pay
+    # onnx and numpy cost half a second that --help need not pay.
+    from convert.build import convert, plan_conversion
+    from detector.geometry import Size
 
     plan = plan_conversion(
         args.onnx,
         batch_size=args.batch_size,
-        canvas=args.canvas,
+        canvas=Size(*args.canvas) if args.canvas else None,
         target=args.target,
         soc_version=args.soc_version,
         output=args.output,

@@ -1,21 +1,30 @@
 """One conversion from file to files."""
 
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import onnx
 
 from convert.atc import ATC_HINT, atc_command, atc_script, run_atc
 from convert.freeze import freeze
 from convert.lower import lower
 from convert.precise_norm import with_precise_norms
 from detector import tools
-from detector.artifacts import make_folder, sha256_of, write_json, write_text
-from detector.errors import MissingEnvironmentError, SpecError
+from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
+from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
 from detector.geometry import Size
 from detector.onnx_file import embed_spec, read_onnx, write_onnx
-from detector.spec import DetectorSpec, read_spec_onnx, replace
+from detector.spec import DetectorSpec, read_spec_json, read_spec_onnx, replace
 
 Target = Literal["auto", "om", "cpu"]
+# Of a conversion without atc, in the order of their appearance: the model last.
+PRODUCTS = (".atc.onnx", ".om.json", ".atc.sh", ".onnx")
+MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,11 @@ class Plan:
         return Path(f"{self.output}.atc.onnx")
 
     @property
+    def sidecar(self) -> Path:
+        """The spec and origin of the OM."""
+        return Path(f"{self.output}.om.json")
+
+    @property
     def command(self) -> list[str]:
         """The atc command on this machine."""
         return atc_command(
@@ -86,8 +100,8 @@ def plan_conversion(
         MissingEnvironmentError: an OM was asked for and atc is not on PATH.
     """
     spec = read_spec_onnx(onnx_file)
-    if batch_size < 1:
-        raise SpecError(f"batch_size must be at least 1, got {batch_size}")
+    if not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise SpecError(f"batch_size must be in 1..{MAX_BATCH_SIZE}, got {batch_size}")
     if canvas is not None:
         spec = spec.with_canvas(canvas)
     if soc_version is not None:
@@ -114,33 +128,76 @@ def convert(plan: Plan) -> Conversion:
         ToolError: atc failed.
         ArtifactError: a file cannot be read or written.
     """
-    canonical = read_onnx(plan.onnx_file)
-    frozen = freeze(canonical, batch_size=plan.batch_size, canvas=plan.spec.canvas)
+    _keep_inputs(plan)
+    frozen = freeze(read_onnx(plan.onnx_file), batch_size=plan.batch_size, canvas=plan.spec.canvas)
     embed_spec(frozen, plan.spec)
-    lowered = lower(frozen)
     make_folder(plan.output.parent)
-    sidecar = Path(f"{plan.output}.om.json")
-    record = {
+    return _build_om(plan, frozen) if plan.target == "om" else _build_stand_in(plan, frozen)
+
+
+def _build_om(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
+    # The spec beside an OM is of that OM or it is not there: it goes before the OM changes and comes after.
+    plan.sidecar.unlink(missing_ok=True)
+    write_onnx(plan.lowered_file, lower(frozen))
+    om = run_atc(plan.command, plan.output)
+    write_json(plan.sidecar, _record(plan))
+    return Conversion(om, "om", tuple(plan.command), (plan.lowered_file, om, plan.sidecar), plan.spec)
+
+
+def _build_stand_in(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
+    name = plan.output.name
+    remote = atc_command(
+        plan.spec, Path(f"{name}.atc.onnx"), Path(name), batch_size=plan.batch_size, soc_version=plan.soc_version
+    )
+    # Made aside and moved together: a full disk or an interrupt leaves all files of one conversion or none.
+    with _folder_aside(plan.output.parent) as aside:
+        write_onnx(aside / f"{name}.atc.onnx", lower(frozen))
+        write_json(aside / f"{name}.om.json", _record(plan))
+        write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name)), mode=0o755)
+        write_onnx(aside / f"{name}.onnx", with_precise_norms(frozen))
+        files = []
+        for suffix in PRODUCTS:
+            target = Path(f"{plan.output}{suffix}")
+            try:
+                os.replace(aside / f"{name}{suffix}", target)
+            except OSError as error:
+                raise write_error(target, error) from error
+            files.append(target)
+    return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
+
+
+@contextlib.contextmanager
+def _folder_aside(parent: Path) -> Iterator[Path]:
+    """A temporary folder on the same file system, gone afterwards."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".convert.", dir=parent)
+    except OSError as error:
+        raise write_error(parent, error) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _record(plan: Plan) -> dict[str, Any]:
+    """What stands beside an OM, which cannot carry its spec itself."""
+    return {
         "spec": plan.spec.model_dump(mode="json"),
         "batch_size": plan.batch_size,
         "source": {"file": plan.onnx_file.name, "sha256": sha256_of(plan.onnx_file)},
     }
-    write_onnx(plan.lowered_file, lowered)
-    if plan.target == "om":
-        om = run_atc(plan.command, plan.output)
-        write_json(sidecar, record)
-        return Conversion(om, "om", tuple(plan.command), (plan.lowered_file, sidecar, om), plan.spec)
-    name = Path(plan.output.name)
-    remote = atc_command(
-        plan.spec,
-        Path(plan.lowered_file.name),
-        name,
-        batch_size=plan.batch_size,
-        soc_version=plan.soc_version,
-    )
-    write_json(sidecar, record)
-    script = Path(f"{plan.output}.atc.sh")
-    write_text(script, atc_script(remote, name), mode=0o755)
-    standin = Path(f"{plan.output}.onnx")
-    write_onnx(standin, with_precise_norms(frozen))
-    return Conversion(standin, "cpu", tuple(remote), (plan.lowered_file, sidecar, script, standin), plan.spec)
+
+
+def _keep_inputs(plan: Plan) -> None:
+    """Refuse to overwrite the model that is converted, or to describe an OM that was built from something else."""
+    for suffix in PRODUCTS:
+        target = Path(f"{plan.output}{suffix}")
+        if target.is_dir():
+            raise ArtifactError(f"cannot write {target}: a folder is in the way; remove it or give another --output")
+        if target.resolve() == plan.onnx_file.resolve():
+            raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
+    om = Path(f"{plan.output}.om")
+    if plan.target == "cpu" and om.exists() and plan.sidecar.exists():
+        described = read_spec_json(plan.sidecar)
+        if described != plan.spec:
+            raise ArtifactError(
+                f"{om} was built from another spec than {plan.onnx_file}: remove it, or give another --output"
+            )

@@ -47,15 +47,17 @@ def _fix_input(graph: onnx.GraphProto, shape: tuple[int, ...]) -> None:
         raise SpecError(
             f"input 'input' must be float32 of rank {len(shape)}, got {kind} of rank {len(tensor.shape.dim)}"
         )
-    for axis, (dimension, value) in enumerate(zip(tensor.shape.dim, shape, strict=True)):
-        _set_dimension(dimension, value, f"{('batch', 'channels', 'height', 'width')[axis]} of the input")
+    channels = tensor.shape.dim[1].dim_value
+    if channels != shape[1]:
+        raise SpecError(f"input 'input' must have {shape[1]} channels, got {channels or 'a symbolic number'}")
+    for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+        _set_dimension(tensor.shape.dim[axis], shape[axis], f"{name} of the input")
 
 
 def _set_dimension(dimension: onnx.TensorShapeProto.Dimension, value: int, what: str) -> None:
-    if dimension.HasField("dim_value") and dimension.dim_value != value:
+    if dimension.HasField("dim_value"):
         raise SpecError(
-            f"{what} is already fixed to {dimension.dim_value}, {value} was asked for;"
-            " convert the canonical file of `make export`"
+            f"{what} is already fixed to {dimension.dim_value}; convert the canonical file of `make export`"
         )
     dimension.Clear()
     dimension.dim_value = value

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from detector import cli
 
+# The exporter makes 18 and converts down to 16; below, it cannot.
+OPSETS = (16, 17, 18)
 EPILOG = """examples:
   python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
   python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
@@ -21,7 +23,9 @@ def parser() -> cli.Parser:
     source = options.add_mutually_exclusive_group()
     source.add_argument("--model", help="name in atc_configs/; default: the spec is derived from the checkpoint")
     source.add_argument("--spec", type=Path, help="YAML file of a model of your own")
-    options.add_argument("--opset", type=int, default=16, help="atc's NMS operator takes 8 to 16; default 16")
+    options.add_argument(
+        "--opset", type=int, choices=OPSETS, default=16, help="default 16, the last that atc's NMS operator takes"
+    )
     options.add_argument("--verify", action="store_true", help="compare torch and onnxruntime, refuse above 1e-4")
     options.add_argument("--image", type=Path, help="photograph for --verify; default: a generated picture")
     return options

@@ -1,5 +1,6 @@
 """One export from file to file."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.artifacts import make_folder, sha256_of
-from detector.errors import CheckpointError
+from detector.errors import ArtifactError, CheckpointError
 from detector.geometry import Size
 from detector.images import Image, read_image
 from detector.onnx_file import write_onnx
@@ -58,6 +59,7 @@ def export(
         AccuracyError: the exported graph is not the network.
         ArtifactError: the product cannot be written.
     """
+    _require_writable(onnx_file, weights_file)
     weights = read_weights(weights_file, {} if spec is None else spec.network)
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
     resolved = resolve_spec(weights, checkpoint, spec)
@@ -70,6 +72,19 @@ def export(
     make_folder(onnx_file.parent)
     write_onnx(onnx_file, model)
     return Export(onnx_file, resolved, weights, verification)
+
+
+def _require_writable(onnx_file: Path, weights_file: Path) -> None:
+    """Found before the minutes of an export, not after them."""
+    if onnx_file.resolve() == weights_file.resolve():
+        raise ArtifactError(f"--onnx {onnx_file} would overwrite the weights; give another name")
+    if onnx_file.is_dir():
+        raise ArtifactError(
+            f"cannot write {onnx_file}: it is a folder; give a file name such as {onnx_file}/model.onnx"
+        )
+    existing = next(path for path in onnx_file.absolute().parents if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise ArtifactError(f"cannot write {onnx_file}: {existing} is not a folder that you may write to")
 
 
 def _tight_input(picture: Image, spec: DetectorSpec) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 from detector.artifacts import write_text
+from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.images import read_image
 from preprocess.listing import image_names
@@ -30,6 +31,8 @@ def write_info(kind: str, images: Path, info: Path, *, workers: int | None = Non
         ArtifactError: the info file cannot be written.
     """
     names = image_names(images, suffixes=SUFFIXES_OF[kind])
+    if info.parent.resolve() == images.resolve() and info.name in names:
+        raise ArtifactError(f"{info} is one of the images; name another file, such as {images.name}.info")
     work = functools.partial(_read_size, folder=images.absolute())
     sizes = map_with_bar(work, names, workers=workers, preload=__name__, label="info")
     lines = [

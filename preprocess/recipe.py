@@ -6,21 +6,19 @@ from detector.errors import SpecError
 from detector.geometry import ResizeRule, Size
 from detector.spec import DetectorSpec, load_spec, replace
 
-# The model of the published Ascend 310P guide and the defaults of its preprocessing script.
-GUIDE_MODEL = "fcos_r50_caffe_fpn_1x"
-GUIDE_CANVAS = Size(800, 1333)
+# The published Ascend 310P guide, and the same model as mmdetection would feed it.
+GUIDE_MODELS: dict[ResizeRule, str] = {"modelzoo": "fcos_r50_caffe_fpn_1x_guide", "mmdet": "fcos_r50_caffe_fpn_1x"}
 
 
 def guide_spec(*, height: int | None, width: int | None, recipe: ResizeRule | None) -> DetectorSpec:
-    """The published guide's recipe: floor, centre, on a canvas given in pixels (800x1333 if nothing is said).
+    """The published guide's recipe: floor, centre, on a canvas given in pixels; what is not given is the guide's.
 
     Raises:
         SpecError: the canvas is out of range.
     """
-    spec = load_spec(GUIDE_MODEL)
-    canvas = Size(height or GUIDE_CANVAS.height, width or GUIDE_CANVAS.width)
-    image = spec.image.model_copy(update={"resize": recipe or "modelzoo"})
-    return replace(spec, canvas=canvas, image=image.model_dump())
+    default = load_spec(GUIDE_MODELS["modelzoo"]).canvas
+    spec = load_spec(GUIDE_MODELS[recipe or "modelzoo"])
+    return spec.with_canvas(Size(height or default.height, width or default.width))
 
 
 def model_spec(model: str, *, height: int | None, width: int | None, recipe: ResizeRule | None) -> DetectorSpec:

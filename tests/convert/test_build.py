@@ -78,7 +78,7 @@ def test_another_chip_is_refused(model_file):
 
 
 def test_a_batch_below_1_is_refused(model_file):
-    with pytest.raises(SpecError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(SpecError, match=r"batch_size must be in 1\.\.4096, got 0"):
         plan_conversion(model_file, batch_size=0)
 
 
@@ -87,6 +87,35 @@ def test_an_onnx_without_spec_is_refused(model_file, canonical):
     onnx.save(canonical, model_file)
     with pytest.raises(ArtifactError, match=r"carries no spec .* export it with `python -m export`"):
         plan_conversion(model_file, batch_size=1)
+
+
+def test_the_input_is_never_overwritten(model_file, tmp_path):
+    before = model_file.read_bytes()
+    with pytest.raises(SpecError, match="would overwrite the input"):
+        convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "tiny"))
+    assert model_file.read_bytes() == before
+
+
+def test_an_om_of_another_spec_is_not_described_anew(model_file, tmp_path):
+    convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "t"))
+    (tmp_path / "t.om").write_bytes(b"built on the host")
+    convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "t"))
+    with pytest.raises(ArtifactError, match=r"t\.om was built from another spec"):
+        convert(plan_conversion(model_file, batch_size=1, canvas=Size(32, 64), output=tmp_path / "t"))
+
+
+def test_a_failed_conversion_leaves_nothing(model_file, tmp_path):
+    (tmp_path / "om" / "t.onnx").mkdir(parents=True)  # in the way of the last file
+    with pytest.raises(ArtifactError, match=r"cannot write .*t\.onnx: a folder is in the way"):
+        convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "om" / "t"))
+    assert not (tmp_path / "om" / "t.atc.onnx").exists()
+
+
+@pytest.mark.parametrize("product", ["t.onnx", "t.atc.onnx"])
+def test_products_are_not_converted_again(model_file, tmp_path, product):
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    with pytest.raises(SpecError, match="already fixed to 2; convert the canonical file"):
+        convert(plan_conversion(tmp_path / product, batch_size=2, output=tmp_path / "again"))
 
 
 def test_a_truncated_onnx_is_refused(model_file):

@@ -17,6 +17,14 @@ def test_lines_are_index_path_width_height(tmp_path: Path, images: Path):
     assert lines[5] == f"5 {images}/000000000005.jpg 20 45"
 
 
+def test_an_image_is_never_overwritten(images: Path):
+    photograph = images / "000000000000.jpg"
+    before = photograph.read_bytes()
+    with pytest.raises(ArtifactError, match="is one of the images; name another file"):
+        write_info("jpg", images, photograph, workers=1)
+    assert photograph.read_bytes() == before
+
+
 def test_the_path_stays_as_it_was_given(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     write_info("jpg", Path("images"), Path("out.info"), workers=2)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SpecError
+from detector.spec import load_spec
 from preprocess.recipe import guide_spec, model_spec
 
 MODEL = "fcos_r50_caffe_fpn_1x"
@@ -54,3 +55,9 @@ def test_a_converted_model_may_not(tmp_path: Path):
     assert model_spec(str(om), height=None, width=None, recipe="modelzoo") == spec
     with pytest.raises(SpecError, match=r"converted for the recipe 'modelzoo', --recipe says 'mmdet'; leave it out"):
         model_spec(str(om), height=None, width=None, recipe="mmdet")
+
+
+def test_bins_of_the_guides_command_line_fit_the_guides_model():
+    guide = guide_spec(height=None, width=None, recipe=None)
+    assert guide.bins_fingerprint() == load_spec("fcos_r50_caffe_fpn_1x_guide").bins_fingerprint()
+    assert guide.canvas == (800, 1333)
