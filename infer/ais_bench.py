@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detector import tools
+from detector.artifacts import write_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
-from infer.contract import check_bins, model_spec
+from detector.spec import DetectorSpec
+from infer.contract import check_bins, model_spec, origin_of
 from infer.options import Options
-from infer.outputs import make_private_folder, result_prefix, summary_path
+from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
 
 log = logging.getLogger(__name__)
 
 Runner = Callable[..., tools.Finished]
 # ais_bench refuses to write to a folder that its group can write or that others can read (ais_bench.md section 2).
 REFUSED_MODE = stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH | stat.S_IXOTH
+ANNOUNCED = "[INFO] output path:"
 NEXT_STEP = (
     "run this on the NPU host with CANN and the ais_bench and aclruntime 0.0.2 wheels installed, "
     "or give the .onnx that `python -m convert` writes for the CPU"
@@ -45,7 +48,8 @@ def run_om(options: Options, arguments: Sequence[str], *, run: Runner = tools.ru
         ArtifactError: the output folder has a mode that ais_bench refuses.
     """
     entries = options.input.split(",") if options.input else []
-    check_bins(options.model, model_spec(options.model), entries)
+    spec = model_spec(options.model)
+    bins = check_bins(options.model, spec, entries)
     python = _python_with_ais_bench(run)
     summary = _prepare_output(options)
     command = ais_bench_command(arguments, python=python)
@@ -56,9 +60,26 @@ def run_om(options: Options, arguments: Sequence[str], *, run: Runner = tools.ru
     if finished.exit_code != 0:
         said = " | ".join([line for line in finished.lines if line.strip()][-tools.SHOWN_LINES :]) or "no output"
         raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}")
+    if options.output is not None:
+        _record_origin(options, finished.lines, spec, bins)
     if summary is not None and not summary.exists():
         raise ToolError(f"{' '.join(command)} reported success but left no {summary}")
     return 0
+
+
+def _record_origin(
+    options: Options, lines: Sequence[str], spec: DetectorSpec | None, bins: DetectorSpec | None
+) -> None:
+    """Beside each result folder that the tool announced: it names them itself, by time or by device."""
+    origin = origin_of(options.model, spec, bins)
+    if origin is None:
+        return
+    folders = {line.partition(ANNOUNCED)[2].strip() for line in lines if ANNOUNCED in line}
+    if options.output and options.output_dirname is not None:
+        folders.add(result_prefix(options.output, options.output_dirname))
+    for folder in folders:
+        if summary_path(folder).exists():
+            write_origin(Path(folder), origin, mode=FILE_MODE)
 
 
 def _python_with_ais_bench(run: Runner) -> str:
@@ -86,7 +107,7 @@ def _prepare_output(options: Options) -> Path | None:
             )
     if options.output_dirname is None:
         return None
-    summary = summary_path(result_prefix(options.output, options.output_dirname))
-    summary.unlink(missing_ok=True)
+    prefix = result_prefix(options.output, options.output_dirname)
+    remove_records(prefix)
     several = len(options.device) > 1 or options.dym_shape_range or options.perf or options.profiler
-    return None if several else summary
+    return None if several else summary_path(prefix)

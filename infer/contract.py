@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.artifacts import MANIFEST_NAME, BinsManifest, read_manifest
+from detector.artifacts import MANIFEST_NAME, BinsManifest, ModelFile, ResultsOrigin, read_manifest, sha256_of
 from detector.errors import ArtifactError, SpecError
 from detector.spec import DetectorSpec, find_spec_onnx, load_spec
 from infer.inputs import list_folder
@@ -20,7 +20,7 @@ def model_spec(model: str) -> DetectorSpec | None:
     return load_spec(model) if Path(f"{model}.json").exists() else None
 
 
-def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> None:
+def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> DetectorSpec | None:
     """Refuse bins of another spec, and unfinished or damaged folders of bins, before anything runs.
 
     Args:
@@ -28,24 +28,51 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
         spec: the model's, or None.
         entries: folders or files given as input.
 
+    Returns:
+        The spec that all bins were made with; None if a manifest is absent or they do not agree.
+
     Raises:
         SpecError: the bins were made for another input than the model takes.
         ArtifactError: the manifest is unreadable, or a bin is missing, has another length, or is in no manifest.
     """
     files = [entry for entry in entries if Path(entry).is_file()]
     folders = [entry for entry in entries if entry and Path(entry).is_dir()]
+    makers: dict[str | None, DetectorSpec | None] = {}
     for folder in dict.fromkeys([*folders, *map(os.path.dirname, files)]):
         if not (Path(folder) / MANIFEST_NAME).exists():
             if spec is not None:
                 log.warning(
                     "%s has no %s: whether its bins fit %s cannot be checked", folder or ".", MANIFEST_NAME, model
                 )
+            makers[None] = None
             continue
         manifest = read_manifest(Path(folder))
         if spec is not None:
             _check_same_input(folder, manifest.spec, model, spec)
         if folder in folders:
             _check_lengths(folder, manifest)
+        makers[manifest.spec.bins_fingerprint()] = manifest.spec
+    return next(iter(makers.values())) if len(makers) == 1 else None
+
+
+def origin_of(model: str, spec: DetectorSpec | None, bins: DetectorSpec | None) -> ResultsOrigin | None:
+    """What binds the results to their bins and model; None if neither of the two is ours.
+
+    Args:
+        model: file name, as given.
+        spec: the model's, or None.
+        bins: the one that the bins were made with, or None.
+    """
+    known = spec or bins
+    if known is None:
+        return None
+    return ResultsOrigin(
+        bins_fingerprint=bins.bins_fingerprint() if bins else None,
+        model=ModelFile(file=model, sha256=sha256_of(Path(model))),
+        checkpoint=spec.checkpoint if spec else None,
+        classes=spec.classes if spec else None,
+        canvas=known.canvas,
+    )
 
 
 def input_difference(bins: DetectorSpec, model: DetectorSpec) -> str | None:

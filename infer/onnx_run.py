@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.artifacts import write_text
+from detector.artifacts import write_origin, write_text
 from detector.errors import PipelineError
 from infer import inputs as bins
 from infer import outputs as results
-from infer.contract import check_bins, model_spec
+from infer.contract import check_bins, model_spec, origin_of
 from infer.inputs import Run
 from infer.options import Options, refuse_card_options
 from infer.session import Session, Tensor
@@ -59,7 +60,9 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
     """
     refuse_card_options(options)
     entries = [] if options.input is None else options.input.split(",")
-    check_bins(options.model, model_spec(options.model), entries)
+    spec = model_spec(options.model)
+    bins_spec = check_bins(options.model, spec, entries)
+    origin = None if options.output is None else origin_of(options.model, spec, bins_spec)
     log.info("%s runs on the CPU (onnxruntime): results follow ais_bench, throughput is not the card's", options.model)
     if options.threads > 1:
         say("[INFO] need to set --pipeline when setting threads number to be more than one.")
@@ -75,6 +78,8 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
         say(f"[INFO] warm up {options.warmup_count} done")
         timings = Timings()
         filesinfo = _execute_all(session, plan, options, timings)
+    if plan.prefix is not None and origin is not None:
+        write_origin(Path(plan.prefix), origin, mode=results.FILE_MODE)
     _finish(options, argv, plan, filesinfo, timings, say)
 
 

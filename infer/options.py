@@ -15,6 +15,7 @@ Run a model over a folder of .bin or .npy files, with the options, files and las
 
 A .om runs the real ais_bench (python3 -m ais_bench) with the options as given. A .onnx runs here, on the CPU,
 and writes what ais_bench would write: <output>/<output_dirname>/<stem>_<i>.bin, <output>/<output_dirname>_summary.json.
+With a manifest or spec, <output>/<output_dirname>_origin.json records which bins and model gave the results.
 Its times are those of this CPU. Options marked [card] ask for the Ascend card and are refused for a .onnx."""
 
 # Limits that ais_bench checks after parsing, with exit code 1 (ais_bench/infer/utils.py, IntArgsMax).

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import stem_of, write_bytes, write_error
+from detector.artifacts import origin_path, stem_of, write_bytes, write_error
 from detector.errors import ArtifactError, PipelineError
 from infer.inputs import Run
 
@@ -32,17 +32,26 @@ def summary_path(prefix: str) -> Path:
 
 
 def prepare_folder(prefix: str) -> None:
-    """Create the result folder and remove an earlier summary, so that an interrupted run never looks complete.
+    """Create the result folder and remove what an earlier run left beside it.
 
     Raises:
         ArtifactError: it cannot be created.
     """
     make_private_folder(Path(prefix))
-    summary = summary_path(prefix)
-    try:
-        summary.unlink(missing_ok=True)
-    except OSError as error:
-        raise write_error(summary, error) from error
+    remove_records(prefix)
+
+
+def remove_records(prefix: str) -> None:
+    """Remove an earlier summary and origin, so that an interrupted run never looks complete or like another one.
+
+    Raises:
+        ArtifactError: one cannot be removed.
+    """
+    for path in (summary_path(prefix), origin_path(Path(prefix))):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
 
 
 def make_private_folder(folder: Path) -> None:

@@ -63,7 +63,8 @@ def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int
     """COCO category id per label, (num_classes,): the spec's `category_ids`, else found by class name.
 
     Raises:
-        DataError: an id or a name that the annotation file lacks, or a name that it has twice.
+        DataError: an id or a name that the annotation file lacks, an id that it names otherwise, or a name that it
+            has twice.
     """
     if spec.category_ids is not None:
         for name, category_id in zip(spec.classes, spec.category_ids, strict=True):
@@ -71,6 +72,12 @@ def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int
                 raise DataError(
                     f"{spec.name} gives class {name!r} the category id {category_id}, "
                     f"which {annotations.source} does not have"
+                )
+            annotated = annotations.categories[category_id]
+            if annotated != name:
+                raise DataError(
+                    f"{spec.name} gives category id {category_id} the class name {name!r}, {annotations.source} calls "
+                    f"it {annotated!r}; correct `classes` or `category_ids` in the spec"
                 )
         return np.array(spec.category_ids, np.int64)
     ids: dict[str, list[int]] = {}

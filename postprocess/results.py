@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detector.artifacts import BinImage, BinsManifest
 from detector.errors import ArtifactError
 from detector.spec import TensorSpec
+from postprocess.origin import require_origin
 
 NEXT_STEP = "run inference again (make infer)"
 
@@ -36,9 +37,11 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
         manifest: the bins that were inferred; its spec says how many outputs there are, and what is in them.
 
     Raises:
-        ArtifactError: inference did not finish; a file is missing, surplus, of a wrong size or with impossible values.
+        ArtifactError: inference did not finish, or read other bins or weights; a file is missing, surplus, of a wrong
+            size or with impossible values.
     """
-    require_finished(folder)
+    require_finished(folder, images=len(manifest.images))
+    require_origin(folder, manifest.spec)
     suffix, files = _list_files(folder)
     outputs = manifest.spec.outputs
     _require_exact(folder, files, suffix, manifest)
@@ -50,11 +53,15 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
         yield result
 
 
-def require_finished(folder: Path) -> None:
+def require_finished(folder: Path, *, images: int) -> None:
     """A run of ais_bench that ended well leaves a summary: `<folder>_summary.json`, or one inside (ais_infer of 2022).
 
+    Args:
+        folder: of the results.
+        images: how many were to be inferred.
+
     Raises:
-        ArtifactError: no folder, no summary, or half a summary.
+        ArtifactError: no folder, no summary, half a summary, or one of another number of samples.
     """
     folder = folder.absolute()  # `.` has no name to put a summary beside
     if not folder.is_dir():
@@ -64,9 +71,17 @@ def require_finished(folder: Path) -> None:
     if found is None:
         raise ArtifactError(f"{summaries[0]} not found: inference did not finish; run `python -m infer` (make infer)")
     try:
-        json.loads(found.read_bytes())
+        summary = json.loads(found.read_bytes())
     except ValueError as error:
         raise ArtifactError(f"{found} is not JSON ({error}): inference did not finish; {NEXT_STEP}") from error
+    samples = summary.get("filesinfo") if isinstance(summary, dict) else None
+    if not isinstance(samples, dict):
+        raise ArtifactError(f"{found} is no summary of ais_bench: it has no object `filesinfo`; {NEXT_STEP}")
+    if len(samples) not in (0, images):  # with --pipeline, ais_bench lists nothing
+        raise ArtifactError(
+            f"{found} lists {len(samples)} samples, expected the {images} images of the manifest: "
+            f"results of other bins; {NEXT_STEP}"
+        )
 
 
 def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:

@@ -1,3 +1,4 @@
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -5,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from detector.artifacts import find_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
+from detector.spec import load_spec
 from detector.tools import Finished
 from infer.ais_bench import ais_bench_command, run_om
 from infer.options import parse
@@ -103,3 +106,24 @@ def test_the_tool_may_be_in_this_environment(folder: Path):
     tool = FakeTool(python=sys.executable)
     run("--model m.om", tool)
     assert tool.commands[0][0] == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "name"),
+    [("--output_dirname r", (), "r"), ("", ("[INFO] output path:out/2024_01_01-00_00_00",), "2024_01_01-00_00_00")],
+)
+def test_the_origin_is_recorded_beside_the_results(folder: Path, options: str, said: tuple[str, ...], name: str):
+    spec = load_spec("demo")
+    (folder / "m.om.json").write_text(json.dumps({"spec": spec.model_dump(mode="json")}))
+    run(f"--model m.om --output out {options}", FakeTool(leaves=folder / f"out/{name}_summary.json", lines=said))
+    origin = find_origin(folder / "out" / name)
+    assert origin is not None
+    assert (origin.model.file, origin.classes, origin.canvas) == ("m.om", spec.classes, spec.canvas)
+
+
+def test_an_old_origin_does_not_outlive_a_failure(folder: Path):
+    (folder / "out").mkdir(mode=0o750)
+    (folder / "out/r_origin.json").touch()
+    with pytest.raises(ToolError):
+        run("--model m.om --output out --output_dirname r", FakeTool(exit_code=1))
+    assert not (folder / "out/r_origin.json").exists()

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -9,7 +10,7 @@ from detector.artifacts import BinImage, BinsManifest, write_manifest
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.spec import DetectorSpec, ImageSpec, replace
-from infer.contract import check_bins, input_difference, model_spec
+from infer.contract import check_bins, input_difference, model_spec, origin_of
 
 CANVAS = Size(32, 64)
 
@@ -119,3 +120,22 @@ def test_an_om_has_its_spec_beside_it(tmp_path: Path):
     assert model_spec(str(tmp_path / "m.om")) is None
     (tmp_path / "m.om.json").write_text(json.dumps({"spec": SPEC.model_dump(mode="json")}))
     assert model_spec(str(tmp_path / "m.om")) == SPEC
+
+
+def test_the_origin_names_bins_and_model(bins: Path, tmp_path: Path):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"model")
+    origin = origin_of(str(model), SPEC, check_bins(str(model), SPEC, [str(bins)]))
+    assert origin is not None
+    assert origin.bins_fingerprint == SPEC.bins_fingerprint()
+    assert origin.model.sha256 == hashlib.sha256(b"model").hexdigest()
+    assert (origin.classes, origin.canvas, origin.checkpoint) == (("circle",), CANVAS, None)
+
+
+def test_bins_that_are_partly_unknown_have_no_fingerprint(bins: Path, tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    assert check_bins("m.onnx", None, [str(bins), str(tmp_path / "other")]) is None
+
+
+def test_a_foreign_model_and_folder_have_no_origin():
+    assert origin_of("m.onnx", None, None) is None

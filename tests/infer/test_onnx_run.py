@@ -10,7 +10,8 @@ import pytest
 from onnx import helper
 
 from detector import cli
-from infer import session
+from detector.spec import load_spec
+from infer import onnx_run, session
 from infer.__main__ import main
 
 ARGUMENTS = ["--model", "b1.onnx", "--input", "five", "--output", "out", "--output_dirname", "res"]
@@ -165,3 +166,15 @@ def test_a_damaged_model_is_one_line(world: Path, capsys: pytest.CaptureFixture[
 def test_an_input_too_big_for_memory_is_one_line(world: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["--model", "hw.onnx", "--dymHW", "99999999,99999999", "--pure_data_type", "random"]) == 1
     assert capsys.readouterr().err == "error: not enough memory for hw.onnx: use a smaller batch or canvas\n"
+
+
+def test_bins_with_a_manifest_give_results_with_an_origin(world: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = load_spec("demo")
+    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: spec)
+    assert run(ARGUMENTS) == 0
+    path = world / "out/res_origin.json"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert json.loads(path.read_text())["bins_fingerprint"] == spec.bins_fingerprint()
+    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: None)
+    assert run(ARGUMENTS) == 0
+    assert not path.exists()

@@ -57,13 +57,19 @@ def test_classes_are_found_by_name(spec: DetectorSpec):
 
 
 def test_category_ids_of_the_spec_win(spec: DetectorSpec):
-    truth = annotated(categories={5: "Stern", 1: "Kreis", 2: "Quadrat"})
-    assert join_classes(replace(spec, category_ids=(2, 1, 5)), truth).tolist() == [2, 1, 5]
+    truth = annotated(categories={5: "star", 1: "circle", 2: "square", 8: "circle"})
+    assert join_classes(replace(spec, category_ids=(8, 2, 5)), truth).tolist() == [8, 2, 5]
+
+
+def test_a_category_id_with_another_name_is_refused(spec: DetectorSpec):
+    truth = annotated(categories={5: "star", 1: "circle", 2: "square"})
+    with pytest.raises(DataError, match=r"id 2 the class name 'circle', gt.json calls it 'square'; correct `classes`"):
+        join_classes(replace(spec, category_ids=(2, 1, 5)), truth)
 
 
 def test_a_category_id_that_the_annotations_lack(spec: DetectorSpec):
     with pytest.raises(DataError, match=r"class 'star' the category id 6, which gt.json does not have"):
-        join_classes(replace(spec, category_ids=(1, 2, 6)), annotated(categories={1: "a", 2: "b"}))
+        join_classes(replace(spec, category_ids=(1, 2, 6)), annotated(categories={1: "circle", 2: "square"}))
 
 
 def test_a_missing_class_comes_with_the_nearest_name(spec: DetectorSpec):

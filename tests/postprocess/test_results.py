@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_no_summary_means_unfinished(results: Path, manifest: BinsManifest):
 def test_half_a_summary_means_unfinished(results: Path, manifest: BinsManifest):
     (results.parent / "result_summary.json").write_text('{"filesinfo": {"0"')
     with pytest.raises(ArtifactError, match=r"result_summary.json is not JSON .*did not finish"):
+        read(results, manifest)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"filesinfo": []}'])
+def test_a_summary_without_samples_is_none(results: Path, manifest: BinsManifest, text: str):
+    (results.parent / "result_summary.json").write_text(text)
+    with pytest.raises(
+        ArtifactError, match=r"result_summary.json is no summary of ais_bench: .*`filesinfo`.*make infer"
+    ):
+        read(results, manifest)
+
+
+def test_a_summary_of_as_many_samples_as_images(results: Path, manifest: BinsManifest):
+    (results.parent / "result_summary.json").write_text(json.dumps({"filesinfo": {"0": {}, "1": {}, "2": {}}}))
+    assert len(read(results, manifest)) == 3
+    (results.parent / "result_summary.json").write_text(json.dumps({"filesinfo": {"0": {}, "1": {}}}))
+    with pytest.raises(ArtifactError, match=r"lists 2 samples, expected the 3 images of the manifest"):
         read(results, manifest)
 
 
