@@ -1,7 +1,6 @@
 """DetectorSpec: everything two stages must agree on about one deployed model, in one typed value."""
 
 import difflib
-import functools
 import hashlib
 import json
 import math
@@ -9,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import Field
 
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Letterbox, ResizeRule, Size
+from detector.validation import describe, main_problem
+from detector.yaml_file import read_yaml
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
 METADATA_KEY = "omline.spec"
@@ -162,17 +162,23 @@ class DetectorSpec(Part):
             raise ValueError(f"height and width must be in 32..16384, got {canvas}")
         return canvas
 
-    @pydantic.model_validator(mode="after")
-    def _labels_agree(self) -> "DetectorSpec":
-        if len(set(self.classes)) != len(self.classes):
-            twice = next(name for name in self.classes if self.classes.count(name) > 1)
-            raise ValueError(f"classes: {twice!r} is listed twice")
-        if self.category_ids is not None:
-            if len(self.category_ids) != len(self.classes):
-                raise ValueError(f"category_ids has {len(self.category_ids)} entries, classes has {len(self.classes)}")
-            if len(set(self.category_ids)) != len(self.category_ids):
-                raise ValueError("category_ids: an id is listed twice")
-        return self
+    @pydantic.field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((name for name in classes if classes.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is listed twice")
+        return classes
+
+    @pydantic.field_validator("category_ids")
+    @classmethod
+    def _ids_fit_classes(cls, ids: tuple[int, ...] | None, info: pydantic.ValidationInfo) -> tuple[int, ...] | None:
+        classes = info.data.get("classes")  # absent if they are illegal themselves
+        if ids is not None and classes is not None and len(ids) != len(classes):
+            raise ValueError(f"has {len(ids)} entries, classes has {len(classes)}")
+        if ids is not None and len(set(ids)) != len(ids):
+            raise ValueError("an id is listed twice")
+        return ids
 
     @property
     def input(self) -> TensorSpec:
@@ -222,17 +228,18 @@ def load_spec(source: str | Path) -> DetectorSpec:
     """Read a spec by model name, from a YAML file, or from the artifact that carries it.
 
     Args:
-        source: a name in `atc_configs/`, or a path ending in `.yaml`, `.yml`, `.json`, `.onnx` or `.om`.
+        source: a name in `atc_configs/`, or a path ending in `.yaml`, `.yml`, `.json`, `.onnx` or `.om`, in any case.
 
     Raises:
-        SpecError: unknown name, or a file whose content is not a legal spec; unknown keys are named with the nearest
-            legal one.
+        SpecError: unknown name, or a file whose content is not a legal spec; a YAML file is named with
+            the line, an unknown key with the nearest legal one.
         ArtifactError: the file does not exist or carries no spec.
     """
     path = Path(source)
-    if path.suffix not in (".yaml", ".yml", ".json", ".onnx", ".om"):
+    suffix = path.suffix.lower()
+    if suffix not in (".yaml", ".yml", ".json", ".onnx", ".om"):
         return _read_yaml(_config_path(str(source)))
-    if path.suffix == ".om":
+    if suffix == ".om":
         sidecar = Path(f"{path}.json")
         if not sidecar.exists():
             raise ArtifactError(
@@ -241,9 +248,9 @@ def load_spec(source: str | Path) -> DetectorSpec:
         return read_spec_json(sidecar)
     if not path.exists():
         raise ArtifactError(f"{path} not found")
-    if path.suffix == ".onnx":
+    if suffix == ".onnx":
         return read_spec_onnx(path)
-    return read_spec_json(path) if path.suffix == ".json" else _read_yaml(path)
+    return read_spec_json(path) if suffix == ".json" else _read_yaml(path)
 
 
 def model_names() -> list[str]:
@@ -306,16 +313,17 @@ def _config_path(name: str) -> Path:
 
 
 def _read_yaml(path: Path) -> DetectorSpec:
+    file = read_yaml(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} not found") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise SpecError(f"{path}: expected a mapping of keys to values, got {type(document).__name__}")
-    document.setdefault("name", path.stem)
-    return load_spec_from(document, where=str(path))
+        return DetectorSpec.model_validate({"name": path.stem, **file.document})
+    except pydantic.ValidationError as error:
+        keys = main_problem(error)["loc"]
+        if keys == ("name",) and "name" not in file.document:
+            raise SpecError(
+                f"{path}: file name {path.stem!r} is no model name (letters, digits, '-' and '_'): "
+                "set `name:` in the file"
+            ) from error
+        raise SpecError(f"{file.place(keys)}: {spec_problem(error)}") from error
 
 
 def load_spec_from(document: object, *, where: str) -> DetectorSpec:
@@ -335,26 +343,19 @@ def load_spec_from(document: object, *, where: str) -> DetectorSpec:
 
 
 def spec_problem(error: pydantic.ValidationError) -> str:
-    """The first problem of a validation as one line; an unknown key comes with the nearest legal one."""
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    where = ".".join(str(part) for part in first["loc"]) or "document"
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(first["loc"][-1]), sorted(_field_names()), n=1)
-        text = f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    elif first["type"] == "missing":
-        text = f"key {where!r} is missing"
-    else:
-        message = first["msg"].removeprefix("Value error, ")  # our own validators; they say themselves what they got
-        text = f"{where}: {message}" + (f", got {str(first['input'])[:120]!r}" if message == first["msg"] else "")
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return text + more
+    """The main problem of a validation as one line; an unknown key comes with the nearest legal one."""
+    return describe(error, _KEYS)
 
 
-@functools.cache
-def _field_names() -> frozenset[str]:
-    parts = (DetectorSpec, ImageSpec, DecodeSpec, AtcSpec, Reference, Checkpoint)
-    return frozenset(name for part in parts for name in part.model_fields)
+_KEYS: dict[str, list[str]] = {
+    "": sorted(DetectorSpec.model_fields),
+    "image": sorted(ImageSpec.model_fields),
+    "decode": sorted(DecodeSpec.model_fields),
+    "atc": sorted(AtcSpec.model_fields),
+    "references": sorted(Reference.model_fields),
+    "checkpoint": sorted(Checkpoint.model_fields),
+}
+"""Legal keys of each part."""
 
 
 def category_id_of() -> dict[str, int]:
