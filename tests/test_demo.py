@@ -1,4 +1,4 @@
-"""The trained demo model: exported once, run at several batch sizes and worker counts on real photographs."""
+"""The trained demo model: exported once, run at several batch sizes, worker counts and canvases on generated pictures."""
 
 import json
 import shutil
@@ -8,12 +8,17 @@ import numpy as np
 import onnx
 import pytest
 
+from convert.freeze import freeze
+from convert.precise_norm import with_precise_norms
+from detector.geometry import Size
 from detector.images import read_image
 from detector.onnx_file import read_onnx
 from detector.spec import load_spec
 from detector.tensor import to_input
-from export.build import export
+from export.build import build_network, export
 from export.nms import reference_nms
+from export.verify import generated_picture
+from tests.conftest import run_onnx
 from tests.matching import match
 from tests.test_pipeline import command
 
@@ -81,8 +86,6 @@ def test_the_canonical_graph(exported):
 
 
 def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path):
-    from export.build import build_network
-
     results = {}
     for batch_size, workers in ((1, 1), (4, 2), (8, 2)):
         result, bins = run(exported, images, tmp_path, batch_size=batch_size, workers=workers)
@@ -107,6 +110,24 @@ def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path
         assert done.edge <= 1e-3
         compared += done.rows
     assert compared > 20
+
+
+def test_a_canvas_need_not_be_a_multiple_of_32(exported):
+    """The published guide runs 800 x 1333; feature maps then have odd sides."""
+    import torch
+
+    spec = exported.spec.with_canvas(Size(200, 333))
+    frozen = with_precise_norms(freeze(read_onnx(exported.onnx_file), batch_size=1, canvas=spec.canvas))
+    tensor, _ = to_input(generated_picture(), spec)
+    found = run_onnx(frozen, tensor[None])
+    with torch.inference_mode():
+        (boxes, scores), _ = build_network(exported.weights, spec)(torch.from_numpy(tensor)[None])
+        labels, dets = reference_nms(boxes, scores, spec.decode)
+    done = match((found["labels"][0], found["dets"][0]), (labels[0].numpy(), dets[0].numpy()))
+    assert done.rows > 10
+    assert done.unmatched == 0
+    assert done.score <= 1e-4
+    assert done.edge <= 1e-3
 
 
 def test_the_ap_is_mmdetections(exported, tmp_path):
