@@ -1,4 +1,4 @@
-"""The trained demo model: exported once, run at several batch sizes, worker counts and canvases on generated pictures."""
+"""The trained demo model: exported once, run at several batch sizes, worker counts and canvases."""
 
 import json
 import shutil
