@@ -19,7 +19,8 @@ from detector.artifacts import make_folder, sha256_of, write_error, write_json, 
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
 from detector.geometry import Size
 from detector.onnx_file import embed_spec, read_onnx, write_onnx
-from detector.spec import DetectorSpec, read_spec_json, read_spec_onnx, replace
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import read_spec_json, read_spec_onnx
 
 Target = Literal["auto", "om", "cpu"]
 # Of a conversion without atc, in the order of their appearance: the model last.

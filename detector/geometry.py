@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-ResizeRule = Literal["mmdet", "modelzoo"]
+ResizeRule = Literal["mmdet", "modelzoo", "detectron2", "tianzhi", "torchvision", "mindspore"]
 Boxes = NDArray[np.float32]
 
 

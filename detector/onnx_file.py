@@ -8,7 +8,8 @@ from google.protobuf.message import DecodeError
 
 from detector.artifacts import atomic_file
 from detector.errors import ArtifactError
-from detector.spec import METADATA_KEY, DetectorSpec
+from detector.spec import DetectorSpec
+from detector.spec_files import METADATA_KEY
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 

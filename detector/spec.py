@@ -1,23 +1,17 @@
 """DetectorSpec: everything two stages must agree on about one deployed model, in one typed value."""
 
-import difflib
 import hashlib
 import json
 import math
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
-from detector.coco import COCO_CATEGORIES, COCO_CLASSES
-from detector.errors import ArtifactError, SpecError
+from detector.coco import COCO_CLASSES
+from detector.errors import SpecError
 from detector.geometry import Letterbox, ResizeRule, Size
-from detector.validation import describe, main_problem
-from detector.yaml_file import read_yaml
-
-CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
-METADATA_KEY = "omline.spec"
+from detector.validation import describe
 
 Triple = tuple[float, float, float]
 Fact = bool | int | float | str
@@ -50,21 +44,26 @@ class ImageSpec(Part):
     """From decoded image to input tensor.
 
     Attributes:
-        resize: rounding and placement, see `Letterbox.fit`.
-        short: bound of the shorter resized side in pixels ("mmdet" rule); None: the canvas alone bounds.
+        resize: whose rule rounds the resized sides and places the image, see `Letterbox.fit`.
+        filter: what resizes the pixels: "cv2" bilinear on bytes, "pillow" bilinear on bytes with antialiasing, "float"
+            bilinear on the normalized image without antialiasing (torch).
+        short: bound of the shorter resized side in pixels; None: the canvas alone bounds.
         long: bound of the longer resized side.
         channels: channel order of the input tensor.
         mean: per channel of the input tensor, in 0..255.
-        std: divisor per channel, applied after the mean; padding is 0 after normalization.
+        std: divisor per channel, applied after the mean.
+        padding: "zero": 0 in the input tensor; "black": what a black pixel becomes, -mean / std.
         dtype: element type of the bins.
     """
 
     resize: ResizeRule = "mmdet"
+    filter: Literal["cv2", "pillow", "float"] = "cv2"
     short: Annotated[int, Field(ge=1)] | None = None
     long: Annotated[int, Field(ge=1)] | None = None
     channels: Literal["BGR", "RGB"]
     mean: Triple
     std: Triple
+    padding: Literal["zero", "black"] = "zero"
     dtype: Literal["float32"] = "float32"
 
     @pydantic.field_validator("std")
@@ -79,16 +78,51 @@ class DecodeSpec(Part):
     """From head outputs to detections.
 
     Attributes:
-        score_threshold: class probability a candidate must exceed; applied before centerness.
-        candidates_per_level: (location, class) pairs kept per pyramid level before NMS.
-        iou_threshold: a box is suppressed if its IoU with a better one of its class exceeds this.
+        score: of an FCOS detection: "product" of class probability and centerness, or their "geometric_mean" (the root
+            of the product). Detectors without centerness score by class probability.
+        score_threshold: what a candidate must exceed.
+        threshold_on: the threshold applies to the "class" probability, before centerness, or to the final "score".
+        candidates: what is counted: "pairs" (location, class); "locations" with all their classes, best class first;
+            "best_class": every location with its best class only.
+        rank_by: candidates are ranked by "class" probability or by final "score".
+        candidates_per_level: candidates kept per pyramid level; None: no limit.
+        candidates_per_cell: at most as many pairs of a level as it has locations (cvpods).
+        candidates_total: candidates kept over all levels; None: no limit.
+        nms: how overlap is measured, per class: "iou"; "iou_plus_one": sides are x2 - x1 + 1; "areas_plus_one": areas
+            only are of such sides; "diou_plus_one": sides as before, minus the squared distance of the centres over
+            that of the enclosing box's corners.
+        iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
         max_detections: rows of the outputs, at most 1000 (the Ascend NMS operator's limit).
+        clip: boxes are clipped to the canvas "before_nms" or "after_nms".
+        last_pixel: boxes are clipped to size - 1, the last pixel, instead of size.
+        inclusive: a box includes its last pixel: its width in the result is x2 - x1 + 1.
     """
 
+    score: Literal["product", "geometric_mean"] = "product"
     score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    candidates_per_level: Annotated[int, Field(ge=1)] = 1000
+    threshold_on: Literal["class", "score"] = "class"
+    candidates: Literal["pairs", "locations", "best_class"] = "pairs"
+    rank_by: Literal["class", "score"] = "class"
+    candidates_per_level: Annotated[int, Field(ge=1)] | None = 1000
+    candidates_per_cell: bool = False
+    candidates_total: Annotated[int, Field(ge=1)] | None = None
+    nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
+    clip: Literal["before_nms", "after_nms"] = "before_nms"
+    last_pixel: bool = False
+    inclusive: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _nms_fits_candidates(self) -> "DecodeSpec":
+        if self.nms in ("areas_plus_one", "diou_plus_one") and (
+            self.candidates != "best_class" or self.candidates_total is None or self.candidates_total > 4096
+        ):
+            raise ValueError(
+                f"nms {self.nms!r} compares every two candidates: it needs candidates 'best_class' and "
+                "candidates_total of at most 4096"
+            )
+        return self
 
 
 class AtcSpec(Part):
@@ -139,7 +173,7 @@ class DetectorSpec(Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    detector: Literal["fcos"]
+    detector: Literal["fcos", "retinanet"]
     canvas: Size
     image: ImageSpec
     decode: DecodeSpec = DecodeSpec()
@@ -224,108 +258,6 @@ def replace(spec: DetectorSpec, **changes: Any) -> DetectorSpec:
     return load_spec_from({**spec.model_dump(), **changes}, where=spec.name)
 
 
-def load_spec(source: str | Path) -> DetectorSpec:
-    """Read a spec by model name, from a YAML file, or from the artifact that carries it.
-
-    Args:
-        source: a name in `atc_configs/`, or a path ending in `.yaml`, `.yml`, `.json`, `.onnx` or `.om`, in any case.
-
-    Raises:
-        SpecError: unknown name, or a file whose content is not a legal spec; a YAML file is named with
-            the line, an unknown key with the nearest legal one.
-        ArtifactError: the file does not exist or carries no spec.
-    """
-    path = Path(source)
-    suffix = path.suffix.lower()
-    if suffix not in (".yaml", ".yml", ".json", ".onnx", ".om"):
-        return _read_yaml(_config_path(str(source)))
-    if suffix == ".om":
-        sidecar = Path(f"{path}.json")
-        if not sidecar.exists():
-            raise ArtifactError(
-                f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om)"
-            )
-        return read_spec_json(sidecar)
-    if not path.exists():
-        raise ArtifactError(f"{path} not found")
-    if suffix == ".onnx":
-        return read_spec_onnx(path)
-    return read_spec_json(path) if suffix == ".json" else _read_yaml(path)
-
-
-def model_names() -> list[str]:
-    """Names of the models in `atc_configs/`."""
-    return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
-
-
-def read_spec_json(path: Path) -> DetectorSpec:
-    """Read the spec saved beside an artifact (`{"spec": {...}, ...}`)."""
-    try:
-        document = json.loads(path.read_bytes())
-        return load_spec_from(document["spec"], where=str(path))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} holds no spec: {error}") from error
-
-
-def find_spec_onnx(path: Path) -> DetectorSpec | None:
-    """The spec inside an ONNX file, or None if it carries none."""
-    import onnx  # only stages that read ONNX pay for the import
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} not found: run `python -m export` (make export)") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            try:
-                document = json.loads(entry.value)
-            except ValueError as error:
-                raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is not JSON: {error}") from error
-            return load_spec_from(document, where=str(path))
-    return None
-
-
-def read_spec_onnx(path: Path) -> DetectorSpec:
-    """The spec inside an ONNX file.
-
-    Raises:
-        ArtifactError: it carries none.
-    """
-    spec = find_spec_onnx(path)
-    if spec is None:
-        raise ArtifactError(
-            f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make export)"
-        )
-    return spec
-
-
-def _config_path(name: str) -> Path:
-    path = CONFIG_FOLDER / f"{name}.yaml"
-    if not path.exists():
-        known = model_names()
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SpecError(f"unknown model {name!r}{hint} (known: {', '.join(known)}; or give a .yaml file)")
-    return path
-
-
-def _read_yaml(path: Path) -> DetectorSpec:
-    file = read_yaml(path)
-    try:
-        return DetectorSpec.model_validate({"name": path.stem, **file.document})
-    except pydantic.ValidationError as error:
-        keys = main_problem(error)["loc"]
-        if keys == ("name",) and "name" not in file.document:
-            raise SpecError(
-                f"{path}: file name {path.stem!r} is no model name (letters, digits, '-' and '_'): "
-                "set `name:` in the file"
-            ) from error
-        raise SpecError(f"{file.place(keys)}: {spec_problem(error)}") from error
-
-
 def load_spec_from(document: object, *, where: str) -> DetectorSpec:
     """A spec from plain values.
 
@@ -356,8 +288,3 @@ _KEYS: dict[str, list[str]] = {
     "checkpoint": sorted(Checkpoint.model_fields),
 }
 """Legal keys of each part."""
-
-
-def category_id_of() -> dict[str, int]:
-    """COCO's official category id per class name."""
-    return {name: category_id for category_id, name in COCO_CATEGORIES}

@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     args = parser().parse_args(argv)
     cli.require("torch", extra="export", purpose="export")
     cli.require("onnxscript", extra="export", purpose="export")
-    from detector.spec import load_spec
+    from detector.spec_files import load_spec
     from export.build import export  # torch costs seconds that --help need not pay
 
     spec = load_spec(args.spec or args.model) if args.spec or args.model else None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from detector.artifacts import MANIFEST_NAME, BinsManifest, ModelFile, ResultsOrigin, read_manifest, sha256_of
 from detector.errors import ArtifactError, SpecError
-from detector.spec import DetectorSpec, find_spec_onnx, load_spec
+from detector.spec import DetectorSpec
+from detector.spec_files import find_spec_onnx, load_spec
 from infer.inputs import list_folder
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from detector.artifacts import BinImage
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
-from detector.spec import DetectorSpec, read_spec_onnx
+from detector.spec import DetectorSpec
+from detector.spec_files import read_spec_onnx
 from detector.tensor import Tensor
 from infer.session import Session
 from postprocess.coco import AnnotatedImage, Annotations, find_annotations, read_annotations

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from detector.artifacts import BinImage, BinsManifest, read_manifest, unique_stems
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import ResizeRule, Size
-from detector.spec import DetectorSpec, load_spec, replace
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import load_spec
 
 # The guide's script takes this for both sides unless told otherwise (argparse defaults of fcos_pth_postprocess.py).
 GUIDE_SIDE = 1344

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from detector.errors import SpecError
 from detector.geometry import ResizeRule, Size
-from detector.spec import DetectorSpec, load_spec, replace
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import load_spec
 
 # The published Ascend 310P guide, and the same model as mmdetection would feed it.
 GUIDE_MODELS: dict[ResizeRule, str] = {"modelzoo": "fcos_r50_caffe_fpn_1x_guide", "mmdet": "fcos_r50_caffe_fpn_1x"}

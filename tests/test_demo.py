@@ -13,7 +13,7 @@ from convert.precise_norm import with_precise_norms
 from detector.geometry import Size
 from detector.images import read_image
 from detector.onnx_file import read_onnx
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from detector.tensor import to_input
 from export.build import build_network, export
 from export.nms import reference_nms

@@ -11,7 +11,7 @@ import torch
 from detector.artifacts import read_manifest
 from detector.images import read_image
 from detector.onnx_file import write_onnx
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from detector.tensor import to_input
 from export.nms import reference_nms
 from export.to_onnx import export_onnx

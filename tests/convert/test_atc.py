@@ -7,7 +7,7 @@ import pytest
 
 from convert.atc import atc_command, atc_script, run_atc
 from detector.errors import ArtifactError, ToolError
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from detector.tools import Finished
 
 SUCCESS = Finished(0, ("ATC start working now, please wait for a moment.", "ATC run success, welcome to the next use."))

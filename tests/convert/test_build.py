@@ -10,7 +10,7 @@ from convert.build import convert, plan_conversion
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
 from detector.geometry import Size
 from detector.onnx_file import write_onnx
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 
 
 @pytest.fixture

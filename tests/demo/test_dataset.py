@@ -13,7 +13,7 @@ from demo.dataset import SPLITS, digest_of, main, pictures, polygons, run_length
 from demo.scene import CATEGORIES
 from detector.errors import DataError
 from detector.geometry import Size
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 
 IMAGES, SEED = 24, 7
 

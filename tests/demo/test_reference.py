@@ -7,7 +7,7 @@ import pytest
 import demo
 from demo.dataset import SPLITS, write_dataset
 from detector.artifacts import sha256_of
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 
 FOLDER = Path(demo.__file__).parent
 WEIGHTS = FOLDER / "weights" / "fcos_r18_shapes.pth"

@@ -9,15 +9,8 @@ import pytest
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.spec import (
-    METADATA_KEY,
-    DetectorSpec,
-    category_id_of,
-    find_spec_onnx,
-    load_spec,
-    model_names,
-    replace,
-)
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import METADATA_KEY, find_spec_onnx, load_spec, model_names
 
 YAML = """\
 detector: fcos
@@ -57,7 +50,7 @@ def test_coco_stands_for_its_80_classes(tmp_path: Path):
 
 def test_coco_ids_are_the_official_ones():
     assert len(dict(COCO_CATEGORIES)) == 80
-    ids = category_id_of()
+    ids = {name: category_id for category_id, name in COCO_CATEGORIES}
     assert (ids["person"], ids["stop sign"], ids["toothbrush"]) == (1, 13, 90)
 
 

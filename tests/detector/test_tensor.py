@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from detector.geometry import Size
 from detector.images import read_image
-from detector.spec import DetectorSpec, ImageSpec, load_spec, replace
+from detector.spec import DetectorSpec, ImageSpec, replace
+from detector.spec_files import load_spec
 from detector.tensor import to_input
 from preprocess.recipe import guide_spec
 

@@ -8,7 +8,7 @@ import pytest
 
 from detector.artifacts import find_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from detector.tools import Finished
 from infer.ais_bench import ais_bench_command, run_om
 from infer.options import parse

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 from detector import cli
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from infer import onnx_run, session
 from infer.__main__ import main
 

@@ -10,7 +10,8 @@ import pytest
 
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
 from detector.onnx_file import write_onnx
-from detector.spec import DetectorSpec, load_spec, replace
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import load_spec
 from infer.onnx_run import run_onnx
 from infer.options import parse
 from pipeline.stream import stream

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SpecError
-from detector.spec import load_spec
+from detector.spec_files import load_spec
 from preprocess.recipe import guide_spec, model_spec
 
 MODEL = "fcos_r50_caffe_fpn_1x"
