@@ -121,7 +121,7 @@ def _plain_stem(name: str) -> str:
 
 
 class BinImage(pydantic.BaseModel):
-    """One preprocessed image: its source and where it lies on the canvas."""
+    """One preprocessed image: its source and where it lies on the canvas, see `Letterbox`."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
@@ -131,10 +131,19 @@ class BinImage(pydantic.BaseModel):
     resized: Size
     top: int
     left: int
+    ratio: float | None = None
+
+    @classmethod
+    def of(cls, box: Letterbox, *, stem: str, file_name: str) -> "BinImage":
+        """The image of that letterbox; its canvas is the spec's."""
+        resized, top, left = box.resized, box.top, box.left
+        return cls(
+            stem=stem, file_name=file_name, image=box.image, resized=resized, top=top, left=left, ratio=box.ratio
+        )
 
     def letterbox(self, canvas: Size) -> Letterbox:
         """The geometry of this image on a canvas."""
-        return Letterbox(self.image, canvas, self.resized, self.top, self.left)
+        return Letterbox(self.image, canvas, self.resized, self.top, self.left, self.ratio)
 
 
 class BinsManifest(pydantic.BaseModel):

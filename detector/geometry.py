@@ -7,8 +7,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detector import sizes
+
 ResizeRule = Literal["mmdet", "modelzoo", "detectron2", "tianzhi", "torchvision", "mindspore"]
 Boxes = NDArray[np.float32]
+
+_SIZE_OF = {
+    "mmdet": sizes.mmdet,
+    "detectron2": sizes.detectron2,
+    "tianzhi": sizes.tianzhi,
+    "torchvision": sizes.torchvision,
+    "mindspore": sizes.mindspore,
+}
 
 
 class Size(NamedTuple):
@@ -31,6 +41,8 @@ class Letterbox:
         resized: size of the image on the canvas.
         top: rows of padding above it.
         left: columns of padding to its left.
+        ratio: canvas pixels per image pixel of box coordinates along both axes; None: per axis, resized / image. Only
+            MindSpore's FCOS has it.
     """
 
     image: Size
@@ -38,12 +50,15 @@ class Letterbox:
     resized: Size
     top: int
     left: int
+    ratio: float | None = None
 
     def __post_init__(self) -> None:
         if min(*self.image, *self.canvas, *self.resized) < 1 or min(self.top, self.left) < 0:
             raise ValueError(f"sizes must be positive and offsets not negative: {self}")
         if self.top + self.resized.height > self.canvas.height or self.left + self.resized.width > self.canvas.width:
             raise ValueError(f"the resized image does not fit its canvas: {self}")
+        if self.ratio is not None and not 0 < self.ratio < math.inf:
+            raise ValueError(f"the ratio must be positive: {self}")
 
     @classmethod
     def fit(
@@ -54,30 +69,41 @@ class Letterbox:
         Args:
             image: size of the image.
             canvas: size of the canvas.
-            rule: "mmdet" rounds (`int(x + 0.5)`) and pads below and to the right, as mmcv's `rescale_size` does;
-                "modelzoo" floors and centres, as the published Ascend guide does, bounded by the canvas alone.
-            short: upper bound of the shorter resized side ("mmdet" only), in pixels; None: the canvas alone bounds.
-            long: upper bound of the longer resized side ("mmdet" only).
+            rule: whose rounding (`detector.sizes`), padded below and to the right; "modelzoo" floors and centres, as
+                the published Ascend guide does, bounded by the canvas alone.
+            short: upper bound of the shorter resized side, in pixels; None: the canvas alone bounds.
+            long: upper bound of the longer resized side.
 
-        Sides never become smaller than one pixel.
+        Where the framework's own size exceeds the canvas, the canvas's sides take the place of the bounds, with the
+        same rounding. Sides never become smaller than one pixel.
         """
-        height, width = image
-        # Operations in the order of the originals: another order rounds differently at exact halves and integers.
-        scale = min(canvas.width / width, canvas.height / height)
         if rule == "modelzoo":
-            resized = Size(max(1, math.floor(height * scale)), max(1, math.floor(width * scale)))
-            top, left = (canvas.height - resized.height) // 2, (canvas.width - resized.width) // 2
-            return cls(image, canvas, resized, top, left)
-        if long is not None:
-            scale = min(scale, long / max(height, width))
-        if short is not None:
-            scale = min(scale, short / min(height, width))
-        resized = Size(max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
-        return cls(image, canvas, resized, 0, 0)
+            return cls._centred(image, canvas)
+        # What the canvas allows for the shorter and the longer side of this image.
+        lower, upper = canvas if image.height < image.width else canvas[::-1]
+        if image.height == image.width:
+            lower = min(canvas)
+        bounds = (short or lower, long or upper)
+        height, width = _SIZE_OF[rule](*image, *bounds)
+        if height > canvas.height or width > canvas.width:
+            bounds = (min(bounds[0], lower), min(bounds[1], upper))
+            height, width = _SIZE_OF[rule](*image, *bounds)
+        # "tianzhi" may still exceed a bound: its longer side follows the rounded shorter one.
+        resized = Size(min(max(1, height), canvas.height), min(max(1, width), canvas.width))
+        ratio = sizes.mindspore_scale(*image, *bounds) if rule == "mindspore" else None
+        return cls(image, canvas, resized, 0, 0, ratio)
+
+    @classmethod
+    def _centred(cls, image: Size, canvas: Size) -> "Letterbox":
+        scale = min(canvas.width / image.width, canvas.height / image.height)
+        resized = Size(*(max(1, math.floor(side * scale)) for side in image))
+        return cls(image, canvas, resized, (canvas.height - resized.height) // 2, (canvas.width - resized.width) // 2)
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Canvas pixels per image pixel along y and x: what rounding left of the ratio asked for."""
+        """Canvas pixels per image pixel along y and x: what rounding left of the ratio asked for, unless `ratio`."""
+        if self.ratio is not None:
+            return self.ratio, self.ratio
         return self.resized.height / self.image.height, self.resized.width / self.image.width
 
     def to_canvas(self, boxes: Boxes) -> Boxes:

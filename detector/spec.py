@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from detector.coco import COCO_CLASSES
+from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.errors import SpecError
 from detector.geometry import Letterbox, ResizeRule, Size
 from detector.validation import describe
@@ -44,7 +44,8 @@ class ImageSpec(Part):
     """From decoded image to input tensor.
 
     Attributes:
-        resize: whose rule rounds the resized sides and places the image, see `Letterbox.fit`.
+        resize: whose rule rounds the resized sides and places the image, see `Letterbox.fit`; the order of the
+            operations that normalize is that framework's as well.
         filter: what resizes the pixels: "cv2" bilinear on bytes, "pillow" bilinear on bytes with antialiasing, "float"
             bilinear on the normalized image without antialiasing (torch).
         short: bound of the shorter resized side in pixels; None: the canvas alone bounds.
@@ -91,6 +92,7 @@ class DecodeSpec(Part):
         nms: how overlap is measured, per class: "iou"; "iou_plus_one": sides are x2 - x1 + 1; "areas_plus_one": areas
             only are of such sides; "diou_plus_one": sides as before, minus the squared distance of the centres over
             that of the enclosing box's corners.
+        drop_empty: boxes without extent are no candidates.
         iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
         max_detections: rows of the outputs, at most 1000 (the Ascend NMS operator's limit).
         clip: boxes are clipped to the canvas "before_nms" or "after_nms".
@@ -106,6 +108,7 @@ class DecodeSpec(Part):
     candidates_per_level: Annotated[int, Field(ge=1)] | None = 1000
     candidates_per_cell: bool = False
     candidates_total: Annotated[int, Field(ge=1)] | None = None
+    drop_empty: bool = True
     nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -123,6 +126,39 @@ class DecodeSpec(Part):
                 "candidates_total of at most 4096"
             )
         return self
+
+
+class GraphSpec(Part):
+    """How to read an ONNX that someone else exported; `convert` adopts it.
+
+    Attributes:
+        input: name of the image input; None: the graph's only one.
+        outputs: names of the outputs by role: dets (x1 y1 x2 y2 score) and labels; boxes, scores and labels; or boxes
+            and class scores before suppression. None: the outputs are called so.
+        boxes: what the four numbers of a box are; "xywh" starts at the upper left corner.
+        units: of the boxes: "pixels" of the canvas, or "fraction" of its width and height.
+        labels: what a label is: the position in `classes`, counted "from_0" or "from_1" (0 is the background), or one
+            of the spec's "category_ids" (rows with another id are left out). Of class scores: what a column is.
+        class_axis: of class scores (batch, ., .): 1 or 2; None: told by the sizes.
+    """
+
+    input: str | None = None
+    outputs: dict[Literal["dets", "boxes", "scores", "labels"], str] | None = None
+    boxes: Literal["xyxy", "xywh", "cxcywh", "yxyx"] | None = None
+    units: Literal["pixels", "fraction"] | None = None
+    labels: Literal["from_0", "from_1", "category_ids"] | None = None
+    class_axis: Literal[1, 2] | None = None
+
+    @pydantic.field_validator("outputs")
+    @classmethod
+    def _outputs_are_complete(cls, outputs: dict[str, str] | None) -> dict[str, str] | None:
+        kinds = ({"dets", "labels"}, {"boxes", "scores", "labels"}, {"boxes", "scores"})
+        if outputs is not None and set(outputs) not in kinds:
+            raise ValueError(
+                "must name dets and labels; boxes, scores and labels; or boxes and scores, "
+                f"got {', '.join(sorted(outputs)) or 'nothing'}"
+            )
+        return outputs
 
 
 class AtcSpec(Part):
@@ -159,35 +195,45 @@ class DetectorSpec(Part):
 
     Attributes:
         name: of the model, used in file names.
-        detector: architecture.
+        detector: architecture; "other" comes as ONNX only.
         canvas: (height, width) the network sees, in pixels.
         image: preprocessing.
         decode: thresholds and limits.
         classes: names in label order; the word `coco` in YAML stands for COCO's 80.
-        category_ids: COCO category id per label; None: found by name in the annotation file.
+        category_ids: COCO category id per label, `coco` in YAML for those of COCO's 80; None: found by name in the
+            annotation file.
         atc: converter options.
+        graph: how to read an ONNX that someone else exported.
         references: published AP per checkpoint.
         network: facts about the network; in YAML what the file must say (compared with the weights), after export what
             it says.
         checkpoint: set by export.
+        departures: set by export: where this spec departs from how the training framework runs the model.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    detector: Literal["fcos", "retinanet"]
+    detector: Literal["fcos", "retinanet", "other"]
     canvas: Size
     image: ImageSpec
     decode: DecodeSpec = DecodeSpec()
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     category_ids: tuple[int, ...] | None = None
     atc: AtcSpec = AtcSpec()
+    graph: GraphSpec | None = None
     references: tuple[Reference, ...] = ()
     network: dict[str, Fact] = {}
     checkpoint: Checkpoint | None = None
+    departures: tuple[str, ...] = ()
 
     @pydantic.field_validator("classes", mode="before")
     @classmethod
     def _expand_preset(cls, value: Any) -> Any:
         return COCO_CLASSES if value == "coco" else value
+
+    @pydantic.field_validator("category_ids", mode="before")
+    @classmethod
+    def _expand_id_preset(cls, value: Any) -> Any:
+        return tuple(id for id, _ in COCO_CATEGORIES) if value == "coco" else value
 
     @pydantic.field_validator("canvas")
     @classmethod
@@ -284,6 +330,7 @@ _KEYS: dict[str, list[str]] = {
     "image": sorted(ImageSpec.model_fields),
     "decode": sorted(DecodeSpec.model_fields),
     "atc": sorted(AtcSpec.model_fields),
+    "graph": sorted(GraphSpec.model_fields),
     "references": sorted(Reference.model_fields),
     "checkpoint": sorted(Checkpoint.model_fields),
 }

@@ -2,14 +2,18 @@
 
 import difflib
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydantic
+import yaml
 
 from detector.errors import ArtifactError, SpecError
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
 from detector.validation import main_problem
-from detector.yaml_file import read_yaml
+from detector.yaml_file import YamlFile, read_yaml
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
 METADATA_KEY = "omline.spec"
@@ -28,8 +32,8 @@ def load_spec(source: str | Path) -> DetectorSpec:
     """
     path = Path(source)
     suffix = path.suffix.lower()
-    if suffix not in (".yaml", ".yml", ".json", ".onnx", ".om"):
-        return _read_yaml(_config_path(str(source)))
+    if suffix not in (".json", ".onnx", ".om"):
+        return read_settings(source).spec()
     if suffix == ".om":
         sidecar = Path(f"{path}.json")
         if not sidecar.exists():
@@ -41,7 +45,7 @@ def load_spec(source: str | Path) -> DetectorSpec:
         raise ArtifactError(f"{path} not found")
     if suffix == ".onnx":
         return read_spec_onnx(path)
-    return read_spec_json(path) if suffix == ".json" else _read_yaml(path)
+    return read_spec_json(path)
 
 
 def model_names() -> list[str]:
@@ -103,15 +107,85 @@ def _config_path(name: str) -> Path:
     return path
 
 
-def _read_yaml(path: Path) -> DetectorSpec:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a user says about a model, not necessarily all of it.
+
+    Attributes:
+        document: keys of a spec -> values.
+        file: the YAML file they come from, which knows their lines; None: no file.
+    """
+
+    document: Mapping[str, Any]
+    file: YamlFile | None = None
+
+    def override(self, assignments: Sequence[str]) -> "Settings":
+        """With `key=value` set, such as `network.style=caffe`; the value is read as in YAML.
+
+        Raises:
+            SpecError: not of that form.
+        """
+        document: dict[str, Any] = {**self.document}
+        for assignment in assignments:
+            path, equals, value = assignment.partition("=")
+            keys = path.split(".")
+            if not equals or not all(keys):
+                raise SpecError(f"--set {assignment}: expected KEY=VALUE, such as network.style=caffe")
+            document = _merged(document, _nested(keys, _scalar(assignment, value)))
+        return Settings(document, self.file)
+
+    def spec(self, defaults: Mapping[str, Any] | None = None) -> DetectorSpec:
+        """The spec that these settings make, what they leave out taken from elsewhere.
+
+        Raises:
+            SpecError: not a legal spec; what the file says wrongly is named with its line.
+        """
+        document = _merged(defaults or {}, self.document)
+        try:
+            return DetectorSpec.model_validate(document)
+        except pydantic.ValidationError as error:
+            keys = main_problem(error)["loc"]
+            if self.file is None:
+                raise SpecError(spec_problem(error)) from error
+            if keys == ("name",) and "name" not in self.file.document:
+                raise SpecError(
+                    f"{self.file.path}: file name {self.file.path.stem!r} is no model name (letters, digits, '-' and "
+                    "'_'): set `name:` in the file"
+                ) from error
+            raise SpecError(f"{self.file.place(keys)}: {spec_problem(error)}") from error
+
+
+def read_settings(source: str | Path) -> Settings:
+    """What a model name, a YAML file or an artifact says; a YAML file may leave out what a checkpoint tells.
+
+    Raises:
+        SpecError: unknown name, or no YAML.
+        ArtifactError: the file does not exist or carries no spec.
+    """
+    path = Path(source)
+    if path.suffix.lower() in (".json", ".onnx", ".om"):
+        return Settings(load_spec(path).model_dump(exclude_unset=True))
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        path = _config_path(str(source))
     file = read_yaml(path)
+    return Settings({"name": path.stem, **file.document}, file)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, key by key within parts; where both have a value the second one's."""
+    result = {**below}
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    return {keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value}
+
+
+def _scalar(assignment: str, text: str) -> Any:
     try:
-        return DetectorSpec.model_validate({"name": path.stem, **file.document})
-    except pydantic.ValidationError as error:
-        keys = main_problem(error)["loc"]
-        if keys == ("name",) and "name" not in file.document:
-            raise SpecError(
-                f"{path}: file name {path.stem!r} is no model name (letters, digits, '-' and '_'): "
-                "set `name:` in the file"
-            ) from error
-        raise SpecError(f"{file.place(keys)}: {spec_problem(error)}") from error
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"--set {assignment}: the value is not YAML: {' '.join(str(error).split())}") from error

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detector import filters
 from detector.geometry import Letterbox, Size
 from detector.images import Image
 from detector.spec import DetectorSpec, ImageSpec
@@ -18,35 +19,60 @@ def to_input(image: Image, spec: DetectorSpec) -> tuple[Tensor, Letterbox]:
 
     Args:
         image: (H, W, 3) uint8, BGR as cv2 reads it.
-        spec: canvas, resize rule, channel order, mean and standard deviation.
+        spec: canvas, resize rule, filter, channel order, mean, standard deviation and padding.
 
     Returns:
-        (3, height, width) float32, contiguous, 0 in the padding; and where the image lies on the canvas.
+        (3, height, width) float32, contiguous; and where the image lies on the canvas.
     """
     box = spec.letterbox(Size(*image.shape[:2]))
-    resized = cv2.resize(image, box.resized[::-1], interpolation=cv2.INTER_LINEAR)
-    planes = cv2.split(resized) if spec.image.channels == "BGR" else cv2.split(resized)[::-1]
+    values = _normalized_values(spec.image)
     bottom, right = box.top + box.resized.height, box.left + box.resized.width
+    padding = values[:, :1, None] if spec.image.padding == "black" else 0
     tensor = np.empty((3, *box.canvas), np.float32)
-    tensor[:, : box.top] = 0
-    tensor[:, bottom:] = 0
-    tensor[:, box.top : bottom, : box.left] = 0
-    tensor[:, box.top : bottom, right:] = 0
-    for channel, plane, values in zip(tensor, planes, _normalized_values(spec.image), strict=True):
-        # cv2 writes into the view, and refuses one whose layout it cannot use.
-        cv2.LUT(plane, values, channel[box.top : bottom, box.left : right])
+    tensor[:, : box.top] = padding
+    tensor[:, bottom:] = padding
+    tensor[:, box.top : bottom, : box.left] = padding
+    tensor[:, box.top : bottom, right:] = padding
+    _draw(image, spec.image, values, tensor[:, box.top : bottom, box.left : right])
     return tensor, box
 
 
+def _draw(image: Image, spec: ImageSpec, values: Tensor, content: Tensor) -> None:
+    """Fill (3, h, w) with the image at that size, normalized."""
+    size = Size(*content.shape[1:])
+    if spec.filter == "float":
+        for channel, plane, table in zip(content, _planes(image, spec), values, strict=True):
+            channel[:] = filters.torch_bilinear(np.asarray(cv2.LUT(plane, table), np.float32), size)
+        return
+    resized = (filters.pillow_bilinear if spec.filter == "pillow" else filters.cv2_bilinear)(image, size)
+    for channel, plane, table in zip(content, _planes(resized, spec), values, strict=True):
+        # cv2 writes into the view, and refuses one whose layout it cannot use.
+        cv2.LUT(plane, table, channel)
+
+
+def _planes(image: Image, spec: ImageSpec) -> tuple[Image, ...]:
+    """The (h, w) channels in the order of the spec."""
+    planes = tuple(np.asarray(plane, np.uint8) for plane in cv2.split(image))
+    return planes if spec.channels == "BGR" else planes[::-1]
+
+
 @functools.lru_cache(maxsize=8)
-def _normalized_values(image: ImageSpec) -> NDArray[np.float32]:
+def _normalized_values(image: ImageSpec) -> Tensor:
     """The normalized value of each of the 256 pixel values, (3, 256) float32.
 
-    One table per channel makes a single pass over the pixels, exact to the bit whatever the formula.
+    One table per channel makes a single pass over the pixels, exact to the bit whatever the formula. The formula is
+    that of the framework whose resize rule the spec names, in its precision; mean and std are given in 0..255.
     """
-    centred = np.arange(256, dtype=np.float32) - np.array(image.mean, np.float32)[:, None]
+    values = np.arange(256, dtype=np.float32)
+    mean, std = (np.array(triple, np.float64)[:, None] for triple in (image.mean, image.std))
     if image.resize == "modelzoo":
         # mmcv.imnormalize of the published recipe: cv2 multiplies by the reciprocal in double precision.
-        return (centred * (1 / np.array(image.std, np.float64))[:, None]).astype(np.float32)
-    # mmdetection 3.x, DetDataPreprocessor: `(x - mean) / std` in single precision.
-    return centred / np.array(image.std, np.float32)[:, None]
+        return ((values - mean.astype(np.float32)) * (1 / std)).astype(np.float32)
+    if image.resize in ("torchvision", "mindspore"):
+        # `to_tensor` first, then constants of 0..1.
+        values, mean, std = values / np.float32(255), mean / 255, std / 255
+    elif image.resize == "tianzhi":
+        # maskrcnn-benchmark: `to_tensor`, and back to 0..255.
+        values = values / np.float32(255) * np.float32(255)
+    # mmdetection 3.x and Detectron2: `(x - mean) / std` in single precision.
+    return np.asarray((values - mean.astype(np.float32)) / std.astype(np.float32), np.float32)

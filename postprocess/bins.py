@@ -84,7 +84,7 @@ def _manifest_of_info(path: Path, rows: Sequence[tuple[str, Size]], spec: Detect
 
 
 def _is_manifest(path: Path) -> bool:
-    if path.is_dir() or path.suffix == ".json":
+    if path.is_dir() or path.suffix.lower() == ".json":
         return True
     try:
         with path.open("rb") as file:
@@ -108,8 +108,7 @@ def _info_row(path: Path, number: int, line: str) -> tuple[str, Size]:
 
 
 def _placed(spec: DetectorSpec, stem: str, file_name: str, size: Size) -> BinImage:
-    box = spec.letterbox(size)
-    return BinImage(stem=stem, file_name=file_name, image=size, resized=box.resized, top=box.top, left=box.left)
+    return BinImage.of(spec.letterbox(size), stem=stem, file_name=file_name)
 
 
 def _spec_of_info(told: Told) -> DetectorSpec:

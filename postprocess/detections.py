@@ -14,6 +14,7 @@ def to_detections(
     image_id: int,
     letterbox: Letterbox,
     category_ids: NDArray[np.int64],
+    inclusive: bool = False,
 ) -> list[Detection]:
     """Convert the used rows of one image.
 
@@ -27,6 +28,9 @@ def to_detections(
         image_id: COCO id of the image.
         letterbox: where the image lies on the canvas.
         category_ids: (num_classes,) COCO category id per label.
+        inclusive: a box includes its last pixel, as in maskrcnn-benchmark and mmdetection 1.x. It is clipped to the
+            last pixel of the resized image, and its width is x2 - x1 + 1 in image pixels: where the image was enlarged
+            a clipped box ends up to one pixel beyond it, as there.
 
     Returns:
         In row order; `bbox` is x y width height in image pixels.
@@ -36,6 +40,9 @@ def to_detections(
     boxes = letterbox.to_image(dets[used, :4]).astype(np.float64)
     sizes = boxes[:, 2:] - boxes[:, :2]
     visible = (sizes > 0).all(axis=1)
+    if inclusive:
+        boxes = np.minimum(boxes, _last_pixel(letterbox))
+        sizes = boxes[:, 2:] - boxes[:, :2] + 1
     bboxes = np.concatenate([boxes[:, :2], sizes], axis=1)[visible].tolist()
     categories = category_ids[labels[used][visible]].tolist()
     scores = dets[used, 4][visible].astype(np.float64).tolist()
@@ -43,3 +50,9 @@ def to_detections(
         {"image_id": image_id, "category_id": category_id, "bbox": bbox, "score": score}
         for category_id, bbox, score in zip(categories, bboxes, scores, strict=True)
     ]
+
+
+def _last_pixel(letterbox: Letterbox) -> NDArray[np.float64]:
+    """(1, 4) x y x y of the last pixel of the resized image, in image pixels."""
+    x, y = letterbox.left + letterbox.resized.width - 1, letterbox.top + letterbox.resized.height - 1
+    return letterbox.to_image(np.array([[x, y, x, y]], np.float32)).astype(np.float64)

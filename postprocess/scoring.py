@@ -77,7 +77,12 @@ def score_results(
         image_id = image_ids[result.image.file_name]
         used += int((result.dets[:, 4] > 0).sum())
         detections += to_detections(
-            result.labels, result.dets, image_id=image_id, letterbox=letterbox, category_ids=category_ids
+            result.labels,
+            result.dets,
+            image_id=image_id,
+            letterbox=letterbox,
+            category_ids=category_ids,
+            inclusive=spec.decode.inclusive,
         )
     metrics = evaluate(
         annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())

@@ -62,8 +62,7 @@ def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> tu
     """
     name, stem = item
     tensor, box = to_input(read_image(images / name), spec)
-    image = BinImage(stem=stem, file_name=name, image=box.image, resized=box.resized, top=box.top, left=box.left)
-    return image, tensor
+    return BinImage.of(box, stem=stem, file_name=name), tensor
 
 
 def _bin_name(stem: str) -> str:

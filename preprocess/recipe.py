@@ -41,7 +41,7 @@ def model_spec(model: str, *, height: int | None, width: int | None, recipe: Res
         )
     if recipe is None or recipe == spec.image.resize:
         return spec
-    if Path(model).suffix in (".onnx", ".om"):
+    if Path(model).suffix.lower() in (".onnx", ".om"):
         raise SpecError(
             f"{model} was converted for the recipe {spec.image.resize!r}, --recipe says {recipe!r}; "
             f"leave it out, or set `resize: {recipe}` in the model's YAML file, then export and convert again"

@@ -55,7 +55,7 @@ def canonical(spec: DetectorSpec) -> onnx.ModelProto:
 
     The image is averaged over 8 x 8 cells; each cell is a box whose scores are the sigmoids of the channels' means.
     """
-    from export.nms import NMS_DOMAIN, nms_attributes, nms_function
+    from detector.nms_function import NMS_DOMAIN, nms_attributes, nms_function
 
     node = helper.make_node
     constants = {

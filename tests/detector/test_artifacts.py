@@ -148,6 +148,13 @@ def test_an_image_knows_its_letterbox(spec: DetectorSpec):
     assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(32, 64), 1, 2)
 
 
+@pytest.mark.parametrize("rule", ["modelzoo", "mindspore"])
+def test_a_letterbox_survives_the_manifest(rule: str):
+    box = Letterbox.fit(Size(9, 17), Size(64, 96), rule=rule)
+    image = BinImage.of(box, stem="a", file_name="a.jpg")
+    assert BinImage.model_validate_json(image.model_dump_json()).letterbox(box.canvas) == box
+
+
 def test_an_unfinished_folder(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"manifest\.json not found: preprocessing did not run or did not finish"):
         read_manifest(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.filters import pillow_bilinear
 from detector.geometry import Size
 from detector.images import read_image
 from detector.spec import DetectorSpec, ImageSpec, replace
@@ -110,3 +111,63 @@ def test_channels_follow_the_spec(spec: DetectorSpec):
     spec = replace(spec, image={**spec.image.model_dump(), "channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1)})
     tensor, _ = to_input(image, spec)
     assert [float(channel.max()) for channel in tensor] == [200.0, 0.0, 0.0]
+
+
+def dialect_spec(**image: object) -> DetectorSpec:
+    facts = ImageSpec(**{"channels": "RGB", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), **image})
+    return DetectorSpec(name="t", detector="fcos", canvas=Size(96, 96), image=facts, classes=("a",))
+
+
+# (H, W, 3) with every pixel value, at a size that the canvas takes as it is.
+RAMP = np.arange(96 * 96 * 3, dtype=np.uint8).reshape(96, 96, 3)
+
+
+def test_tianzhi_divides_by_255_and_multiplies_again():
+    mean = (102.9801, 115.9465, 122.7717)
+    facts = {"resize": "tianzhi", "filter": "pillow", "channels": "BGR", "mean": mean, "std": (1, 1, 1)}
+    tensor, _ = to_input(RAMP, dialect_spec(**facts))
+    unit = RAMP.transpose(2, 0, 1).astype(np.float32) / np.float32(255) * np.float32(255)
+    assert tensor.tobytes() == (unit - np.float32(mean)[:, None, None]).tobytes()
+
+
+@pytest.mark.parametrize("rule", ["torchvision", "mindspore"])
+def test_constants_of_0_to_1_are_applied_to_pixels_of_0_to_1(rule: str):
+    mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    tensor, _ = to_input(RAMP, dialect_spec(resize=rule))
+    unit = RAMP[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    assert tensor.tobytes() == ((unit - mean[:, None, None]) / std[:, None, None]).tobytes()
+
+
+@given(SIDES, SIDES)
+def test_float_normalizes_before_it_resizes(height: int, width: int):
+    functional = pytest.importorskip("torch.nn.functional", reason="torch is in the export extra")
+    from torch import from_numpy
+
+    image = np.random.default_rng(height * 100 + width).integers(0, 256, (height, width, 3), np.uint8)
+    tensor, box = to_input(image, dialect_spec(resize="torchvision", filter="float", short=48, long=80))
+    unit = image[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    mean, std = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    whole = from_numpy((unit - mean[:, None, None]) / std[:, None, None])[None]
+    expected = functional.interpolate(whole, size=box.resized, mode="bilinear", align_corners=False)[0].numpy()
+    content = tensor[:, : box.resized.height, : box.resized.width]
+    np.testing.assert_allclose(content, expected, rtol=0, atol=1e-6)
+
+
+def test_pillow_resizes_bytes():
+    image = np.random.default_rng(0).integers(0, 256, (96, 200, 3), np.uint8)
+    tensor, box = to_input(image, dialect_spec(resize="detectron2", filter="pillow", mean=(0, 0, 0), std=(1, 1, 1)))
+    content = tensor[::-1, : box.resized.height, : box.resized.width].transpose(1, 2, 0)
+    assert np.array_equal(content, pillow_bilinear(image, box.resized))
+
+
+@pytest.mark.parametrize("rule", ["mindspore", "modelzoo"])
+@pytest.mark.parametrize("resize_filter", ["cv2", "float"])
+def test_black_padding_is_what_a_black_pixel_becomes(rule: str, resize_filter: str):
+    image = np.full((96, 40, 3), 255, np.uint8)
+    tensor, box = to_input(image, dialect_spec(resize=rule, filter=resize_filter, padding="black"))
+    black, _ = to_input(np.zeros((96, 96, 3), np.uint8), dialect_spec(resize=rule))
+    inside = np.zeros((96, 96), bool)
+    inside[box.top : box.top + box.resized.height, box.left : box.left + box.resized.width] = True
+    assert np.array_equal(tensor[:, ~inside], black[:, ~inside])
+    assert (tensor[:, inside] > 0).all()
+    assert (black < -1.5).all()

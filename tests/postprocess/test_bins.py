@@ -68,6 +68,11 @@ def test_an_info_file_with_a_model(tmp_path: Path, spec: DetectorSpec, manifest:
     assert found.spec == spec
 
 
+def test_a_suffix_counts_in_any_case(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"MANIFEST.JSON not found: preprocessing did not"):
+        read_bins(tmp_path / "MANIFEST.JSON", Told())
+
+
 def test_a_blank_in_a_file_name_is_kept(tmp_path: Path, spec: DetectorSpec):
     info = info_file(tmp_path, "0 /d/my  cat 2.jpg 48 32\r\n")
     assert read_bins(info, Told(model=spec_file(tmp_path, spec))).images[0].file_name == "my  cat 2.jpg"

@@ -48,9 +48,10 @@ def test_a_named_model_may_be_given_another_recipe():
     assert model_spec(MODEL, height=None, width=None, recipe="modelzoo").image.resize == "modelzoo"
 
 
-def test_a_converted_model_may_not(tmp_path: Path):
+@pytest.mark.parametrize("name", ["m.om", "M.OM"])
+def test_a_converted_model_may_not(tmp_path: Path, name: str):
     spec = guide_spec(height=None, width=None, recipe=None)
-    om = tmp_path / "m.om"
+    om = tmp_path / name
     Path(f"{om}.json").write_text(json.dumps({"spec": spec.model_dump(mode="json")}))
     assert model_spec(str(om), height=None, width=None, recipe="modelzoo") == spec
     with pytest.raises(SpecError, match=r"converted for the recipe 'modelzoo', --recipe says 'mmdet'; leave it out"):
