@@ -12,6 +12,7 @@ OPSETS = (16, 17, 18)
 EPILOG = """examples:
   python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
   python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
+  python -m export inspect my_checkpoint.pth                            (what it is, and what an export would ask)
 """
 
 
@@ -22,7 +23,14 @@ def parser() -> cli.Parser:
     options.add_argument("--onnx", type=Path, required=True, help="file to write")
     source = options.add_mutually_exclusive_group()
     source.add_argument("--model", help="name in atc_configs/; default: the spec is derived from the checkpoint")
-    source.add_argument("--spec", type=Path, help="YAML file of a model of your own")
+    source.add_argument("--spec", type=Path, help="YAML file of your own; what it leaves out comes from the checkpoint")
+    options.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one key of the spec, such as network.style=caffe; may be repeated, wins over --model and --spec",
+    )
     options.add_argument(
         "--opset", type=int, choices=OPSETS, default=16, help="default 16, the last that atc's NMS operator takes"
     )
@@ -31,16 +39,53 @@ def parser() -> cli.Parser:
     return options
 
 
+def inspect_parser() -> cli.Parser:
+    """Options of `inspect`."""
+    options = cli.Parser(
+        prog="python -m export inspect", description="What a weights file is, and what an export would ask."
+    )
+    options.add_argument("weights", type=Path, help="checkpoint of the training framework")
+    options.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="answer a question, as for an export"
+    )
+    options.add_argument("--json", action="store_true", help="everything as one JSON object")
+    return options
+
+
+def inspect_main(argv: Sequence[str]) -> None:
+    """Parse, inspect, report."""
+    args = inspect_parser().parse_args(argv)
+    cli.require("torch", extra="export", purpose="export inspect")
+    from detector.spec_files import Settings
+    from export.inspection import describe, inspect
+
+    given = Settings({}).override(args.set).document.get("network", {})
+    found = inspect(args.weights, given if isinstance(given, dict) else {})
+    if not args.json:
+        print(describe(found))
+        found = {key: found[key] for key in ("file", "sha256", "dialect", "detector", "ambiguous")}
+    print(json.dumps(found))
+
+
 def main(argv: Sequence[str]) -> None:
+    """Export, or `inspect` if that is the first word."""
+    if argv[:1] == ["inspect"]:
+        inspect_main(argv[1:])
+    else:
+        export_main(argv)
+
+
+def export_main(argv: Sequence[str]) -> None:
     """Parse, export, report."""
     args = parser().parse_args(argv)
     cli.require("torch", extra="export", purpose="export")
     cli.require("onnxscript", extra="export", purpose="export")
-    from detector.spec_files import load_spec
+    from detector.spec_files import Settings, read_settings
     from export.build import export  # torch costs seconds that --help need not pay
 
-    spec = load_spec(args.spec or args.model) if args.spec or args.model else None
-    result = export(args.weights, args.onnx, spec=spec, opset=args.opset, check=args.verify, image=args.image)
+    named = args.spec or args.model
+    settings = (read_settings(named) if named else Settings({})).override(args.set)
+    result = export(args.weights, args.onnx, settings=settings, opset=args.opset, check=args.verify, image=args.image)
     for field, source in result.weights.sources.items():
         logging.getLogger("export").info(
             "%s = %s (%s)", field, result.spec.network.get(field, len(result.spec.classes)), source

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.artifacts import make_folder, sha256_of
-from detector.errors import ArtifactError, CheckpointError
+from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.images import Image, read_image
 from detector.onnx_file import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
+from detector.spec_files import Settings
 from detector.tensor import to_input
 from export.checkpoints import read_weights
 from export.checkpoints.weights import Weights
-from export.network.fcos import Fcos
+from export.network.detector import Detector
 from export.resolve import CANVAS_MULTIPLE, resolve_spec
 from export.to_onnx import export_onnx
 from export.verify import Verification, generated_picture, verify
@@ -38,7 +39,7 @@ def export(
     weights_file: Path,
     onnx_file: Path,
     *,
-    spec: DetectorSpec | None = None,
+    settings: Settings | None = None,
     opset: int = 16,
     check: bool = False,
     image: Path | None = None,
@@ -48,7 +49,7 @@ def export(
     Args:
         weights_file: checkpoint of a training framework.
         onnx_file: product; written last and atomically, after it was verified.
-        spec: the deployed model; None derives one from the file.
+        settings: what the user says about the model; what they leave out comes from the file and its framework.
         opset: of the default domain.
         check: compare torch and onnxruntime before writing.
         image: photograph to compare on; None takes a generated picture.
@@ -60,9 +61,11 @@ def export(
         ArtifactError: the product cannot be written.
     """
     _require_writable(onnx_file, weights_file)
-    weights = read_weights(weights_file, {} if spec is None else spec.network)
+    settings = settings or Settings({})
+    given = settings.document.get("network")
+    weights = read_weights(weights_file, given if isinstance(given, dict) else {})
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
-    resolved = resolve_spec(weights, checkpoint, spec)
+    resolved = resolve_spec(weights, checkpoint, settings)
     picture = generated_picture() if image is None else read_image(image)
     network = build_network(weights, resolved)
     model = export_onnx(network, resolved, opset=opset)
@@ -94,21 +97,9 @@ def _tight_input(picture: Image, spec: DetectorSpec) -> NDArray[np.float32]:
     return to_input(picture, spec.with_canvas(canvas))[0]
 
 
-def build_network(weights: Weights, spec: DetectorSpec) -> Fcos:
-    """The native network with its weights, in eval mode.
-
-    Raises:
-        CheckpointError: a tensor is missing, left over or of another shape.
-    """
-    network = Fcos(weights.network, spec.decode)
-    expected = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-    for name in sorted(expected.keys() ^ weights.tensors.keys()):
-        what = "lacks" if name in expected else "holds, but the network has not,"
-        raise CheckpointError(f"{spec.checkpoint.file if spec.checkpoint else 'the file'} {what} the tensor {name!r}")
-    for name, value in expected.items():
-        if weights.tensors[name].shape != value.shape:
-            got, wanted = list(weights.tensors[name].shape), list(value.shape)
-            raise CheckpointError(f"tensor {name!r} has shape {got}, the network wants {wanted}")
+def build_network(weights: Weights, spec: DetectorSpec) -> Detector:
+    """The native network with its weights, in eval mode."""
+    network = Detector(weights.network, spec.decode)
     network.load_state_dict(weights.tensors, strict=False)
     for parameter in network.parameters():
         parameter.requires_grad_(False)

@@ -1,76 +1,90 @@
-"""What the weights say and what the user says -> one resolved spec."""
+"""What the weights say, how their framework runs them, and what the user says -> one resolved spec."""
 
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from detector.coco import COCO_CLASSES
 from detector.errors import SpecError
-from detector.spec import Checkpoint, DetectorSpec, load_spec_from, replace
+from detector.geometry import Size
+from detector.spec import Checkpoint, DetectorSpec, replace
+from detector.spec_files import Settings
 from export.checkpoints.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
 
 CANVAS_MULTIPLE = 32  # stride of C5: every feature map but the extra levels then divides evenly
+_NEEDED = ("channels", "mean", "std")
 
 
-def resolve_spec(weights: Weights, checkpoint: Checkpoint, given: DetectorSpec | None) -> DetectorSpec:
+def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -> DetectorSpec:
     """The spec that the exported model carries.
 
     Args:
         weights: read from the file.
         checkpoint: its name, hash and dialect.
-        given: the user's spec; None derives one from the file.
+        settings: what the user says; the framework's own recipe fills what is left out.
 
     Raises:
-        SpecError: the spec contradicts the weights, or the file alone does not tell enough.
+        SpecError: the settings contradict the weights, or nothing tells what is needed.
     """
-    spec = derive_spec(weights, checkpoint) if given is None else given
+    defaults = default_settings(weights, checkpoint)
+    _check_complete(settings.document, defaults, checkpoint.file)
+    spec = settings.spec(defaults)
+    if spec.detector != weights.detector:
+        raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
-    if given is not None and weights.recipe is not None:
-        for difference in recipe_differences(weights.recipe, spec):
-            log.info("%s: %s; the spec is used", checkpoint.file, difference)
-    return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump())
+    _check_canvas(weights, spec.canvas)
+    departures = tuple(recipe_differences(weights.recipe, spec))
+    for difference in departures:
+        log.info("%s: %s; the spec is used", checkpoint.file, difference)
+    return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
 
-def derive_spec(weights: Weights, checkpoint: Checkpoint) -> DetectorSpec:
-    """A spec from the file alone: what its config text does not tell has no value but the defaults of the framework.
-
-    Raises:
-        SpecError: the file carries no config, or one without the facts that have no default.
-    """
-    recipe = weights.recipe or Recipe()
-    missing = [name for name in ("channels", "mean", "std", "short", "long") if getattr(recipe, name) is None]
-    classes = weights.classes or (COCO_CLASSES if weights.network.num_classes == len(COCO_CLASSES) else None)
-    if classes is None:
-        missing.append("classes")
-    if missing or recipe.short is None or recipe.long is None:
-        raise SpecError(
-            f"{checkpoint.file} does not tell {', '.join(missing)}: name a model with --model, or give --spec FILE.yaml"
-        )
-    if weights.classes is None:
-        log.info("%s names no classes; its %d rows are taken as COCO's", checkpoint.file, len(COCO_CLASSES))
-    decode = ("score_threshold", "candidates_per_level", "iou_threshold", "max_detections")
+def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]:
+    """A spec as far as the file and its framework tell it."""
+    recipe = weights.recipe
     document: dict[str, Any] = {
         "name": re.sub(r"[^A-Za-z0-9_-]+", "_", Path(checkpoint.file).stem).strip("_-") or "model",
         "detector": weights.detector,
-        "canvas": (_round_up(recipe.short), _round_up(recipe.long)),
-        "image": {name: getattr(recipe, name) for name in ("short", "long", "channels", "mean", "std")},
-        "decode": {name: getattr(recipe, name) for name in decode if getattr(recipe, name) is not None},
-        "classes": classes,
+        "image": dict(recipe.image),
+        "decode": dict(recipe.decode),
     }
-    return load_spec_from(document, where=checkpoint.file)
+    if recipe.canvas is not None:
+        document["canvas"] = recipe.canvas
+    elif "short" in recipe.image and "long" in recipe.image:
+        document["canvas"] = (round_up(recipe.image["short"]), round_up(recipe.image["long"]))
+    if weights.classes is not None:
+        document["classes"] = weights.classes
+    elif weights.network.num_classes == len(COCO_CLASSES):
+        document["classes"] = COCO_CLASSES
+    return document
 
 
 def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
-    """Where the spec departs from the recipe in the file, one sentence each."""
-    wanted = {**spec.image.model_dump(), **spec.decode.model_dump()}
-    return [
-        f"{name} is {wanted[name]} in the spec and {getattr(recipe, name)} in the file's config"
-        for name in Recipe.__dataclass_fields__
-        if name in wanted and getattr(recipe, name) is not None and getattr(recipe, name) != wanted[name]
-    ]
+    """Where the spec departs from how the framework runs the model, one phrase each."""
+    differences = []
+    for part, wanted in (("image", recipe.image), ("decode", recipe.decode)):
+        for name, theirs in wanted.items():
+            ours = getattr(getattr(spec, part), name)
+            if ours != theirs:
+                differences.append(f"{part}.{name} is {_show(ours)} in the spec and {_show(theirs)} by {recipe.source}")
+    return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
+
+
+def _check_complete(settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
+    image = {**defaults["image"], **(given if isinstance(given := settings.get("image"), Mapping) else {})}
+    missing = [f"image.{name}" for name in _NEEDED if name not in image]
+    missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
+    if missing:
+        raise SpecError(
+            f"{file} does not tell {', '.join(missing)}: name a model with --model, or give --spec FILE.yaml or "
+            f"--set {missing[0]}=…"
+        )
+    if "classes" not in settings and defaults["classes"] is COCO_CLASSES:
+        log.info("%s names no classes; its %d rows are taken as COCO's", file, len(COCO_CLASSES))
 
 
 def _check_classes(weights: Weights, spec: DetectorSpec, file: str) -> None:
@@ -87,5 +101,18 @@ def _check_classes(weights: Weights, spec: DetectorSpec, file: str) -> None:
             )
 
 
-def _round_up(side: int) -> int:
+def _check_canvas(weights: Weights, canvas: Size) -> None:
+    if weights.network.same_padding and any(side % CANVAS_MULTIPLE for side in canvas):
+        raise SpecError(
+            f'canvas {canvas}: this network pads as TensorFlow\'s "same" does, which is exact for multiples of '
+            f"{CANVAS_MULTIPLE} only; take {round_up(canvas.height)}x{round_up(canvas.width)}"
+        )
+
+
+def round_up(side: int) -> int:
+    """The next multiple of `CANVAS_MULTIPLE`."""
     return -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
+
+
+def _show(value: object) -> str:
+    return str(list(value)) if isinstance(value, tuple) else str(value)

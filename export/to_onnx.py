@@ -5,28 +5,33 @@ import copy
 import io
 import logging
 import warnings
+from collections.abc import Sequence
 
 import onnx
 import torch
-from onnx import TensorProto, helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from detector.errors import PipelineError
 from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
-from export.network.fcos import Fcos
-from export.nms import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_attributes, nms_function
-
-LEVEL_PARTS = ("cls", "ctr", "boxes")
-
-
-def level_names(levels: int) -> list[str]:
-    """Names of the dense per-level tensors inside the graph, in the order of `Fcos.forward`."""
-    return [f"level{level}.{part}" for level in range(levels) for part in LEVEL_PARTS]
+from export.network.detector import Detector
+from export.network.select import Level
+from export.tail import append_nms
+from export.uneven_padding import pad_symmetrically, set_uneven_pads
 
 
-def export_onnx(network: Fcos, spec: DetectorSpec, *, opset: int) -> onnx.ModelProto:
+def level_tensors(levels: Sequence[Level]) -> dict[str, Tensor]:
+    """The dense predictions by the names that they have in the graph."""
+    return {
+        f"level{index}.{part}": tensor
+        for index, level in enumerate(levels)
+        for part, tensor in zip(Level._fields, level, strict=True)
+        if tensor is not None
+    }
+
+
+def export_onnx(network: Detector, spec: DetectorSpec, *, opset: int) -> onnx.ModelProto:
     """Export a detector.
 
     Args:
@@ -39,12 +44,15 @@ def export_onnx(network: Fcos, spec: DetectorSpec, *, opset: int) -> onnx.ModelP
         `dets` float32 [batch, M, 5] (x1 y1 x2 y2 score in canvas pixels, score-descending; unused rows zero with label
         -1).
     """
-    model = _trace(fuse_batch_norms(network), opset=opset)
+    fused = fuse_batch_norms(network)
+    if network.config.same_padding:
+        pad_symmetrically(fused)
+    model = _trace(fused, opset=opset)
     graph = model.graph
+    if network.config.same_padding:
+        set_uneven_pads(graph)
     del graph.output[:]  # the dense tensors stay in the graph under their names; they are no outputs
-    _append_nms(graph, spec)
-    model.functions.append(nms_function(opset))
-    model.opset_import.append(helper.make_opsetid(NMS_DOMAIN, NMS_OPSET_VERSION))
+    append_nms(model, spec.decode, opset=opset)
     _strip(model)
     model.producer_name = "omline"
     model.producer_version = ""
@@ -53,7 +61,7 @@ def export_onnx(network: Fcos, spec: DetectorSpec, *, opset: int) -> onnx.ModelP
     return model
 
 
-def fuse_batch_norms(network: Fcos) -> Fcos:
+def fuse_batch_norms(network: Detector) -> Detector:
     """A copy whose batch norms are folded into the convolutions before them, computed in float64."""
     fused = copy.deepcopy(network).eval()
     for parent in fused.modules():
@@ -93,20 +101,21 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 class _Traced(nn.Module):
     """Flat outputs for the exporter: boxes, scores, then the dense tensors level by level."""
 
-    def __init__(self, network: Fcos) -> None:
+    def __init__(self, network: Detector) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, input: Tensor) -> list[Tensor]:  # the exporter takes the tensor's name from here
         candidates, levels = self.network(input)
-        return [*candidates, *(tensor for level in levels for tensor in (level.cls, level.ctr, level.boxes))]
+        return [*candidates, *level_tensors(levels).values()]
 
 
-def _trace(network: Fcos, *, opset: int) -> onnx.ModelProto:
+def _trace(network: Detector, *, opset: int) -> onnx.ModelProto:
     dim = torch.export.Dim
     # Any example will do that is no special case: batch above 1, sides unequal, every level at least two cells wide.
     example = torch.zeros(2, 3, 256, 384)
-    names = ["boxes", "scores", *level_names(len(network.config.strides))]
+    with torch.inference_mode():
+        names = ["boxes", "scores", *level_tensors(network.levels(example))]
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -144,42 +153,6 @@ def _quiet(*loggers: str):  # type: ignore[no-untyped-def]
     finally:
         for name, level in previous.items():
             logging.getLogger(name).setLevel(level)
-
-
-def _append_nms(graph: onnx.GraphProto, spec: DetectorSpec) -> None:
-    """boxes, scores -> labels, dets."""
-    rows = spec.decode.max_detections
-    constants = {"nms.axis_2": [2], "nms.axis_last": [-1]}
-    for name, values in constants.items():
-        graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
-    graph.initializer.append(helper.make_tensor("nms.one", TensorProto.FLOAT, [], [1.0]))
-    graph.initializer.append(helper.make_tensor("nms.zero", TensorProto.FLOAT, [], [0.0]))
-    node = helper.make_node
-    graph.node.extend(
-        [
-            node("Unsqueeze", ["boxes", "nms.axis_2"], ["nms.boxes"], name="nms.unsqueeze_boxes"),
-            node(
-                NMS_OP,
-                ["nms.boxes", "scores"],
-                ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
-                name="nms",
-                domain=NMS_DOMAIN,
-                **nms_attributes(spec.decode),
-            ),
-            # The card's operator leaves class values in unused rows; the score alone says whether a row is used.
-            node("Greater", ["nmsed_scores", "nms.zero"], ["nms.is_used"], name="nms.is_used"),
-            node("Cast", ["nms.is_used"], ["nms.used"], name="nms.used", to=TensorProto.FLOAT),
-            node("Add", ["nmsed_classes", "nms.one"], ["nms.label_above"], name="nms.label_above"),
-            node("Mul", ["nms.label_above", "nms.used"], ["nms.label_masked"], name="nms.label_masked"),
-            node("Sub", ["nms.label_masked", "nms.one"], ["nms.label"], name="nms.label"),
-            node("Cast", ["nms.label"], ["labels"], name="labels", to=TensorProto.INT64),
-            node("Unsqueeze", ["nmsed_scores", "nms.axis_last"], ["nms.score_column"], name="nms.score_column"),
-            node("Concat", ["nmsed_boxes", "nms.score_column"], ["dets"], name="dets", axis=-1),
-        ]
-    )
-    batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    graph.output.append(helper.make_tensor_value_info("labels", TensorProto.INT64, [batch, rows]))
-    graph.output.append(helper.make_tensor_value_info("dets", TensorProto.FLOAT, [batch, rows, 5]))
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper
 from detector import cli
 from detector.errors import AccuracyError
 from detector.spec import DecodeSpec
-from export.network.fcos import Fcos
-from export.nms import reference_nms
-from export.to_onnx import LEVEL_PARTS, level_names
+from export.network.detector import Detector
+from export.reference_nms import reference_nms
+from export.to_onnx import level_tensors
 
 Array = NDArray[np.generic]
 TOLERANCE = 1e-4
@@ -39,7 +39,7 @@ class Verification:
 
 
 def verify(
-    network: Fcos, model: onnx.ModelProto, images: NDArray[np.float32], *, tolerance: float = TOLERANCE
+    network: Detector, model: onnx.ModelProto, images: NDArray[np.float32], *, tolerance: float = TOLERANCE
 ) -> Verification:
     """Run both and compare.
 
@@ -55,16 +55,18 @@ def verify(
         AccuracyError: a difference above the tolerance, or different detections.
         MissingEnvironmentError: onnxruntime is not installed.
     """
-    outputs = _run_onnx(_with_levels(model, len(network.config.strides)), images)
     with torch.inference_mode():
         candidates, levels = network(torch.from_numpy(images))
-        labels, dets = reference_nms(candidates.boxes, candidates.scores, network.decode)
+        labels, dets = reference_nms(candidates, network.decode, (images.shape[2], images.shape[3]))
+    wanted = level_tensors(levels)
+    outputs = _run_onnx(_with_outputs(model, list(wanted)), images)
     side = max(images.shape[-2:])
     head = boxes = 0.0
-    for index, level in enumerate(levels):
-        for part, value in zip(LEVEL_PARTS, level, strict=True):
-            difference = _largest(outputs[f"level{index}.{part}"], value.numpy())
-            head, boxes = (head, max(boxes, difference / side)) if part == "boxes" else (max(head, difference), boxes)
+    for name, value in wanted.items():
+        difference = _largest(outputs[name], value.numpy())
+        head, boxes = (
+            (head, max(boxes, difference / side)) if name.endswith("boxes") else (max(head, difference), boxes)
+        )
     rows, scores, edges = compare_detections(
         (outputs["labels"], outputs["dets"]), (labels.numpy(), dets.numpy()), decode=network.decode
     )
@@ -133,11 +135,11 @@ def _largest(a: Array, b: Array) -> float:
     return float(difference.max(initial=0.0))
 
 
-def _with_levels(model: onnx.ModelProto, levels: int) -> onnx.ModelProto:
-    """The graph with its dense predictions as further outputs."""
+def _with_outputs(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
+    """The graph with tensors inside it as further outputs."""
     open_model = onnx.ModelProto()
     open_model.CopyFrom(model)
-    for name in level_names(levels):
+    for name in names:
         open_model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return open_model
 

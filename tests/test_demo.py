@@ -8,15 +8,21 @@ import numpy as np
 import onnx
 import pytest
 
+from convert.build import convert
+from convert.fold import drop_dead
 from convert.freeze import freeze
+from convert.plan import plan_conversion
 from convert.precise_norm import with_precise_norms
+from convert.subgraphs import rename
 from detector.geometry import Size
 from detector.images import read_image
 from detector.onnx_file import read_onnx
-from detector.spec_files import load_spec
+from detector.spec import replace
+from detector.spec_files import load_spec, read_settings
 from detector.tensor import to_input
 from export.build import build_network, export
-from export.nms import reference_nms
+from export.network.select import Candidates
+from export.reference_nms import reference_nms
 from export.verify import generated_picture
 from tests.conftest import run_onnx
 from tests.matching import match
@@ -29,7 +35,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "demo" / "weights" / "fcos_r18_s
 def exported(tmp_path_factory):
     """The canonical ONNX of the demo model, compared with torch while it was exported."""
     path = tmp_path_factory.mktemp("demo") / "demo.onnx"
-    return export(WEIGHTS, path, spec=load_spec("demo"), check=True)
+    return export(WEIGHTS, path, settings=read_settings("demo"), check=True)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +105,7 @@ def test_results_are_bitwise_equal_and_those_of_torch(exported, images, tmp_path
 
         with torch.inference_mode():
             candidates, _ = network(torch.from_numpy(tensor)[None])
-            labels, dets = reference_nms(candidates.boxes, candidates.scores, exported.spec.decode)
+            labels, dets = reference_nms(candidates, exported.spec.decode, exported.spec.canvas)
         found = (
             np.frombuffer(results[8][f"{image['stem']}_0.bin"], np.int64),
             np.frombuffer(results[8][f"{image['stem']}_1.bin"], np.float32).reshape(-1, 5),
@@ -122,7 +128,7 @@ def test_a_canvas_need_not_be_a_multiple_of_32(exported):
     found = run_onnx(frozen, tensor[None])
     with torch.inference_mode():
         (boxes, scores), _ = build_network(exported.weights, spec)(torch.from_numpy(tensor)[None])
-        labels, dets = reference_nms(boxes, scores, spec.decode)
+        labels, dets = reference_nms(Candidates(boxes, scores), spec.decode, spec.canvas)
     done = match((found["labels"][0], found["dets"][0]), (labels[0].numpy(), dets[0].numpy()))
     assert done.rows > 10
     assert done.unmatched == 0
@@ -162,3 +168,45 @@ def test_another_models_spec_is_refused(tmp_path):
     )
     assert "depth" in done.stderr
     assert not (tmp_path / "m.onnx").exists()
+
+
+def run_converted(onnx_file, folder, images, *, spec=None):
+    """Labels and dets of some images, by the stand-in of a conversion."""
+    plan = plan_conversion(onnx_file, batch_size=len(images), spec=spec, target="cpu", output=folder / "converted")
+    return run_onnx(read_onnx(convert(plan).model), images)
+
+
+def test_the_model_as_someone_elses_gives_the_same_detections(exported, images, tmp_path):
+    """Outputs renamed and in another order, or cut off before suppression; no metadata: told by the spec alone."""
+    files = sorted((images / "val2017").iterdir())[:2]
+    tensors = np.stack([to_input(read_image(file), exported.spec)[0] for file in files])
+    wanted = run_converted(exported.onnx_file, tmp_path, tensors)
+    assert (wanted["labels"] >= 0).sum() > 20
+
+    theirs = read_onnx(exported.onnx_file)
+    del theirs.metadata_props[:]
+    rename(theirs.graph, {"input": "images", "labels": "classes", "dets": "rows"})
+    labels, dets = (onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in theirs.graph.output)
+    del theirs.graph.output[:]
+    theirs.graph.output.extend([dets, labels])
+    graph = {"outputs": {"dets": "rows", "labels": "classes"}}
+    found = run_foreign(theirs, load_spec("demo"), graph, tmp_path, tensors)
+    np.testing.assert_array_equal(found["labels"], wanted["labels"])
+    np.testing.assert_array_equal(found["dets"], wanted["dets"])
+
+    del theirs.graph.output[:], theirs.functions[:]
+    kinds = {"boxes": ["batch", "n", 4], "scores": ["batch", "n", len(exported.spec.classes)]}
+    theirs.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in kinds.items()
+    )
+    drop_dead(theirs.graph)
+    # The threshold was applied before centerness; what is left of the scores may lie below it.
+    spec = replace(load_spec("demo"), decode={**exported.spec.decode.model_dump(), "score_threshold": 0})
+    found = run_foreign(theirs, spec, {"boxes": "xyxy", "units": "pixels", "labels": "from_0"}, tmp_path, tensors)
+    np.testing.assert_array_equal(found["labels"], wanted["labels"])
+    np.testing.assert_array_equal(found["dets"], wanted["dets"])
+
+
+def run_foreign(model, spec, graph, folder, images):
+    onnx.save(model, folder / "theirs.onnx")
+    return run_converted(folder / "theirs.onnx", folder, images, spec=replace(spec, graph=graph))

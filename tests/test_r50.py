@@ -13,7 +13,8 @@ from detector.images import read_image
 from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
 from detector.tensor import to_input
-from export.nms import reference_nms
+from export.network.select import Candidates
+from export.reference_nms import reference_nms
 from export.to_onnx import export_onnx
 from tests.export.networks import SMALL, random_detector
 from tests.matching import match
@@ -84,7 +85,9 @@ def compare(network, spec, images, result, manifest):
         tensor, _ = to_input(read_image(images / image.file_name), spec)
         with torch.inference_mode():
             candidates, _ = network(torch.from_numpy(tensor)[None].double())
-            labels, dets = reference_nms(candidates.boxes.float(), candidates.scores.float(), spec.decode)
+            labels, dets = reference_nms(
+                Candidates(candidates.boxes.float(), candidates.scores.float()), spec.decode, spec.canvas
+            )
         found = (
             np.fromfile(result / f"{image.stem}_0.bin", np.int64),
             np.fromfile(result / f"{image.stem}_1.bin", np.float32).reshape(-1, 5),

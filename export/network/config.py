@@ -1,22 +1,25 @@
-"""FcosNetwork: the facts that decide the shape and the arithmetic of an FCOS network."""
+"""The facts that decide the shape and the arithmetic of a network."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
 
-Fact = bool | int | float | str
+from detector.spec import Fact
 
 # He et al., Deep Residual Learning, table 1: two-convolution blocks up to 34 layers, three-convolution blocks above.
 BASIC_DEPTHS = (18, 34)
 BOTTLENECK_DEPTHS = (50, 101, 152)
 
+Norm = Literal["none", "GN", "BN"]
 
-@dataclass(frozen=True, slots=True)
-class FcosNetwork:
-    """ResNet or ResNeXt, FPN with two extra levels, FCOS head.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """ResNet or ResNeXt, FPN with two extra levels, two head towers: what FCOS and RetinaNet share.
 
     Attributes:
         depth: of the ResNet: 18, 34, 50, 101 or 152.
         style: where a bottleneck's stride lies: "caffe" on its first 1x1, "pytorch" on its 3x3 convolution.
+        same_padding: strided layers of the backbone pad as TensorFlow's "same" does: the odd pixel below and right.
         stem_channels: of the first convolution.
         base_channels: planes of layer1; doubled in every later stage, times 4 at the output of a bottleneck.
         groups: of the 3x3 convolution of a bottleneck; 1 is ResNet, more is ResNeXt.
@@ -25,20 +28,22 @@ class FcosNetwork:
         fpn_channels: of every pyramid level.
         p6_from: the P6 convolution reads the output P5 or the backbone's C5.
         relu_before_p7: ReLU between P6 and P7.
-        strides: pixels per cell, one per level.
+        strides: nominal pixels per cell, one per level.
+        cell_step: distance of the points of neighbouring cells: the nominal "stride", or the "canvas" side divided by
+            the number of cells, rounded down, per axis (torchvision).
         head_channels: of both towers.
         cls_convs: layers of the classification tower.
         box_convs: layers of the regression tower.
-        head_norm: after every tower convolution.
+        cls_norm: after every convolution of the classification tower.
+        box_norm: after every convolution of the regression tower.
         norm_groups: groups of a "GN" norm, whose eps is 1e-5.
         tower_conv_bias: the tower convolutions have a bias.
-        centerness_on_reg: centerness is predicted from the regression tower, otherwise from the classification tower.
-        norm_on_bbox: distances are relu(x) * stride, otherwise exp(x).
-        num_classes: rows of the class predictor, without background.
+        num_classes: class scores per location or anchor, without background.
     """
 
     depth: int
     style: Literal["pytorch", "caffe"]
+    same_padding: bool
     stem_channels: int
     base_channels: int
     groups: int
@@ -48,14 +53,14 @@ class FcosNetwork:
     p6_from: Literal["P5", "C5"]
     relu_before_p7: bool
     strides: tuple[int, ...]
+    cell_step: Literal["stride", "canvas"]
     head_channels: int
     cls_convs: int
     box_convs: int
-    head_norm: Literal["none", "GN", "BN"]
+    cls_norm: Norm
+    box_norm: Norm
     norm_groups: int
     tower_conv_bias: bool
-    centerness_on_reg: bool
-    norm_on_bbox: bool
     num_classes: int
 
     def __post_init__(self) -> None:
@@ -75,3 +80,44 @@ class FcosNetwork:
         return {
             name: ",".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FcosNetwork(Network):
+    """FCOS head: class, distances to the four sides and centerness at every location.
+
+    Attributes:
+        centerness_on_reg: centerness is predicted from the regression tower, otherwise from the classification tower.
+        norm_on_bbox: distances are relu(x) * stride, otherwise exp(x).
+        point_offset: of a cell's point from its upper left corner, in strides: 0.5 is the centre.
+    """
+
+    centerness_on_reg: bool
+    norm_on_bbox: bool
+    point_offset: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetinaNetwork(Network):
+    """RetinaNet head: class and box offsets for every anchor.
+
+    Attributes:
+        anchor_scales: sides of the square anchors in strides.
+        anchor_ratios: height / width.
+        anchor_order: which of the two varies slowest over a cell's anchors.
+        anchor_rounding: "none"; "torchvision": scales and then half sides are rounded to whole pixels; "legacy":
+            mmdetection 1.x, anchors of whole inclusive pixels around (stride - 1) / 2.
+        delta_clamp: the offsets of log width and height are bounded by log(1000 / 16) from "above" or from "both"
+            sides.
+    """
+
+    anchor_scales: tuple[float, ...]
+    anchor_ratios: tuple[float, ...]
+    anchor_order: Literal["ratio", "scale"]
+    anchor_rounding: Literal["none", "torchvision", "legacy"]
+    delta_clamp: Literal["above", "both"]
+
+    @property
+    def num_anchors(self) -> int:
+        """Anchors per cell."""
+        return len(self.anchor_scales) * len(self.anchor_ratios)

@@ -1,15 +1,19 @@
 """Small random detectors for the tests of this folder."""
 
+import dataclasses
+
 import onnx
 import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
+from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.spec import DecodeSpec
-from export.network.config import FcosNetwork
-from export.network.fcos import Fcos
+from export.checkpoints.canonical import ANCHOR_RATIOS, ANCHOR_SCALES
+from export.network.config import FcosNetwork, Network, RetinaNetwork
+from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
-from export.nms import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
+from export.tail import append_nms
 
 SMALL = FcosNetwork(
     depth=18,
@@ -26,7 +30,11 @@ SMALL = FcosNetwork(
     head_channels=32,
     cls_convs=1,
     box_convs=1,
-    head_norm="GN",
+    cls_norm="GN",
+    box_norm="GN",
+    same_padding=False,
+    cell_step="stride",
+    point_offset=0.5,
     norm_groups=8,
     tower_conv_bias=True,
     centerness_on_reg=True,
@@ -35,10 +43,26 @@ SMALL = FcosNetwork(
 )
 
 
-def random_detector(config: FcosNetwork = SMALL, decode: DecodeSpec | None = None, *, seed: int = 0) -> Fcos:
+SMALL_RETINANET = RetinaNetwork(
+    **{
+        field.name: getattr(SMALL, field.name)
+        for field in dataclasses.fields(Network)
+        if field.name not in ("cls_norm", "box_norm")
+    },
+    cls_norm="none",
+    box_norm="none",
+    anchor_scales=ANCHOR_SCALES,
+    anchor_ratios=ANCHOR_RATIOS,
+    anchor_order="ratio",
+    anchor_rounding="none",
+    delta_clamp="both",
+)
+
+
+def random_detector(config: Network = SMALL, decode: DecodeSpec | None = None, *, seed: int = 0) -> Detector:
     """A detector whose random weights give many candidates: lively statistics, a high prior, boxes of some extent."""
     torch.manual_seed(seed)
-    network = Fcos(config, decode or DecodeSpec())
+    network = Detector(config, decode or DecodeSpec())
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -54,8 +78,9 @@ def random_detector(config: FcosNetwork = SMALL, decode: DecodeSpec | None = Non
         network.head.cls.weight.normal_(0, 0.1)
         network.head.cls.bias.fill_(-1.5)
         network.head.box.weight.normal_(0, 0.05)
-        network.head.box.bias.fill_(1.5)
-        network.head.scale.uniform_(0.8, 1.2)
+        if isinstance(config, FcosNetwork):
+            network.head.box.bias.fill_(1.5)
+            network.head.scale.uniform_(0.8, 1.2)
     return network.requires_grad_(False).eval()
 
 
@@ -82,5 +107,23 @@ def nms_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
         functions=[nms_function(opset)],
         ir_version=9,
     )
+    onnx.checker.check_model(model)
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def tail_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
+    """A graph that hands its candidates to the tail."""
+    graph = helper.make_graph(
+        [],
+        "tail",
+        [
+            helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, "height", "width"]),
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["batch", "N", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "N", "C"]),
+        ],
+        [],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    append_nms(model, decode, opset=opset)
     onnx.checker.check_model(model)
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

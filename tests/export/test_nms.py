@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from detector.spec import DecodeSpec
-from export.nms import reference_nms
+from export.network.select import Candidates
+from export.reference_nms import reference_nms
 from tests.export.networks import nms_session
 
 
@@ -59,7 +60,7 @@ def test_the_torch_twin_agrees_with_the_function(seed):
     decode = DecodeSpec(iou_threshold=0.6, max_detections=50)
     boxes, scores = random_case(seed, batch=2, count=80, classes=3)
     found_boxes, found_scores, found_classes, found_num = run(nms_session(decode), boxes, scores)
-    labels, dets = reference_nms(torch.from_numpy(boxes), torch.from_numpy(scores), decode)
+    labels, dets = reference_nms(Candidates(torch.from_numpy(boxes), torch.from_numpy(scores)), decode, (10000, 10000))
     for image, count in enumerate(found_num):
         np.testing.assert_array_equal(labels[image, :count], found_classes[image, :count])
         assert (labels[image, count:] == -1).all()

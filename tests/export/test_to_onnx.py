@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from export.to_onnx import fuse_batch_norms
-from tests.export.networks import SMALL, random_detector
+from detector.spec import DecodeSpec, replace
+from export.to_onnx import export_onnx, fuse_batch_norms
+from export.verify import verify
+from tests.export.networks import SMALL, SMALL_RETINANET, random_detector
 
 
 @pytest.mark.parametrize(
@@ -15,7 +17,7 @@ from tests.export.networks import SMALL, random_detector
         {},
         {"depth": 50, "style": "caffe"},
         {"depth": 50, "groups": 4, "base_width": 2},
-        {"head_norm": "BN"},
+        {"cls_norm": "BN", "box_norm": "BN"},
         {"bn_eps": 0.0},
     ],
 )
@@ -35,3 +37,26 @@ def test_the_network_itself_is_left_alone():
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fuse_batch_norms(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+TORCHVISION_LIKE = dataclasses.replace(SMALL_RETINANET, cell_step="canvas", anchor_rounding="torchvision")
+MINDSPORE_LIKE = dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "decode"),
+    [
+        (TORCHVISION_LIKE, {"nms": "iou_plus_one", "clip": "after_nms", "max_detections": 300}),
+        (
+            MINDSPORE_LIKE,
+            {"candidates": "best_class", "candidates_total": 500, "candidates_per_level": None, "nms": "diou_plus_one"}
+            | {"score": "geometric_mean", "threshold_on": "score", "rank_by": "score", "last_pixel": True},
+        ),
+    ],
+    ids=["torchvision-like", "mindspore-like"],
+)
+def test_the_exported_graph_is_the_network(config, decode, spec):
+    network = random_detector(config, DecodeSpec.model_validate(decode))
+    model = export_onnx(network, replace(spec, decode=decode), opset=16)
+    found = verify(network, model, np.random.default_rng(0).normal(size=(2, 3, 160, 224)).astype(np.float32))
+    assert found.detections > 20

@@ -1,0 +1,99 @@
+"""What a weights file is, what is known about it and from what, and what only its owner can tell."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detector.spec import Fact
+from export.checkpoints import examine
+from export.checkpoints.reader import read_checkpoint
+from export.checkpoints.weights import Reading
+from export.network.config import FcosNetwork
+from export.resolve import round_up
+
+
+def inspect(path: Path, given: Mapping[str, Fact]) -> dict[str, Any]:
+    """Everything that an export would take from the file, as plain values.
+
+    Args:
+        path: of the weights.
+        given: facts about the network that the user asserts.
+
+    Raises:
+        CheckpointError: the file cannot be read, holds no known detector, or contradicts itself; tensors do not fit.
+        SpecError: `given` contradicts the file.
+    """
+    file = read_checkpoint(path)
+    reading = examine(file, given)
+    decision = reading.decision
+    if not decision.questions:
+        reading.weights()  # what an export would refuse is found here
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": file.sha256,
+        "container": file.container,
+        "dialect": reading.dialect,
+        "detector": "fcos" if reading.kind is FcosNetwork else "retinanet",
+        "backbone": _backbone(decision.values),
+        "parameters": sum(tensor.numel() for tensor in reading.tensors.values()),
+        "classes": {
+            "count": decision.values.get("num_classes"),
+            "names": reading.classes,
+            "source": reading.class_source,
+        },
+        "network": {
+            name: {"value": _plain(value), "source": decision.sources[name]} for name, value in decision.values.items()
+        },
+        "ambiguous": {name: {"why": why, "option": _option(name)} for name, why in decision.questions.items()},
+        "recipe": _recipe(reading),
+    }
+
+
+def describe(found: Mapping[str, Any]) -> str:
+    """The same for people: a few lines, then one line per fact."""
+    classes = found["classes"]
+    names = ", ".join(classes["names"][:4]) + (", …" if len(classes["names"]) > 4 else "") if classes["names"] else ""
+    lines = [
+        f"{found['file']}: {found['detector']} of the dialect {found['dialect']}, {found['backbone']}",
+        f"  {found['bytes']} bytes ({found['container']}), {found['parameters']} parameters, sha256 {found['sha256']}",
+        f"  {classes['count']} classes{f': {names}' if names else ''} ({classes['source']})",
+        "network",
+        *(f"  {name} = {fact['value']}  ({fact['source']})" for name, fact in found["network"].items()),
+        f"recipe, from {found['recipe']['source']}",
+        *(f"  image.{name} = {value}" for name, value in found["recipe"]["image"].items()),
+        *(f"  decode.{name} = {value}" for name, value in found["recipe"]["decode"].items()),
+        *(f"  note: {note}" for note in found["recipe"]["notes"]),
+    ]
+    if found["ambiguous"]:
+        lines.append("ambiguous: an export needs an answer")
+        lines += [f"  {name}: {entry['why']}; {entry['option']}" for name, entry in found["ambiguous"].items()]
+    return "\n".join(lines)
+
+
+def _backbone(values: Mapping[str, Any]) -> str:
+    depth, groups = values.get("depth"), values.get("groups", 1)
+    name = f"ResNeXt-{depth} {groups}x{values['base_width']}d" if groups > 1 else f"ResNet-{depth}"
+    return f"{name}, stride on the {'1x1' if values['style'] == 'caffe' else '3x3'}" if "style" in values else name
+
+
+def _recipe(reading: Reading) -> dict[str, Any]:
+    recipe = reading.recipe
+    canvas = recipe.canvas
+    if canvas is None and {"short", "long"} <= recipe.image.keys():
+        canvas = (round_up(recipe.image["short"]), round_up(recipe.image["long"]))
+    return {
+        "source": recipe.source,
+        "image": dict(recipe.image),
+        "decode": dict(recipe.decode),
+        "canvas": canvas,
+        "notes": list(recipe.notes),
+    }
+
+
+def _option(name: str) -> str:
+    return f"--set network.{name}=…"
+
+
+def _plain(value: Any) -> Any:
+    return ",".join(f"{number:.6g}" for number in value) if isinstance(value, tuple) else value

@@ -1,0 +1,45 @@
+"""The anchors of RetinaNet (Lin et al., Focal Loss), as each framework rounds and orders them."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from export.network.config import RetinaNetwork
+
+
+def cell_anchors(config: RetinaNetwork, level: int) -> Tensor:
+    """The anchors of one cell around its point: (A, 4) x1 y1 x2 y2 in pixels, float32.
+
+    A scale s and a ratio r give the width s * stride / sqrt(r) and the height s * stride * sqrt(r).
+    """
+    stride = config.strides[level]
+    pairs = [(scale, ratio) for ratio in config.anchor_ratios for scale in config.anchor_scales]
+    if config.anchor_order == "scale":
+        pairs = [(scale, ratio) for scale in config.anchor_scales for ratio in config.anchor_ratios]
+    make = {"none": _exact, "torchvision": _whole_halves, "legacy": _inclusive}[config.anchor_rounding]
+    return torch.tensor([make(stride, scale, ratio) for scale, ratio in pairs], dtype=torch.float32)
+
+
+def _exact(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
+    """detectron2 DefaultAnchorGenerator, mmdetection 2.x and 3.x AnchorGenerator."""
+    half_width, half_height = _halves(stride * scale, ratio)
+    return -half_width, -half_height, half_width, half_height
+
+
+def _whole_halves(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
+    """torchvision: retinanet._default_anchorgen truncates the sides, AnchorGenerator rounds the half extents."""
+    half_width, half_height = (float(round(half)) for half in _halves(int(stride * scale + 1e-6), ratio))
+    return -half_width, -half_height, half_width, half_height
+
+
+def _inclusive(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
+    """Mmdetection 1.x AnchorGenerator (3.x: LegacyAnchorGenerator): the last pixel belongs to a box."""
+    centre = (stride - 1) / 2
+    half_width, half_height = (half - 0.5 for half in _halves(stride * scale, ratio))
+    corners = (centre - half_width, centre - half_height, centre + half_width, centre + half_height)
+    return tuple(float(round(corner)) for corner in corners)
+
+
+def _halves(side: float, ratio: float) -> tuple[float, float]:
+    return side / math.sqrt(ratio) / 2, side * math.sqrt(ratio) / 2
