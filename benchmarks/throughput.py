@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine_facts
-from convert.build import Plan, Target, convert, plan_conversion
+from convert.build import convert
+from convert.plan import Plan, Target, plan_conversion
 from detector import tools
 from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import MissingEnvironmentError, PipelineError, ToolError

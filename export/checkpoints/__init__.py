@@ -6,10 +6,10 @@ from typing import Protocol
 
 from detector.errors import CheckpointError
 from detector.spec import Fact
-from export.checkpoints import mmdet
+from export.checkpoints import adelaidet, cvpods, detectron2, mindspore, mmdet, tianzhi, torchvision
 from export.checkpoints.foreign import family, obstacle
 from export.checkpoints.reader import CheckpointFile, read_checkpoint
-from export.checkpoints.weights import Weights
+from export.checkpoints.weights import Reading, Weights
 
 
 class Dialect(Protocol):
@@ -18,11 +18,12 @@ class Dialect(Protocol):
     def recognises(self, keys: Collection[str], /) -> bool:
         """Whether names of tensors are of this dialect."""
 
-    def read(self, file: CheckpointFile, given: Mapping[str, Fact], /) -> Weights:
+    def read(self, file: CheckpointFile, given: Mapping[str, Fact], /) -> Reading:
         """Rename the tensors and find out what network they belong to."""
 
 
-DIALECTS: tuple[Dialect, ...] = (mmdet,)
+DIALECTS: tuple[Dialect, ...] = (mmdet, tianzhi, cvpods, adelaidet, detectron2, torchvision, mindspore)
+KNOWN = "this version exports plain FCOS and RetinaNet detectors with ResNet and FPN"
 
 
 def read_weights(path: Path, given: Mapping[str, Fact]) -> Weights:
@@ -33,14 +34,24 @@ def read_weights(path: Path, given: Mapping[str, Fact]) -> Weights:
         given: facts about the network that the user's spec asserts (`DetectorSpec.network`).
 
     Raises:
-        CheckpointError: the file cannot be read, holds another detector, or contradicts itself.
+        CheckpointError: the file cannot be read, holds another detector, contradicts itself, or leaves open what only
+            the user can tell.
         SpecError: `given` contradicts the file.
     """
-    file = read_checkpoint(path)
+    return examine(read_checkpoint(path), given).weights()
+
+
+def examine(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
+    """What a weights file holds, open questions included.
+
+    Raises:
+        CheckpointError: it holds no detector of a known dialect, or contradicts itself.
+        SpecError: `given` contradicts the file.
+    """
     keys = file.tensors.keys()
     if (what := obstacle(keys)) is not None:
-        raise CheckpointError(f"{path} has {what}: this version exports plain FCOS detectors trained with mmdetection")
+        raise CheckpointError(f"{file.path} has {what}: {KNOWN}")
     for dialect in DIALECTS:
         if dialect.recognises(keys):
             return dialect.read(file, given)
-    raise CheckpointError(f"{path} holds {family(keys)}: this version exports FCOS detectors trained with mmdetection")
+    raise CheckpointError(f"{file.path} holds {family(keys)}: {KNOWN}")

@@ -5,15 +5,17 @@ from typing import Any, Final
 
 from detector.errors import CheckpointError
 from export.checkpoints.config_text import SPLAT, UNKNOWN
+from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Fields
+from export.network.config import FcosNetwork, Network
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
 
 _PLAIN_CONV: Final = (None, {"type": "Conv2d"}, {"type": "Conv"})
 
 # Settings that change the arithmetic without showing in names or shapes: (section, key, what this version does).
-_EXPORTABLE: Final[tuple[tuple[str, str, tuple[Any, ...]], ...]] = (
+_Settings = tuple[tuple[str, str, tuple[Any, ...]], ...]
+_SHARED: Final[_Settings] = (
     ("backbone", "type", ("ResNet", "ResNeXt")),
     ("backbone", "num_stages", (4,)),
     ("backbone", "strides", ((1, 2, 2, 2),)),
@@ -25,24 +27,42 @@ _EXPORTABLE: Final[tuple[tuple[str, str, tuple[Any, ...]], ...]] = (
     ("neck", "activation", (None,)),
     ("neck", "conv_cfg", _PLAIN_CONV),
     ("neck", "upsample_cfg", ({"mode": "nearest"}, {"mode": "nearest", "scale_factor": 2})),
-    ("bbox_head", "type", ("FCOSHead",)),
     ("bbox_head", "conv_cfg", _PLAIN_CONV),
-    ("bbox_head", "dcn_on_last_conv", (False,)),
-    ("bbox_head", "cls_predictor_cfg", (None,)),
     ("bbox_head.norm_cfg", "eps", (NORM_EPS,)),
     ("bbox_head.loss_cls", "use_sigmoid", (True,)),
+)
+_FCOS: Final[_Settings] = (
+    ("bbox_head", "type", ("FCOSHead",)),
+    ("bbox_head", "dcn_on_last_conv", (False,)),
+    ("bbox_head", "cls_predictor_cfg", (None,)),
     ("bbox_head.bbox_coder", "type", ("DistancePointBBoxCoder",)),
     ("bbox_head.bbox_coder", "clip_border", (True,)),
 )
+_RETINANET: Final[_Settings] = (
+    ("bbox_head", "type", ("RetinaHead",)),
+    ("bbox_head", "reg_decoded_bbox", (False,)),
+    ("bbox_head", "target_means", ((0, 0, 0, 0),)),
+    ("bbox_head", "target_stds", ((1, 1, 1, 1),)),
+    ("bbox_head.bbox_coder", "type", ("DeltaXYWHBBoxCoder", "LegacyDeltaXYWHBBoxCoder")),
+    ("bbox_head.bbox_coder", "target_means", ((0, 0, 0, 0),)),
+    ("bbox_head.bbox_coder", "target_stds", ((1, 1, 1, 1),)),
+    ("bbox_head.bbox_coder", "clip_border", (True,)),
+    ("bbox_head.bbox_coder", "add_ctr_clamp", (False,)),
+    ("bbox_head.anchor_generator", "type", ("AnchorGenerator", "LegacyAnchorGenerator")),
+    ("bbox_head.anchor_generator", "base_sizes", (None,)),
+    ("bbox_head.anchor_generator", "scale_major", (True,)),
+    ("bbox_head.anchor_generator", "centers", (None,)),
+    ("bbox_head.anchor_generator", "center_offset", (0, 0.5)),
+)
 
 
-def refuse_settings(file: CheckpointFile, config: Mapping[str, Any]) -> None:
+def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network]) -> None:
     """Refuse a network whose names and shapes are ours but whose arithmetic is not.
 
     Raises:
         CheckpointError: naming the setting.
     """
-    for section, key, allowed in _EXPORTABLE:
+    for section, key, allowed in (*_SHARED, *(_FCOS if kind is FcosNetwork else _RETINANET)):
         value = _tuples(_get(_section(config, section), key, UNKNOWN))
         if key == "type" and isinstance(value, str):
             value = value.rpartition(".")[2]  # `mmdet.FCOSHead`, or a class's full path
@@ -52,14 +72,28 @@ def refuse_settings(file: CheckpointFile, config: Mapping[str, Any]) -> None:
             f"{file.path}: its config sets model.{section}.{key} = {_show(value)}, "
             f"this version exports {' or '.join(_show(one) for one in allowed)} only"
         )
+    generator, coder = (_section(config, f"bbox_head.{part}") for part in ("anchor_generator", "bbox_coder"))
+    legacy = [str(part.get("type")).rpartition(".")[2].startswith("Legacy") for part in (generator, coder)]
+    if generator and coder and legacy[0] != legacy[1]:
+        raise CheckpointError(
+            f"{file.path}: its config pairs {generator.get('type')} with {coder.get('type')}, "
+            "this version exports the legacy ones together or neither"
+        )
+    if generator and (generator.get("center_offset", 0) == 0.5) != legacy[0]:
+        raise CheckpointError(
+            f"{file.path}: its config sets model.bbox_head.anchor_generator.center_offset = "
+            f"{generator.get('center_offset', 0)} for {generator.get('type')}, this version exports 0 for "
+            "AnchorGenerator and 0.5 for LegacyAnchorGenerator only"
+        )
 
 
-def text_facts(file: CheckpointFile, config: Mapping[str, Any], *, rows: int) -> Fields:
+def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, rows: int) -> Fields:
     """Facts about the network that the config text states, or leaves at mmdetection's default.
 
     Args:
         file: for its meta data.
         config: parsed; {} gives no facts.
+        kind: of network.
         rows: classes that the head predicts.
     """
     facts = Fields()
@@ -73,6 +107,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], *, rows: int) ->
     if head:
         _head_facts(facts, head)
         _class_count(facts, head, file.meta, rows)
+        (_fcos_facts if kind is FcosNetwork else _anchor_facts)(facts, head, file.meta)
     return facts
 
 
@@ -103,39 +138,74 @@ def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
     _note(facts, "head_channels", head, "bbox_head.feat_channels", int)
     _note(facts, "cls_convs", head, "bbox_head.stacked_convs", int)
     _note(facts, "box_convs", head, "bbox_head.stacked_convs", int)
-    _note(facts, "centerness_on_reg", head, "bbox_head.centerness_on_reg", bool, default=False)
-    _note(facts, "norm_on_bbox", head, "bbox_head.norm_on_bbox", bool, default=False)
-    _note(facts, "tower_conv_bias", head, "bbox_head.conv_bias", bool)
-    # AnchorFreeHead's own default, strides 4 to 64, is hardly meant for P3 to P7, but then it is what was trained.
-    strides = _tuples(_get(head, "strides", (4, 8, 16, 32, 64)))
-    if isinstance(strides, tuple) and all(type(stride) is int and stride > 0 for stride in strides):
-        facts.add("strides", strides, _source(head, "bbox_head.strides"))
     if "norm_cfg" not in head:
         # FCOSHead's default since 2.0; heads without norm have no use for it.
         _note(facts, "norm_groups", head, "bbox_head.norm_groups", int, default=32)
     norm = _get(head, "norm_cfg", UNKNOWN)
-    if norm is None:
-        facts.add("head_norm", "none", "config text (model.bbox_head.norm_cfg)")
+    kinds = {"GN": "GN", "BN": "BN", "SyncBN": "BN", "MMSyncBN": "BN", "BN2d": "BN"}
+    name = "none" if norm is None else kinds.get(_text(_get(norm, "type", UNKNOWN))) if isinstance(norm, dict) else None
+    for branch in ("cls_norm", "box_norm") if name is not None else ():
+        facts.add(branch, name, "config text (model.bbox_head.norm_cfg)")
     if isinstance(norm, dict):
-        kinds = {"GN": "GN", "BN": "BN", "SyncBN": "BN", "MMSyncBN": "BN", "BN2d": "BN"}
-        if (kind := kinds.get(_text(_get(norm, "type", UNKNOWN)))) is not None:
-            facts.add("head_norm", kind, "config text (model.bbox_head.norm_cfg)")
         _note(facts, "norm_groups", norm, "bbox_head.norm_cfg.num_groups", int)
+
+
+def _fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
+    _note(facts, "centerness_on_reg", head, "bbox_head.centerness_on_reg", bool, default=False)
+    _note(facts, "norm_on_bbox", head, "bbox_head.norm_on_bbox", bool, default=False)
+    _note(facts, "tower_conv_bias", head, "bbox_head.conv_bias", bool)
+    # AnchorFreeHead's own default, strides 4 to 64, is hardly meant for P3 to P7, but then it is what was trained.
+    _strides(facts, head, "bbox_head.strides", default=(4, 8, 16, 32, 64))
+
+
+def _anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
+    """Settings of the anchors: in a generator of their own since 2.0, before among those of the head."""
+    generator = _get(head, "anchor_generator", {})
+    where: Mapping[str, Any]
+    if isinstance(generator, dict) and generator:
+        where, prefix, ratios = generator, "bbox_head.anchor_generator", "ratios"
+        legacy = _text(generator.get("type")).rpartition(".")[2] == "LegacyAnchorGenerator"
+        _strides(facts, where, f"{prefix}.strides", default=UNKNOWN)
+    else:
+        where, prefix, ratios, legacy = head, "bbox_head", "anchor_ratios", counts_background(meta)
+        _strides(facts, where, f"{prefix}.anchor_strides", default=(8, 16, 32, 64, 128))
+    facts.add("anchor_rounding", "legacy" if legacy else "none", f"config text (model.{prefix})")
+    base, octaves = _get(where, "octave_base_scale", UNKNOWN), _get(where, "scales_per_octave", UNKNOWN)
+    if type(base) in (int, float) and type(octaves) is int and 0 < octaves < 100:
+        scales = tuple(float(base * 2 ** (octave / octaves)) for octave in range(octaves))
+        facts.add("anchor_scales", scales, f"config text (model.{prefix}.octave_base_scale)")
+    elif listed := _floats(_get(where, "scales", UNKNOWN)):
+        facts.add("anchor_scales", listed, f"config text (model.{prefix}.scales)")
+    if values := _floats(_get(where, ratios, UNKNOWN)):
+        facts.add("anchor_ratios", values, f"config text (model.{prefix}.{ratios})")
+
+
+def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: Any) -> None:
+    strides = _tuples(_get(section, path.rpartition(".")[2], default))
+    if isinstance(strides, tuple) and all(type(stride) is int and stride > 0 for stride in strides):
+        facts.add("strides", strides, _source(section, path))
+
+
+def _floats(value: Any) -> tuple[float, ...] | None:
+    value = _tuples(value)
+    legal = isinstance(value, tuple) and value and all(type(one) in (int, float) and one > 0 for one in value)
+    return tuple(map(float, value)) if legal else None
+
+
+def counts_background(meta: Mapping[str, object]) -> bool:
+    """Whether the file is of mmdetection 0.x or 1.x, which count the background among the classes."""
+    return _text(meta.get("mmdet_version")).startswith(("0.", "1."))
 
 
 def _class_count(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object], rows: int) -> None:
     count = _get(head, "num_classes", UNKNOWN)
     if type(count) is not int:
         return
-    version = _text(meta.get("mmdet_version"))
-    # 0.x and 1.x count the background; a file without a version may be of either kind.
-    counts_background = version.startswith(("0.", "1.")) or (
-        not version and "mmengine_version" not in meta and rows == count - 1
-    )
-    note = ", which counts the background" if counts_background else ""
-    facts.add(
-        "num_classes", count - 1 if counts_background else count, f"config text (model.bbox_head.num_classes{note})"
-    )
+    # A file without a version may be of either kind.
+    unknown = not _text(meta.get("mmdet_version")) and "mmengine_version" not in meta
+    background = counts_background(meta) or (unknown and rows == count - 1)
+    note = ", which counts the background" if background else ""
+    facts.add("num_classes", count - 1 if background else count, f"config text (model.bbox_head.num_classes{note})")
 
 
 def _note(

@@ -1,32 +1,47 @@
 """The inference recipe in the config text of an mmdetection checkpoint: normalization, resize bounds, thresholds."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.weights import Recipe, Triple
+from export.network.config import FcosNetwork, Network
+
+# mmdetection 3.x: (location, class) pairs ranked by class score, boxes clipped before suppression. 1.x and 2.x before
+# 2.18 rank locations by their best score, which mmdetection 3.x does for their files no more.
+_DECODE: Final[dict[str, Any]] = {
+    "score": "product",
+    "threshold_on": "class",
+    "candidates": "pairs",
+    "rank_by": "class",
+    "clip": "before_nms",
+    "drop_empty": True,
+    "nms": "iou",
+}
+_IMAGE: Final[dict[str, Any]] = {"resize": "mmdet", "filter": "cv2", "padding": "zero"}
 
 
-def read_recipe(config: Mapping[str, Any]) -> Recipe | None:
-    """Everything about inference that a config tells.
+def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: bool) -> Recipe:
+    """How mmdetection runs the model.
 
     Args:
         config: parsed text; {} if the file carries none.
-
-    Returns:
-        None if there is no config; fields that it does not tell are None.
+        kind: of network.
+        background: the file is of mmdetection 1.x.
     """
+    source = "mmdetection's code"
     model = config.get("model")
     if not isinstance(model, dict):
-        return None
+        return Recipe(_IMAGE, _DECODE, source)
     steps = list(_steps(_test_pipeline(config)))
     notes: list[str] = []
-    return Recipe(
-        **_normalization(config, model, steps),
-        **_resize(config, steps, notes),
-        **_decoding(config, model, notes),
-        notes=tuple(notes),
-    )
+    found = {**_normalization(config, model, steps), **_resize(config, steps, notes)}
+    image = {name: value for name, value in found.items() if value is not None}
+    decode = {name: value for name, value in _decoding(config, model, notes).items() if value is not None}
+    if background:
+        name = "FCOS" if kind is FcosNetwork else "RetinaNet"
+        notes.append(f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files")
+    return Recipe({**_IMAGE, **image}, {**_DECODE, **decode}, "the file's config", tuple(notes))
 
 
 def _test_pipeline(config: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-Container = Literal["torch-zip", "torch-legacy"]
+Container = Literal["torch-zip", "torch-legacy", "pickle", "mindspore", "safetensors"]
 
 HEAD_BYTES = 1024
 
@@ -13,7 +13,7 @@ LEGACY_MAGIC = bytes.fromhex("6cfc9c46f920 6aa85019")
 # mindspore/train/_utils.py and crypto: AES-GCM, AES-CBC and SM4-CBC files (reference: checkpoints.md section 2.1).
 _MINDSPORE_ENCRYPTED = tuple(bytes.fromhex(magic) for magic in ("d85e3a7f", "d95e3a7f", "da5e3a7f"))
 
-_NOT_YET = "recognised, but this version reads PyTorch checkpoints (.pth, .pt) only"
+_NOT_READ = "save the weights with torch.save, or as safetensors"
 
 _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to: run `git lfs pull`"),
@@ -21,8 +21,8 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "zstd-compressed: unpack it first"),
     (b"\xfd7zXZ", "xz-compressed: unpack it first"),
     (b"BZh", "bzip2-compressed: unpack it first"),
-    (b"\x89HDF", f"an HDF5 file (Keras?): {_NOT_YET}"),
-    (b"\x93NUMPY", f"a NumPy array: {_NOT_YET}"),
+    (b"\x89HDF", f"an HDF5 file (Keras?): {_NOT_READ}"),
+    (b"\x93NUMPY", f"a NumPy array: {_NOT_READ}"),
     (b"\x89PNG", "a PNG image, not weights"),
     (b"\xff\xd8\xff", "a JPEG image, not weights"),
     (b"%PDF", "a PDF document, not weights"),
@@ -39,10 +39,13 @@ def container_of(head: bytes) -> Container | None:
     """
     if head.startswith(b"PK\x03\x04"):
         return "torch-zip"
-    # Any pickle protocol may have written the magic number; protocol 4 puts a frame header before it.
-    if head[:1] == b"\x80" and LEGACY_MAGIC in head[:32]:
-        return "torch-legacy"
-    return None
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        # Any pickle protocol may have written the magic number; protocol 4 puts a frame header before it.
+        return "torch-legacy" if LEGACY_MAGIC in head[:32] else "pickle"
+    # No header is as long as 2**40 bytes; a file cut inside its header is still one of these.
+    if head[5:9] == b"\0\0\0{":
+        return "safetensors"
+    return "mindspore" if _is_mindspore(head) else None
 
 
 def refusal_of(head: bytes, size: int) -> str:
@@ -57,8 +60,8 @@ def refusal_of(head: bytes, size: int) -> str:
     for magic, reason in _REFUSED:
         if head.startswith(magic):
             return reason
-    if (kind := _other_weights(head, size)) is not None:
-        return f"{kind}: {_NOT_YET}"
+    if re.match(rb"\x08[\x01-\x1f]\x12", head):
+        return "an ONNX model, not weights: `python -m convert` takes those"
     if head[257:262] == b"ustar":
         return "a tar archive (torch before 0.1.10?): unpack it, or load and save it with a newer torch"
     if re.match(rb"\s*(<!doctype html|<html|<head|<\?xml)", head, re.IGNORECASE):
@@ -68,26 +71,21 @@ def refusal_of(head: bytes, size: int) -> str:
     return f"no checkpoint that this version knows (it begins with bytes {head[:8].hex(' ')})"
 
 
-def _other_weights(head: bytes, size: int) -> str | None:
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "a bare pickle (Detectron2 model zoo?)"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") + 8 <= size:
-        return "a safetensors file"
-    return "a MindSpore checkpoint" if _is_mindspore(head) else None
-
-
 def _is_mindspore(head: bytes) -> bool:
-    # Field 1 (0a), length varint, then field 1 (0a) of the inner message: the parameter's name with its length.
-    match = re.match(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a([\x01-\x7f])", head, re.DOTALL)
+    # Field 1 (0a), length varint, then field 1 (0a) of the inner message: the parameter's name with its length; then
+    # field 2 or 3 (12, 1a), unless the file was cut in the name.
+    match = re.match(rb"\x0a[\x80-\xff]{0,9}[\x00-\x7f]\x0a([\x01-\x7f]|[\x80-\xff][\x01-\x1f])", head, re.DOTALL)
     if match is None:
         return False
-    name = head[match.end() : match.end() + match.group(1)[0]]
-    return re.fullmatch(rb"[\w.\-/]+", name) is not None
+    length = match.group(1)
+    end = match.end() + (length[0] & 0x7F) + (length[1] << 7 if len(length) > 1 else 0)
+    name = head[match.end() : end]
+    return re.fullmatch(rb"[^\x00-\x1f]+", name) is not None and head[end : end + 1] in (b"\x12", b"\x1a", b"")
 
 
 def _is_text(head: bytes) -> bool:
-    # A multi-byte character may be cut at the end of the head: up to three bytes are forgiven.
-    for cut in range(4):
+    # A multi-byte character may be cut at the end of the head: up to three bytes are forgiven there.
+    for cut in range(4 if len(head) == HEAD_BYTES else 1):
         try:
             text = head[: len(head) - cut].decode("utf-8")
         except UnicodeDecodeError:

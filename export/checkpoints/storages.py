@@ -1,5 +1,6 @@
 """Tensors over storages: what torch's rebuild functions mean, with every number checked."""
 
+import mmap
 import pickle
 from typing import Final, NamedTuple
 
@@ -66,3 +67,12 @@ def rebuild_parameter(data: object, *_: object) -> Tensor:
     if not isinstance(data, Tensor):
         raise pickle.UnpicklingError("a parameter without a tensor")
     return data
+
+
+def mapped(data: mmap.mmap, dtype: torch.dtype, count: int, start: int) -> Tensor:
+    """1-D tensor over mapped bytes; a copy where their address does not suit the type."""
+    if count == 0:
+        return torch.empty(0, dtype=dtype)
+    if start % dtype.itemsize:
+        return torch.frombuffer(bytearray(data[start : start + count * dtype.itemsize]), dtype=dtype)
+    return torch.frombuffer(data, dtype=dtype, count=count, offset=start)

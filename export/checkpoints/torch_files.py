@@ -3,9 +3,7 @@
 Layouts: torch/serialization.py, `_save` (zip, torch 1.6 and later) and `_legacy_save` (pickles, then raw storages).
 """
 
-import io
 import mmap
-import os
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +13,18 @@ from typing import Any, BinaryIO, Final, cast
 import torch
 
 from detector.errors import CheckpointError
-from export.checkpoints.pickles import DAMAGE, RestrictedUnpickler
+from export.checkpoints.allowance import Allowance
+from export.checkpoints.pickle_machine import DAMAGE
+from export.checkpoints.pickles import RestrictedUnpickler
 from export.checkpoints.sniff import LEGACY_MAGIC, Container
-from export.checkpoints.storages import Storage, StorageType
+from export.checkpoints.storages import Storage, StorageType, mapped
+from export.checkpoints.window import Window
 
 _PROTOCOL_VERSION: Final = 1001  # torch/serialization.py PROTOCOL_VERSION, never changed
 _COPY_AGAIN: Final = "copy or download it again"
+_PER_DIRECTORY_BYTE: Final = 20  # of memory: a zipfile.ZipInfo with its strings and its place in two containers is 900
+
+_THREADS: Final = 4
 
 # What a damaged archive makes zipfile raise beside the exceptions of a damaged pickle inside it.
 _ZIP_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, *DAMAGE)
@@ -49,8 +53,9 @@ class _ZipFile:
         self._path = path
         # A private mapping: tensors need no copy, and whatever happens to them never reaches the file.
         self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        self._archive = zipfile.ZipFile(cast(BinaryIO, self._bytes))
-        self._records = {entry.filename: entry for entry in self._archive.infolist()}
+        self._allowance = Allowance(len(self._bytes))
+        archive = zipfile.ZipFile(cast(BinaryIO, _Directory(self._bytes, self._allowance)))
+        self._records = {entry.filename: entry for entry in archive.infolist()}
         self._storages: dict[str, Storage] = {}
         self._folder = ""
 
@@ -66,15 +71,20 @@ class _ZipFile:
                 f"{self._path} is a TorchScript program (torch.jit.save), not a checkpoint: "
                 "save model.state_dict() with torch.save"
             )
-        if self._small_record("byteorder", b"little") != b"little":
+        if self._is_big_endian():
             raise CheckpointError(
                 f"{self._path} was written on a big-endian machine: load and save it there with torch first"
             )
-        stream = io.BytesIO(self._record_bytes(f"{self._folder}data.pkl"))
-        result = RestrictedUnpickler(stream, str(self._path), self._storage).load()
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            # zlib works without Python's lock; torch itself never looks at these sums.
-            list(pool.map(self._check_sum, [f"{self._folder}data/{key}" for key in self._storages]))
+        window = Window(self._bytes, *self._checked(f"{self._folder}data.pkl"))
+        data = [entry for name, entry in self._records.items() if name.startswith(f"{self._folder}data/")]
+        if sum(entry.file_size for entry in data) > len(self._bytes):
+            raise zipfile.BadZipFile("its records overlap")
+        with ThreadPoolExecutor(_THREADS) as pool:
+            # zlib works without Python's lock, beside the pickle; torch itself never looks at these sums.
+            sums = [pool.submit(self._check_sums, data[index::_THREADS]) for index in range(_THREADS)]
+            result = RestrictedUnpickler(window, str(self._path), self._allowance, self._storage).load()
+            for done in sums:
+                done.result()
         return result
 
     def _storage(self, pid: tuple[Any, ...]) -> Storage:
@@ -84,7 +94,7 @@ class _ZipFile:
             if entry.file_size != count * kind.dtype.itemsize:
                 raise ValueError(f"storage {key} has {entry.file_size} bytes, expected {count} of {kind.name}")
             start, _ = self._extent(entry)
-            self._storages[key] = Storage(_mapped(self._bytes, kind.dtype, count, start))
+            self._storages[key] = Storage(mapped(self._bytes, kind.dtype, count, start))
         storage = self._storages[key]
         if storage.tensor.dtype != kind.dtype:
             raise ValueError(f"storage {key} is used as {kind.dtype} and {storage.tensor.dtype}")
@@ -110,20 +120,37 @@ class _ZipFile:
             raise zipfile.BadZipFile(f"{entry.filename} reaches beyond the end of the file")
         return start, start + entry.file_size
 
-    def _check_sum(self, name: str) -> None:
-        entry = self._records[name]
-        start, stop = self._extent(entry)
-        # Sum 0: torch wrote none (torch.serialization.set_crc32_options(False)).
-        if entry.CRC and zlib.crc32(memoryview(self._bytes)[start:stop]) != entry.CRC:
-            raise zipfile.BadZipFile(f"checksum of {name} is wrong")
+    def _check_sums(self, entries: list[zipfile.ZipInfo]) -> None:
+        for entry in entries:
+            start, stop = self._extent(entry)
+            # Sum 0: torch wrote none (torch.serialization.set_crc32_options(False)).
+            if entry.CRC and zlib.crc32(memoryview(self._bytes)[start:stop]) != entry.CRC:
+                raise zipfile.BadZipFile(f"checksum of {entry.filename} is wrong")
 
-    def _record_bytes(self, name: str) -> bytes:
-        start, stop = self._extent(self._record(name))
-        self._check_sum(name)
-        return self._bytes[start:stop]
+    def _checked(self, name: str) -> tuple[int, int]:
+        extent = self._extent(self._record(name))
+        self._check_sums([self._records[name]])
+        return extent
 
-    def _small_record(self, name: str, default: bytes) -> bytes:
-        return self._record_bytes(self._folder + name) if self._folder + name in self._records else default
+    def _is_big_endian(self) -> bool:
+        name = f"{self._folder}byteorder"
+        return name in self._records and self._bytes[slice(*self._checked(name))] != b"little"
+
+
+class _Directory:
+    """The archive as zipfile reads it: the directory at its end, an object per 46 bytes or more, is charged.
+
+    Reads without a size are for the archive's comment, 64 KiB at most.
+    """
+
+    def __init__(self, data: mmap.mmap, allowance: Allowance) -> None:
+        self._data = data
+        self._allowance = allowance
+        self.seek, self.tell = data.seek, data.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._allowance.charge(max(0, min(size, len(self._data))) * _PER_DIRECTORY_BYTE)
+        return self._data.read(size)
 
 
 class _LegacyFile:
@@ -133,16 +160,17 @@ class _LegacyFile:
         self._path = path
         self._file = file
         self._size = path.stat().st_size
-        # A mapping clamps reads to what is there: a damaged length allocates nothing. It serves the pickles only.
-        self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # The mapping serves the pickles only: storages are read into memory that suits their types.
+        self._window = Window(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        self._allowance = Allowance(self._size)
         self._roots: dict[str, Storage] = {}
         self._allocated = 0
 
     def read(self) -> object:
         if self._pickle() != int.from_bytes(LEGACY_MAGIC, "little"):
             raise ValueError("wrong magic number")
-        if (version := self._pickle()) != _PROTOCOL_VERSION:
-            raise ValueError(f"protocol version {version!r}, expected {_PROTOCOL_VERSION}")
+        if self._pickle() != _PROTOCOL_VERSION:
+            raise ValueError(f"another protocol version than {_PROTOCOL_VERSION}")
         system = self._pickle()
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise CheckpointError(
@@ -150,16 +178,18 @@ class _LegacyFile:
             )
         result = self._pickle(with_storages=True)
         keys = self._pickle()
-        if not isinstance(keys, list) or set(keys) != self._roots.keys() or len(set(keys)) != len(keys):
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise TypeError("no list of storages")
+        if set(keys) != self._roots.keys() or len(set(keys)) != len(keys):
             raise ValueError("the list of storages does not fit the tensors")
-        self._file.seek(self._bytes.tell())
+        self._file.seek(self._window.position)
         for key in keys:
             self._fill(key, self._roots[key].tensor)
         return result
 
     def _pickle(self, *, with_storages: bool = False) -> object:
-        stream = cast(BinaryIO, self._bytes)
-        return RestrictedUnpickler(stream, str(self._path), self._storage if with_storages else None).load()
+        storage = self._storage if with_storages else None
+        return RestrictedUnpickler(self._window, str(self._path), self._allowance, storage).load()
 
     def _storage(self, pid: tuple[Any, ...]) -> Storage:
         if pid[:1] == ("module",):
@@ -206,12 +236,3 @@ def _storage_id(pid: tuple[Any, ...], length: int) -> tuple[Any, ...]:
     if not isinstance(key, str) or type(count) is not int or count < 0:
         raise ValueError("a storage without a name or with a negative size")
     return pid
-
-
-def _mapped(data: mmap.mmap, dtype: torch.dtype, count: int, start: int) -> torch.Tensor:
-    """1-D tensor over mapped bytes; a copy where their address does not suit the type."""
-    if count == 0:
-        return torch.empty(0, dtype=dtype)
-    if start % dtype.itemsize:
-        return torch.frombuffer(bytearray(data[start : start + count * dtype.itemsize]), dtype=dtype)
-    return torch.frombuffer(data, dtype=dtype, count=count, offset=start)

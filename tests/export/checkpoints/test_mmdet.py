@@ -8,8 +8,8 @@ import torch
 from detector.errors import CheckpointError, SpecError
 from detector.spec import DecodeSpec
 from export.checkpoints import read_weights
-from export.checkpoints.weights import Recipe, Weights
-from export.network.fcos import Fcos
+from export.checkpoints.weights import Weights
+from export.network.detector import Detector
 
 State = Callable[..., dict[str, torch.Tensor]]
 Save = Callable[..., Path]
@@ -43,26 +43,37 @@ def weights(make_state: State, save: Save) -> Callable[..., Weights]:
                 "num_classes": 3,
             },
         ),
-        ({"depth": 50, "base": 16}, {"depth": 50, "base_channels": 16, "block": "bottleneck"}),
+        ({"depth": 50, "base": 16, "folded": True}, {"depth": 50, "base_channels": 16, "block": "bottleneck"}),
         ({"depth": 50, "groups": 4, "group_width": 2}, {"groups": 4, "base_width": 2, "base_channels": 8}),
         (
             {"norm": "gn"},
-            {"head_norm": "GN", "tower_conv_bias": False, "centerness_on_reg": False, "norm_on_bbox": False},
+            {
+                "cls_norm": "GN",
+                "box_norm": "GN",
+                "tower_conv_bias": False,
+                "centerness_on_reg": False,
+                "norm_on_bbox": False,
+            },
         ),
         (
             {"norm": "gn", "bias": True},
-            {"head_norm": "GN", "tower_conv_bias": True, "centerness_on_reg": True, "norm_on_bbox": True},
+            {
+                "cls_norm": "GN",
+                "box_norm": "GN",
+                "tower_conv_bias": True,
+                "centerness_on_reg": True,
+                "norm_on_bbox": True,
+            },
         ),
-        ({"norm": "bn"}, {"head_norm": "BN", "norm_on_bbox": False}),
-        ({"norm": None}, {"head_norm": "none", "tower_conv_bias": True, "norm_on_bbox": False}),
+        ({"norm": "bn"}, {"cls_norm": "BN", "norm_on_bbox": False}),
+        ({"norm": None}, {"box_norm": "none", "tower_conv_bias": True, "norm_on_bbox": False}),
         ({"convs": 3, "head": 64}, {"cls_convs": 3, "box_convs": 3, "head_channels": 64}),
-        ({"convs": 0}, {"cls_convs": 0, "box_convs": 0, "head_norm": "none"}),
+        ({"convs": 0}, {"cls_convs": 0, "box_convs": 0, "box_norm": "none"}),
         ({"p6_on_input": True}, {"p6_from": "C5"}),
         ({"fpn": 64, "head": 32}, {"p6_from": "P5", "fpn_channels": 64}),
         ({"classes": 1}, {"num_classes": 1}),
         ({"predictor": "fcos"}, {"num_classes": 3}),
         ({"depth": 50, "folded": True}, {"style": "caffe"}),
-        ({"depth": 50}, {"style": "pytorch"}),
         ({"depth": 50, "groups": 4, "folded": True}, {"style": "pytorch"}),
     ],
 )
@@ -76,7 +87,7 @@ def test_facts_come_from_names_and_shapes(
 @pytest.mark.parametrize("legacy", [False, True])
 def test_tensors_fit_the_network_by_name_and_value(weights: Callable[..., Weights], make_state: State, legacy: bool):
     found = weights(legacy=legacy)
-    network = Fcos(found.network, DecodeSpec())
+    network = Detector(found.network, DecodeSpec())
     network.load_state_dict(found.tensors)
     torch.manual_seed(0)
     state = make_state()
@@ -150,7 +161,7 @@ def test_older_spellings_of_the_p6_input(weights: Callable[..., Weights], config
         ("feat_channels=32", "feat_channels=64", "head_channels is 64"),
         ("out_channels=32", "out_channels=256", "fpn_channels is 256"),
         ("'on_output'", "'on_input'", "p6_from is 'C5'"),
-        ("dict(type='GN', num_groups=8)", "None", "head_norm is 'none'"),
+        ("dict(type='GN', num_groups=8)", "None", "cls_norm is 'none'"),
     ],
 )
 def test_a_config_of_other_weights_is_refused(
@@ -196,12 +207,12 @@ def test_mmdetection_1_counts_the_background(weights: Callable[..., Weights], co
 
 def test_a_garbage_config_is_no_config(weights: Callable[..., Weights]):
     found = weights(meta={"cfg": "model = dict(("})
-    assert found.recipe is None
+    assert found.recipe.source == "mmdetection's code"
     assert found.sources["strides"].startswith("assumed: ")
 
 
 def test_groups_that_do_not_divide_are_asked_for(weights: Callable[..., Weights]):
-    with pytest.raises(CheckpointError, match=r"32 groups do not divide 48 channels; set network\.norm_groups"):
+    with pytest.raises(CheckpointError, match=r"32 groups do not divide 48 .*; give --set network\.norm_groups=…"):
         weights(head=48)
     assert weights(head=48, given={"norm_groups": 16}).network.norm_groups == 16
 
@@ -240,18 +251,36 @@ def test_class_names_that_do_not_fit_are_not_used(weights: Callable[..., Weights
     assert found.sources["classes"] == "meta.CLASSES names 2 classes, the head has 3: not used"
 
 
+CODE = {
+    "score": "product",
+    "threshold_on": "class",
+    "candidates": "pairs",
+    "rank_by": "class",
+    "clip": "before_nms",
+    "drop_empty": True,
+    "nms": "iou",
+}
+
+
 def test_the_recipe_of_3x(weights: Callable[..., Weights], config_text: str):
-    assert weights(meta={"cfg": config_text}).recipe == Recipe(
-        channels="BGR",
-        mean=(102.9801, 115.9465, 122.7717),
-        std=(1.0, 1.0, 1.0),
-        short=800,
-        long=1333,
-        score_threshold=0.05,
-        candidates_per_level=1000,
-        iou_threshold=0.6,
-        max_detections=100,
-    )
+    recipe = weights(meta={"cfg": config_text}).recipe
+    assert recipe.image == {
+        "resize": "mmdet",
+        "filter": "cv2",
+        "padding": "zero",
+        "channels": "BGR",
+        "mean": (102.9801, 115.9465, 122.7717),
+        "std": (1.0, 1.0, 1.0),
+        "short": 800,
+        "long": 1333,
+    }
+    assert recipe.decode == CODE | {
+        "score_threshold": 0.05,
+        "candidates_per_level": 1000,
+        "iou_threshold": 0.6,
+        "max_detections": 100,
+    }
+    assert recipe.source == "the file's config"
 
 
 RECIPE_1X = """
@@ -267,24 +296,22 @@ data = dict(test=dict(type='CocoDataset', pipeline=test_pipeline))
 
 def test_the_recipe_of_1x(weights: Callable[..., Weights]):
     recipe = weights(meta={"config": RECIPE_1X, "mmdet_version": "1.2.0"}).recipe
-    assert recipe == Recipe(
-        channels="RGB",
-        mean=(123.675, 116.28, 103.53),
-        std=(58.395, 57.12, 57.375),
-        short=600,
-        long=1000,
-        score_threshold=0.1,
-        candidates_per_level=500,
-        iou_threshold=0.5,
-        max_detections=50,
-    )
+    assert (recipe.image["channels"], recipe.image["short"], recipe.image["long"]) == ("RGB", 600, 1000)
+    assert (recipe.image["mean"], recipe.image["std"]) == ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+    assert recipe.decode == CODE | {
+        "score_threshold": 0.1,
+        "candidates_per_level": 500,
+        "iou_threshold": 0.5,
+        "max_detections": 50,
+    }
+    assert recipe.notes == ("FCOS of mmdetection 1.x is run as mmdetection 3.x runs its files",)
 
 
 def test_what_a_recipe_cannot_express_is_noted(weights: Callable[..., Weights], config_text: str):
     text = config_text.replace("type='nms'", "type='soft_nms'").replace("keep_ratio=True", "keep_ratio=False")
     recipe = weights(meta={"cfg": text}).recipe
-    assert recipe is not None
-    assert (recipe.iou_threshold, recipe.short) == (None, None)
+    assert "iou_threshold" not in recipe.decode
+    assert "short" not in recipe.image
     assert len(recipe.notes) == 2
 
 
@@ -295,7 +322,8 @@ def test_what_a_recipe_cannot_express_is_noted(weights: Callable[..., Weights], 
         ("bbox_head.conv_angle.weight", "rotated-box head"),
         ("backbone.stem.0.weight", "deep stem"),
         ("mask_head.convs.0.weight", "instance-segmentation"),
-        ("neck.downsample_convs.0.conv.weight", "no plain FCOS has: neck.downsample_convs.0.conv.weight"),
+        ("neck.downsample_convs.0.conv.weight", "a PAFPN neck"),
+        ("neck.other.weight", "no plain detector has: neck.other.weight"),
         ("backbone.layer1.0.se.fc.weight", "has more than the network"),
     ],
 )
@@ -346,10 +374,16 @@ def test_a_wrong_tensor_is_named(make_state: State, save: Save, name: str, value
 @pytest.mark.parametrize("path", sorted(DATA.glob("mmdet_*.pth")), ids=lambda path: path.stem)
 def test_genuine_checkpoints_are_read(path: Path):
     found = read_weights(path, {})
-    Fcos(found.network, DecodeSpec()).load_state_dict(found.tensors)
-    assert found.recipe is not None
+    Detector(found.network, DecodeSpec()).load_state_dict(found.tensors)
+    assert found.recipe.source == "the file's config"
     assert not [
         name
         for name, source in found.sources.items()
         if source.startswith("assumed: ") and name in ("norm_on_bbox", "p6_from")
     ]
+
+
+def test_real_statistics_leave_the_stride_open(weights: Callable[..., Weights]):
+    with pytest.raises(CheckpointError, match=r"does not tell style: whether the stride lies.*--set network"):
+        weights(depth=50)
+    assert weights(depth=50, given={"style": "pytorch"}).network.style == "pytorch"

@@ -228,13 +228,60 @@ def test_an_expanded_tensor_is_refused(save: Save):
         read_checkpoint(save({"a": torch.ones(1).expand(1_000_000, 1_000_000)}))
 
 
-def test_reading_needs_no_framework(save: Save):
-    path = save({"state_dict": {"a": torch.ones(1)}, "meta": {}})
-    program = (
-        "import sys; sys.modules.update(mmengine=None, mmcv=None, mmdet=None)\n"
-        "from pathlib import Path; from export.checkpoints.reader import read_checkpoint\n"
-        f"print(list(read_checkpoint(Path({str(path)!r})).tensors))"
-    )
+# A finder before all others, so that it does not matter what is installed.
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Blocked())
+from pathlib import Path
+from export.checkpoints.reader import read_checkpoint
+print(len(read_checkpoint(Path({path!r})).tensors))
+print([name for name in sys.modules if name.split(".")[0] in {blocked}])
+"""
+FRAMEWORKS = ("mmengine", "mmcv", "mmdet", "mindspore", "google", "safetensors", "detectron2", "torchvision")
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("mmdet_gn.pth", None), ("mmdet_legacy.pth", None), ("mindspore_types.ckpt", 16)]
+)
+def test_genuine_files_are_read_without_their_framework(name: str, count: int | None):
+    path = Path(__file__).resolve().parents[2] / "data" / name
+    program = BLOCKED.format(blocked=FRAMEWORKS, path=str(path))
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == "['a']\n"
+    found, imported = done.stdout.splitlines()
+    assert int(found) == (count or len(read_checkpoint(path).tensors))
+    assert imported == "[]"
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"state": {0: {"momentum_buffer": torch.zeros(2)}}, "param_groups": [{"lr": 0.1}]},
+        {"optimizer": {"state": {}}, "epoch": 3},
+    ],
+)
+def test_an_optimizer_alone_is_named(save: Save, root: dict[str, object]):
+    with pytest.raises(CheckpointError, match=r"holds no weights \(the state of an optimizer alone; its keys"):
+        read_checkpoint(save(root))
+
+
+def test_prefixes_without_end_are_not_followed():
+    tensors = flat_weights({"module." * 100_000 + "a": torch.ones(1)})
+    assert [name.count("module.") for name in tensors] == [99_992]
+
+
+def test_records_that_overlap_are_refused(save: Save, tmp_path: Path):
+    # Each of them would be summed, so a small file could take any time.
+    data = save({str(index): torch.full((1000,), float(index)) for index in range(5)}).read_bytes()
+    with zipfile.ZipFile(tmp_path / "weights.pth") as archive:
+        first = archive.getinfo("weights/data/0")
+    path = tmp_path / "overlap.pth"
+    size, more = first.file_size.to_bytes(4, "little") * 2, (len(data) // 2).to_bytes(4, "little") * 2
+    assert data.count(size) >= 5
+    path.write_bytes(data.replace(size, more))
+    with pytest.raises(CheckpointError, match=r"overlap\.pth is truncated or damaged"):
+        read_checkpoint(path)

@@ -18,9 +18,9 @@ from export.checkpoints.sniff import HEAD_BYTES, container_of, refusal_of
         (bytes.fromhex("d85e3a7f") + b"\x00" * 20, "encrypted MindSpore"),
         (bytes.fromhex("d95e3a7f") + b"\x00" * 20, "encrypted MindSpore"),
         (bytes.fromhex("da5e3a7f") + b"\x00" * 20, "encrypted MindSpore"),
-        (b"\x0a\x90\x01\x0a\x0cbackbone.bn1\x12\x7f\x08\x40", "a MindSpore checkpoint: recognised"),
-        ((60).to_bytes(8, "little") + b'{"a":{"dtype":"F32"}}' + b" " * 60, "a safetensors file: recognised"),
-        (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94.", "a bare pickle"),
+        (b"\x08\x08\x12\x07pytorch", "an ONNX model"),
+        (b"\n\nhello\n", "a text file"),
+        (b"\x80\x00\x01", "bytes 80 00 01"),
         (b"\x1f\x8b\x08\x00", "gzip"),
         (b"\xff\xd8\xff\xe0", "JPEG"),
         (b"\x00\x01\x02\x03", "bytes 00 01 02 03"),
@@ -30,6 +30,26 @@ from export.checkpoints.sniff import HEAD_BYTES, container_of, refusal_of
 def test_a_file_that_is_not_read_is_named(head: bytes, reason: str):
     assert container_of(head) is None
     assert reason in refusal_of(head, max(len(head), 200))
+
+
+@pytest.mark.parametrize(
+    ("head", "container"),
+    [
+        (b"PK\x03\x04", "torch-zip"),
+        (bytes.fromhex("80028a0a6cfc9c46f9206aa850192e"), "torch-legacy"),
+        (bytes.fromhex("8004950d000000000000008a0a6cfc9c46f9206aa85019942e"), "torch-legacy"),
+        (b"\x80\x02}q\x01", "pickle"),
+        (b"\x80\x03}q\x01", "pickle"),
+        (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94.", "pickle"),
+        (b"\x80\x05\x95\x10\x00\x00\x00\x00\x00\x00\x00}\x94.", "pickle"),
+        (b"\x0a\x90\x01\x0a\x0cbackbone.bn1\x12\x7f\x08\x40", "mindspore"),
+        (b"\x0a\x90\x01\x0a\x0cbackbo", "mindspore"),
+        ((60).to_bytes(8, "little") + b'{"a":{"dtype":"F32"}}' + b" " * 60, "safetensors"),
+        ((60).to_bytes(8, "little") + b'{"a":', "safetensors"),
+    ],
+)
+def test_a_container_is_told_by_its_first_bytes(head: bytes, container: str):
+    assert container_of(head) == container
 
 
 @given(st.binary(max_size=HEAD_BYTES))

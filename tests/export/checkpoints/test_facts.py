@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import CheckpointError, SpecError
-from export.checkpoints.weights import ASSUMED, Fields, decide
+from export.checkpoints.facts import ASSUMED, Decision, Fields, decide
 from export.network.config import FcosNetwork
 
 FILE = Path("w.pth")
@@ -22,7 +22,11 @@ VALUES = {
     "head_channels": 32,
     "cls_convs": 1,
     "box_convs": 1,
-    "head_norm": "GN",
+    "cls_norm": "GN",
+    "box_norm": "GN",
+    "same_padding": False,
+    "cell_step": "stride",
+    "point_offset": 0.5,
     "norm_groups": 8,
     "tower_conv_bias": False,
     "centerness_on_reg": False,
@@ -39,23 +43,22 @@ def facts(names: tuple[str, ...], source: str, **changes: object) -> Fields:
     return result
 
 
-def run(
-    given: dict[str, object], *, text: Fields | None = None, **guesses: object
-) -> tuple[FcosNetwork, dict[str, str]]:
+def run(given: dict[str, object], *, text: Fields | None = None, **guesses: object) -> Decision:
     shapes = facts(tuple(name for name in VALUES if name not in GUESSED), "shapes")
     guessed = facts(GUESSED, f"{ASSUMED}so", **guesses)
-    return decide(FILE, shapes=shapes, text=text or Fields(), guesses=guessed, given=given)  # type: ignore[arg-type]
+    return decide(FILE, FcosNetwork, shapes=shapes, known=text or Fields(), guesses=guessed, given=given)  # type: ignore[arg-type]
 
 
 def test_every_field_has_a_source():
-    network, sources = run({})
-    assert network == FcosNetwork(**VALUES)  # type: ignore[arg-type]
-    assert sources["depth"] == "shapes"
-    assert sources["style"] == "assumed: so"
+    decision = run({})
+    assert decision.values == VALUES
+    assert decision.sources["depth"] == "shapes"
+    assert decision.sources["style"] == "assumed: so"
+    assert not decision.questions
 
 
 def test_what_the_user_gives_may_repeat_the_file():
-    assert run({"depth": 18, "num_classes": 3, "head_norm": "GN"})[0].depth == 18
+    assert run({"depth": 18, "num_classes": 3, "cls_norm": "GN"}).values["depth"] == 18
 
 
 def test_the_user_cannot_contradict_the_file():
@@ -64,19 +67,15 @@ def test_the_user_cannot_contradict_the_file():
 
 
 def test_the_user_decides_guesses():
-    network, sources = run({"style": "caffe", "bn_eps": "1e-3", "strides": "4,8,16,32,64", "norm_on_bbox": True})
-    assert (network.style, network.bn_eps, network.strides, network.norm_on_bbox) == (
-        "caffe",
-        1e-3,
-        (4, 8, 16, 32, 64),
-        True,
-    )
-    assert sources["style"] == "given by the spec"
+    decision = run({"style": "caffe", "bn_eps": "1e-3", "strides": "4,8,16,32,64", "norm_on_bbox": True})
+    wanted = {"style": "caffe", "bn_eps": 1e-3, "strides": (4, 8, 16, 32, 64), "norm_on_bbox": True}
+    assert {name: decision.values[name] for name in wanted} == wanted
+    assert decision.sources["style"] == "given by the spec"
 
 
 def test_text_overrules_guesses_and_binds_the_user():
     text = facts(("style",), "config text", style="caffe")
-    assert run({}, text=text)[0].style == "caffe"
+    assert run({}, text=text).values["style"] == "caffe"
     with pytest.raises(SpecError, match=r"'pytorch' in the spec, but 'caffe' in w\.pth \(config text\)"):
         run({"style": "pytorch"}, text=text)
 
@@ -89,10 +88,11 @@ def test_text_and_shapes_must_agree():
         run({}, text=text)
 
 
-def test_an_open_question_names_the_key_to_set():
-    with pytest.raises(CheckpointError, match=r"does not tell norm_groups: so; set network\.norm_groups in the spec"):
-        run({}, norm_groups=None)
-    assert run({"norm_groups": 4}, norm_groups=None)[0].norm_groups == 4
+def test_what_the_file_does_not_tell_is_an_open_question():
+    decision = run({}, norm_groups=None)
+    assert decision.questions == {"norm_groups": "so"}
+    assert "norm_groups" not in decision.values
+    assert run({"norm_groups": 4}, norm_groups=None).values["norm_groups"] == 4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""FCOS of AdelaiDet.
+
+Names and arithmetic: adet/modeling/fcos/{fcos,fcos_outputs}.py, adet/modeling/one_stage_detector.py at commit 3672122.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from detector.spec import Fact
+from export.checkpoints.assemble import assemble
+from export.checkpoints.canonical import fill_statistics, rename, towers
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, NORMALIZATION, normalized
+from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.reader import CheckpointFile
+from export.checkpoints.weights import Reading, Recipe
+from export.network.config import FcosNetwork
+
+_HEAD: Final = "proposal_generator.fcos_head"
+_RENAMES: Final = (
+    (rf"{_HEAD}\.cls_logits\.(.+)", r"head.cls.\1"),
+    (rf"{_HEAD}\.bbox_pred\.(.+)", r"head.box.\1"),
+    # AdelaiDet's own converter of tianzhi0549/FCOS leaves the older name.
+    (rf"{_HEAD}\.(?:ctrness|centerness)\.(.+)", r"head.ctr.\1"),
+    (rf"{_HEAD}\.scales\.(\d)\.scale", r"head.scale.\1"),
+)
+
+_DECODE: Final = {
+    "score": "geometric_mean",
+    "score_threshold": 0.05,
+    "threshold_on": "class",
+    "candidates": "pairs",
+    "rank_by": "score",
+    "candidates_per_level": 1000,
+    "drop_empty": False,
+    "nms": "iou",
+    "iou_threshold": 0.6,
+    "max_detections": 100,
+    "clip": "after_nms",
+    "last_pixel": False,
+    "inclusive": False,
+}
+
+
+def recognises(keys: Collection[str]) -> bool:
+    """Whether names of tensors are of AdelaiDet's FCOS."""
+    return f"{_HEAD}.cls_logits.weight" in keys and any(f"{_HEAD}.{name}.weight" in keys for name in _CENTERNESS)
+
+
+_CENTERNESS: Final = ("ctrness", "centerness")
+
+
+def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
+    """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
+    table = [*BACKBONE_RENAMES, *_RENAMES]
+    for branch, tower in (("cls", f"{_HEAD}.cls_tower"), ("box", f"{_HEAD}.bbox_tower")):
+        place = f"head.{branch}_tower.{{}}"
+        table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
+    tensors = rename(file.path, file.tensors, table, ignored=NORMALIZATION)
+    fill_statistics(tensors)
+    code = Fields.of(
+        "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
+    )
+    guesses = Fields()
+    guesses.add("p6_from", "P5", f"{ASSUMED}MODEL.FCOS.USE_SCALE and TOP_LEVELS as in all published models")
+    recipe = Recipe(normalized(file), _DECODE, "AdelaiDet's defaults")
+    return assemble(file, "adelaidet", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

@@ -1,0 +1,45 @@
+"""From renamed tensors to a reading: the part of a dialect's work that is the same for all that carry no config."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from detector.spec import Fact
+from export.checkpoints.canonical import common_guesses, shape_facts
+from export.checkpoints.facts import Fields, decide
+from export.checkpoints.reader import CheckpointFile
+from export.checkpoints.weights import Reading, Recipe
+from export.network.config import Network
+
+
+def assemble(
+    file: CheckpointFile,
+    dialect: str,
+    kind: type[Network],
+    tensors: dict[str, Tensor],
+    *,
+    code: Fields,
+    guesses: Fields,
+    given: Mapping[str, Fact],
+    recipe: Recipe,
+    classes: tuple[str, ...] | None = None,
+) -> Reading:
+    """Weigh what shapes, the framework's code and the user tell.
+
+    Args:
+        file: where the tensors come from.
+        dialect: name of the dialect's module.
+        kind: of network.
+        tensors: by canonical name.
+        code: facts that every model of the framework has.
+        guesses: what else to assume, in place of what all frameworks have in common; None asks the user.
+        given: what the user's spec says about the network.
+        recipe: how the framework runs the model.
+        classes: names in label order, where shapes tell them.
+    """
+    shapes = shape_facts(file.path, tensors)
+    common = common_guesses(tensors, shapes, dialect=dialect)
+    assumed = Fields({**common.values, **guesses.values}, {**common.sources, **guesses.sources})
+    decision = decide(file.path, kind, shapes=shapes, known=code, guesses=assumed, given=given)
+    source = "the file names no classes" if classes is None else "the number of logits"
+    return Reading(file.path, dialect, kind, tensors, decision, classes, source, recipe)

@@ -1,0 +1,242 @@
+"""From a framework's names to ours, and what names and shapes alone tell about the network."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from detector.errors import CheckpointError
+from export.checkpoints.facts import ASSUMED, Fields
+from export.network.config import BOTTLENECK_DEPTHS
+from export.network.resnet import STAGE_BLOCKS
+
+LEVELS: Final = 5
+STRIDES: Final = (8, 16, 32, 64, 128)
+# Lin et al., Focal Loss: three octave scales of 4 strides, three ratios.
+ANCHOR_SCALES: Final = (4.0, 4 * 2 ** (1 / 3), 4 * 2 ** (2 / 3))
+ANCHOR_RATIOS: Final = (0.5, 1.0, 2.0)
+
+Renames = Sequence[tuple[str, str]]
+"""Regular expression of a whole name -> canonical name with its groups."""
+
+
+def rename(path: Path, tensors: Mapping[str, Tensor], table: Renames, *, ignored: str = "(?!)") -> dict[str, Tensor]:
+    """Tensors by canonical name; scales "head.scale.<level>" become one tensor `head.scale`.
+
+    Args:
+        path: of the file, for messages.
+        tensors: by the framework's name.
+        table: tried in order.
+        ignored: regular expression of names without use for inference.
+
+    Raises:
+        CheckpointError: a name that is not in the table, two tensors for one place, or not five levels.
+    """
+    result: dict[str, Tensor] = {}
+    left: list[str] = []
+    for key, tensor in tensors.items():
+        name = _renamed(key, table)
+        if name in result:
+            raise CheckpointError(f"{path} has two tensors for {name}, one of them {key}")
+        if name is not None:
+            result[name] = tensor
+        elif not re.fullmatch(ignored, key):
+            left.append(key)
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        raise CheckpointError(f"{path} has tensors that no plain detector has: {', '.join(sorted(left)[:3])}{more}")
+    _stack_scales(path, result)
+    return result
+
+
+def _renamed(key: str, table: Renames) -> str | None:
+    for pattern, name in table:
+        if match := re.fullmatch(pattern, key):
+            return match.expand(name)
+    return None
+
+
+def _stack_scales(path: Path, tensors: dict[str, Tensor]) -> None:
+    scales = sorted(name for name in tensors if name.startswith("head.scale."))
+    fcos = "head.ctr.weight" in tensors
+    complete = not scales or scales == [f"head.scale.{level}" for level in range(LEVELS)]
+    if not complete or "fpn.p7.weight" not in tensors:
+        plain = count(tensors, "fpn.output.{}.weight", 9)
+        extra = sum(f"fpn.p{level}.weight" in tensors for level in (6, 7))
+        raise CheckpointError(
+            f"{path} has {plain} + {extra} pyramid convolutions and {len(scales)} scales, "
+            f"expected 3 + 2 and {LEVELS if fcos else 0} (P3 to P7)"
+        )
+    if any(tensors[name].numel() != 1 for name in scales):
+        raise CheckpointError(f"{path}: a scale is no scalar, got shape {list(tensors[scales[0]].shape)}")
+    if scales:
+        tensors["head.scale"] = torch.stack([tensors.pop(name).reshape(()) for name in scales])
+
+
+def towers(keys: Collection[str], prefix: str, *, conv: str, norm: str) -> Renames:
+    """Names of a tower kept as torch.nn.Sequential: convolutions and norms by position, ReLUs without a name.
+
+    Args:
+        keys: of the file.
+        prefix: of the tower, such as "head.cls_subnet".
+        conv: canonical name of the convolutions with "{}" for the layer.
+        norm: the same for norms.
+
+    Returns:
+        Renames of this tower; the layers are counted, since their distance depends on the norms between them.
+    """
+    positions = sorted(
+        {int(match[1]) for key in keys if (match := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.weight", key))}
+    )
+    # A norm's weight follows its convolution's immediately; a ReLU lies between two layers.
+    table: list[tuple[str, str]] = []
+    layer = -1
+    for position in positions:
+        is_norm = position - 1 in positions
+        layer += not is_norm
+        place = (norm if is_norm else conv).format(layer)
+        table.append((rf"{re.escape(prefix)}\.{position}\.(\w+)", rf"{place}.\1"))
+    return table
+
+
+def fill_statistics(tensors: dict[str, Tensor]) -> None:
+    """Mean 0 and variance 1 for frozen norms that a Caffe2-derived file leaves without."""
+    for name in [name for name in tensors if re.fullmatch(r"backbone\..*(bn\d|downsample\.1)\.weight", name)]:
+        norm = name.removesuffix(".weight")
+        tensors.setdefault(f"{norm}.running_mean", torch.zeros_like(tensors[name]))
+        tensors.setdefault(f"{norm}.running_var", torch.ones_like(tensors[name]))
+
+
+def shape_facts(path: Path, tensors: Mapping[str, Tensor]) -> Fields:
+    """What canonical names and shapes tell about backbone, pyramid and head.
+
+    Raises:
+        CheckpointError: it is no ResNet with FPN and a one-stage head.
+    """
+    facts = Fields()
+    _backbone(path, tensors, facts)
+    channels, c5 = _conv(path, tensors, "fpn.lateral.2.weight")[:2]
+    facts.add("fpn_channels", channels, "shape of fpn.lateral")
+    p6 = _conv(path, tensors, "fpn.p6.weight")[1]
+    if p6 not in (channels, c5):
+        raise CheckpointError(f"{path}: the P6 convolution reads {p6} channels, expected {channels} (P5) or {c5} (C5)")
+    if channels != c5:
+        facts.add("p6_from", "P5" if p6 == channels else "C5", "shape of fpn.p6")
+    rows, width = _conv(path, tensors, "head.cls.weight")[:2]
+    sides = _conv(path, tensors, "head.box.weight")[0]
+    anchors = sides // 4
+    if sides % 4 or not anchors or rows % anchors:
+        raise CheckpointError(f"{path}: {rows} class and {sides} box predictions per cell belong to no detector")
+    facts.add("num_classes", rows // anchors, "shape of the predictors")
+    facts.add("head_channels", width, "shape of the class predictor")
+    for branch in ("cls", "box"):
+        _tower(tensors, branch, facts)
+    return facts
+
+
+def anchors_per_cell(tensors: Mapping[str, Tensor]) -> int:
+    """Boxes predicted per cell."""
+    return tensors["head.box.weight"].shape[0] // 4
+
+
+def count(tensors: Mapping[str, Tensor], name: str, limit: int) -> int:
+    """How many of name.0, name.1, … there are without a gap."""
+    return next((index for index in range(limit) if name.format(index) not in tensors), limit)
+
+
+def _backbone(path: Path, tensors: Mapping[str, Tensor], facts: Fields) -> None:
+    blocks = tuple(count(tensors, f"backbone.layer{stage}.{{}}.conv1.weight", 100) for stage in (1, 2, 3, 4))
+    bottleneck = "backbone.layer1.0.conv3.weight" in tensors
+    depths = [
+        depth for depth, found in STAGE_BLOCKS.items() if found == blocks and bottleneck == (depth in BOTTLENECK_DEPTHS)
+    ]
+    if not depths:
+        kind = "bottleneck" if bottleneck else "basic"
+        raise CheckpointError(
+            f"{path}: the backbone has {blocks} {kind} blocks per stage, which is no ResNet-18/34/50/101/152"
+        )
+    facts.add("depth", depths[0], "keys of backbone.layer1 to layer4")
+    facts.add("stem_channels", _conv(path, tensors, "backbone.conv1.weight")[0], "shape of backbone.conv1")
+    last = "conv3" if bottleneck else "conv2"
+    out = _conv(path, tensors, f"backbone.layer1.0.{last}.weight")[0]
+    facts.add("base_channels", out // 4 if bottleneck else out, f"shape of backbone.layer1.0.{last}")
+    width, per_group = _conv(path, tensors, "backbone.layer1.0.conv2.weight")[:2]
+    if per_group == 0 or width % per_group:
+        raise CheckpointError(f"{path}: backbone.layer1.0.conv2 has {width} channels in groups of {per_group}")
+    groups = width // per_group
+    facts.add("groups", groups, "shape of backbone.layer1.0.conv2")
+    # Without groups the width of a block is its planes, which a base width of base_channels says in the same formula.
+    facts.add(
+        "base_width", per_group if groups > 1 else facts.values["base_channels"], "shape of backbone.layer1.0.conv2"
+    )
+
+
+def _tower(tensors: Mapping[str, Tensor], branch: str, facts: Fields) -> None:
+    first = f"head.{branch}_tower.0"
+    facts.add(f"{branch}_convs", count(tensors, f"head.{branch}_tower.{{}}.conv.weight", 100), "keys of the towers")
+    if f"{first}.conv.weight" not in tensors:
+        return
+    norm = "GN" if f"{first}.norm.weight" in tensors else "none"
+    facts.add(f"{branch}_norm", "BN" if f"{first}.norm.running_mean" in tensors else norm, "keys of the towers")
+    facts.add("tower_conv_bias", f"{first}.conv.bias" in tensors, "keys of the towers")
+
+
+def _conv(path: Path, tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    """Shape (out, in / groups, height, width) of a convolution."""
+    if name not in tensors:
+        raise CheckpointError(
+            f"{path} has no {name} (canonical name): it is no one-stage detector with ResNet and FPN, or incomplete"
+        )
+    shape = tuple(tensors[name].shape)
+    if len(shape) != 4:
+        raise CheckpointError(f"{path}: {name} has shape {list(shape)}, expected four axes")
+    return shape
+
+
+def stride_style(tensors: Mapping[str, Tensor], shapes: Fields) -> tuple[str | None, str]:
+    """Where the stride of a bottleneck lies, which neither names nor shapes tell, and why we think so.
+
+    Caffe's weights come with their statistics folded, and every framework freezes them at mean 0 and variance 1; they
+    have the stride on the first convolution, except for grouped ones. Real statistics are of torchvision's weights or
+    of a training from scratch, whose stride may lie on either.
+    """
+    if shapes.values["depth"] not in BOTTLENECK_DEPTHS:
+        return "pytorch", f"{ASSUMED}basic blocks have no choice"
+    if shapes.values["groups"] > 1:
+        return "pytorch", f"{ASSUMED}grouped convolutions carry the stride in all frameworks"
+    folded = all(
+        bool(((value - (1 if name.endswith("var") else 0)).abs() < 1e-4).all())
+        for name, value in tensors.items()
+        if name.startswith("backbone.") and name.endswith((".running_mean", ".running_var"))
+    )
+    if folded:
+        return "caffe", f"{ASSUMED}running statistics of the backbone are 0 and 1, as in converted Caffe weights"
+    return None, "whether the stride lies on the 1x1 (caffe) or the 3x3 convolution (pytorch) shows in no tensor"
+
+
+def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: str) -> Fields:
+    """What the models of all dialects have in common, for what nothing else tells."""
+    guesses = Fields.of(f"{dialect}'s code", same_padding=False, cell_step="stride")
+    guesses.add("bn_eps", 1e-5, f"{ASSUMED}as in all models of {dialect}")
+    guesses.add("strides", STRIDES, f"{ASSUMED}as in all models of {dialect}")
+    guesses.add("relu_before_p7", True, f"{ASSUMED}as in all models of {dialect}")
+    guesses.add("style", *stride_style(tensors, shapes))
+    for name in ("cls_norm", "box_norm"):
+        guesses.add(name, "none", f"{ASSUMED}the towers are empty")
+    guesses.add("tower_conv_bias", False, f"{ASSUMED}the towers are empty")
+    guesses.add("norm_groups", 32, f"{ASSUMED}as in all models of {dialect}")
+    if "GN" in (shapes.values.get("cls_norm"), shapes.values.get("box_norm")) and shapes.values["head_channels"] % 32:
+        guesses.add("norm_groups", None, f"32 groups do not divide {shapes.values['head_channels']} channels")
+    return guesses
+
+
+def add_usual_anchors(facts: Fields, tensors: Mapping[str, Tensor]) -> None:
+    """Scales and ratios of the paper if there are nine anchors per cell, else a question."""
+    found = anchors_per_cell(tensors)
+    usual = found == len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
+    source = f"{ASSUMED}nine anchors per cell" if usual else f"the predictors have {found} anchors per cell, not 9"
+    facts.add("anchor_scales", ANCHOR_SCALES if usual else None, source)
+    facts.add("anchor_ratios", ANCHOR_RATIOS if usual else None, source)

@@ -1,0 +1,64 @@
+"""FCOS of cvpods and BorderDet, and of the ports of it to Detectron2.
+
+Names and arithmetic: cvpods/modeling/meta_arch/fcos.py and playground/fcos/fcos.res50.fpn.coco.800size.1x of BorderDet
+at commit a25aca1; github.com/yinghuang/detectron2, projects/My/fcos, at commit 17d4e03.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from detector.spec import Fact
+from export.checkpoints.assemble import assemble
+from export.checkpoints.canonical import fill_statistics, rename
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, HEAD_RENAMES, NORMALIZATION, normalized, subnets
+from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.reader import CheckpointFile
+from export.checkpoints.weights import Reading, Recipe
+from export.network.config import FcosNetwork
+
+_SIGNATURE: Final = frozenset({"head.cls_score.weight", "head.centerness.weight", "head.scales.0.scale"})
+_RENAMES: Final = (
+    (r"head\.centerness\.(.+)", r"head.ctr.\1"),
+    (r"head\.scales\.(\d)\.scale", r"head.scale.\1"),
+)
+
+_DECODE: Final = {
+    "score": "geometric_mean",
+    "score_threshold": 0.05,
+    "threshold_on": "class",
+    "candidates": "pairs",
+    "rank_by": "class",
+    "candidates_per_level": 1000,
+    "candidates_per_cell": True,
+    "drop_empty": False,
+    "nms": "iou",
+    "iou_threshold": 0.6,
+    "max_detections": 100,
+    "clip": "after_nms",
+    "last_pixel": False,
+    "inclusive": False,
+}
+
+
+def recognises(keys: Collection[str]) -> bool:
+    """Whether names of tensors are of cvpods' FCOS."""
+    return set(keys) >= _SIGNATURE
+
+
+def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
+    """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
+    table = [*BACKBONE_RENAMES, *HEAD_RENAMES, *_RENAMES, *subnets(file)]
+    tensors = rename(file.path, file.tensors, table, ignored=NORMALIZATION)
+    fill_statistics(tensors)
+    # ShiftGenerator with an offset of 0: the point of a cell is its upper left corner.
+    code = Fields.of("cvpods' code", relu_before_p7=True, point_offset=0.0, cell_step="stride")
+    guesses = Fields()
+    guesses.add("p6_from", "C5", f"{ASSUMED}LastLevelP6P7 of the published models reads res5")
+    why = (
+        "models with the same names differ: true for cvpods' playground, BorderDet's released file and the Detectron2 "
+        "port, false for cvpods' library defaults; ATSS has these names, too, and is not supported"
+    )
+    guesses.add("norm_on_bbox", None, why)
+    guesses.add("centerness_on_reg", None, why)
+    recipe = Recipe(normalized(file), _DECODE, "the defaults of cvpods and BorderDet")
+    return assemble(file, "cvpods", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

@@ -1,0 +1,122 @@
+"""RetinaNet of Detectron2 and, under the same names, of cvpods.
+
+Names and arithmetic: detectron2/modeling/{meta_arch/retinanet.py,meta_arch/dense_detector.py,anchor_generator.py,
+box_regression.py,postprocessing.py,backbone/fpn.py}.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from torch import Tensor
+
+from detector.errors import CheckpointError
+from detector.spec import Fact
+from export.checkpoints.assemble import assemble
+from export.checkpoints.canonical import add_usual_anchors, fill_statistics, rename, towers
+from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.reader import CheckpointFile
+from export.checkpoints.weights import Reading, Recipe, Triple
+from export.network.config import RetinaNetwork
+
+_SIGNATURE: Final = frozenset({"head.cls_subnet.0.weight", "head.cls_score.weight", "head.bbox_pred.weight"})
+
+BACKBONE_RENAMES: Final = (
+    (r"backbone\.bottom_up\.stem\.conv1\.norm\.(.+)", r"backbone.bn1.\1"),
+    (r"backbone\.bottom_up\.stem\.conv1\.(weight)", r"backbone.conv1.\1"),
+    *(
+        (rf"backbone\.bottom_up\.res{stage + 1}\.(\d+)\.{theirs}", rf"backbone.layer{stage}.\1.{ours}")
+        for stage in range(1, 5)
+        for theirs, ours in (
+            (r"conv(\d)\.norm\.(.+)", r"bn\2.\3"),
+            (r"conv(\d)\.(weight)", r"conv\2.\3"),
+            (r"shortcut\.norm\.(.+)", r"downsample.1.\2"),
+            (r"shortcut\.(weight)", r"downsample.0.\2"),
+        )
+    ),
+    *((rf"backbone\.fpn_lateral{level + 3}\.(.+)", rf"fpn.lateral.{level}.\1") for level in range(3)),
+    *((rf"backbone\.fpn_output{level + 3}\.(.+)", rf"fpn.output.{level}.\1") for level in range(3)),
+    (r"backbone\.top_block\.(p[67]\..+)", r"fpn.\1"),
+)
+"""ResNet and FPN, which AdelaiDet, cvpods and the FCOS port on Detectron2 name alike."""
+
+IMAGE: Final[dict[str, Any]] = {
+    "resize": "detectron2",
+    "filter": "pillow",
+    "short": 800,
+    "long": 1333,
+    "channels": "BGR",
+    "mean": (103.53, 116.28, 123.675),
+    "std": (1.0, 1.0, 1.0),
+    "padding": "zero",
+}
+"""Defaults of Detectron2's config, which its descendants keep."""
+
+_DECODE: Final = {
+    "score_threshold": 0.05,
+    "candidates": "pairs",
+    "candidates_per_level": 1000,
+    "drop_empty": False,
+    "nms": "iou",
+    "iou_threshold": 0.5,
+    "max_detections": 100,
+    "clip": "after_nms",
+    "last_pixel": False,
+    "inclusive": False,
+}
+
+NORMALIZATION: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
+"""Buffers that hold the recipe, not the network."""
+
+
+def recognises(keys: Collection[str]) -> bool:
+    """Whether names of tensors are of Detectron2's RetinaNet; with centerness they are of cvpods' FCOS."""
+    return set(keys) >= _SIGNATURE and "head.centerness.weight" not in keys
+
+
+def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
+    """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
+    tensors = rename(file.path, file.tensors, [*BACKBONE_RENAMES, *HEAD_RENAMES, *subnets(file)], ignored=NORMALIZATION)
+    fill_statistics(tensors)
+    code = Fields.of(
+        "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
+    )
+    guesses = Fields()
+    guesses.add("p6_from", "C5", f"{ASSUMED}MODEL.RETINANET.IN_FEATURES as in all published models")
+    add_usual_anchors(guesses, tensors)
+    recipe = Recipe(normalized(file), _DECODE, "detectron2's defaults")
+    return assemble(file, "detectron2", RetinaNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
+
+
+HEAD_RENAMES: Final = (
+    (r"head\.cls_score\.(.+)", r"head.cls.\1"),
+    (r"head\.bbox_pred\.(.+)", r"head.box.\1"),
+)
+
+
+def subnets(file: CheckpointFile) -> list[tuple[str, str]]:
+    """Names of the towers `head.cls_subnet` and `head.bbox_subnet`."""
+    table: list[tuple[str, str]] = []
+    for branch, tower in (("cls", "head.cls_subnet"), ("box", "head.bbox_subnet")):
+        place = f"head.{branch}_tower.{{}}"
+        table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
+    return table
+
+
+def normalized(file: CheckpointFile) -> dict[str, Any]:
+    """`IMAGE` with the mean and divisor that the file holds, if it does.
+
+    Raises:
+        CheckpointError: they are not three numbers each.
+    """
+    image = dict(IMAGE)
+    for name in ("mean", "std"):
+        if (buffer := file.tensors.get(f"pixel_{name}")) is not None:
+            image[name] = _triple(file, name, buffer)
+    return image
+
+
+def _triple(file: CheckpointFile, name: str, buffer: Tensor) -> Triple:
+    values = buffer.flatten().tolist()
+    if len(values) != 3 or (name == "std" and min(values) <= 0):
+        raise CheckpointError(f"{file.path}: pixel_{name} is {values[:4]}, expected three numbers (std above 0)")
+    return tuple(round(value, 4) for value in values)  # float32 -> what was written

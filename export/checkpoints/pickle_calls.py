@@ -1,0 +1,103 @@
+"""What a pickle may call, and what stands in for everything else that it asks for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from export.checkpoints.numpy_arrays import Array, Dtype, encoded, no_bytes
+from export.checkpoints.storages import rebuild_parameter, rebuild_tensor
+
+_SCALARS: Final = (str, bytes, int, float, bool, type(None))
+# A dictionary hashes its keys: long integers and nested tuples take as long as a hostile file likes.
+_KEY_BITS: Final = 64
+_KEY_ITEMS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandIn:
+    """A class or function that means nothing here."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inert:
+    """What a stand-in makes; takes items and state, and forgets them."""
+
+    name: str
+
+
+class Called:
+    """A function that pickles may call; an object without settable attributes, so that no opcode can change it."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *args: object) -> object:
+        """Call it."""
+        return self._function(*args)
+
+
+def called(module: str, name: str) -> Called | None:
+    """The function that a name in a pickle means, or None."""
+    return _CALLED.get((module, name))
+
+
+def to_key(value: object) -> object:
+    """A value as a key: itself if it is quick to hash, else something that nothing equals.
+
+    Raises:
+        TypeError: it cannot be hashed.
+    """
+    if type(value) is int and value.bit_length() > _KEY_BITS:
+        return Inert("int")
+    if isinstance(value, tuple) and not (len(value) <= _KEY_ITEMS and all(_is_short(item) for item in value)):
+        return Inert("tuple")
+    return value
+
+
+def _is_short(item: object) -> bool:
+    return type(item) in _SCALARS and not (type(item) is int and item.bit_length() > _KEY_BITS)
+
+
+def _dictionary(items: object = (), *_: object) -> dict[object, object]:
+    # Python 2 gave OrderedDict a list of [key, value] lists.
+    if not isinstance(items, list | tuple):
+        raise TypeError(f"a dictionary of {type(items).__name__}")
+    found = {}
+    for item in items:
+        if not isinstance(item, list | tuple) or len(item) != 2:
+            raise TypeError("a dictionary of other things than pairs")
+        found[to_key(item[0])] = item[1]
+    return found
+
+
+def _size(items: object = (), *_: object) -> tuple[object, ...]:
+    if type(items) is not tuple:
+        raise TypeError(f"a torch.Size of {type(items).__name__}")
+    return items
+
+
+_CALLED: Final = {
+    ("collections", "OrderedDict"): Called(_dictionary),
+    ("torch", "Size"): Called(_size),
+    ("torch._utils", "_rebuild_tensor"): Called(rebuild_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): Called(rebuild_tensor),
+    ("torch._utils", "_rebuild_parameter"): Called(rebuild_parameter),
+    ("torch._utils", "_rebuild_parameter_with_state"): Called(rebuild_parameter),
+    ("numpy", "dtype"): Called(Dtype),
+    # Bytes in protocol 2: text to be encoded, or bytes() where there are none.
+    ("_codecs", "encode"): Called(encoded),
+    ("builtins", "bytes"): Called(no_bytes),
+    ("__builtin__", "bytes"): Called(no_bytes),
+    **{
+        (f"numpy.{core}.{module}", name): Called(function)
+        for core in ("core", "_core")
+        for module, name, function in (
+            ("multiarray", "_reconstruct", Array),
+            ("numeric", "_frombuffer", Array.from_buffer),
+        )
+    },
+}

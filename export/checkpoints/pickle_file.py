@@ -1,0 +1,47 @@
+"""The container of Detectron2's model zoo: one bare pickle whose weights are NumPy arrays."""
+
+import mmap
+from pathlib import Path
+from typing import BinaryIO
+
+from detector.errors import CheckpointError
+from export.checkpoints.allowance import Allowance
+from export.checkpoints.numpy_arrays import Array
+from export.checkpoints.pickle_machine import DAMAGE
+from export.checkpoints.pickles import RestrictedUnpickler
+from export.checkpoints.window import Window
+
+
+def read_pickle_file(path: Path) -> object:
+    """The pickled object; the arrays in it, and in the dictionaries in it, are tensors.
+
+    Raises:
+        CheckpointError: the file is truncated or damaged, or would run code.
+    """
+    with path.open("rb") as file:
+        try:
+            return _read(path, file)
+        except DAMAGE as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
+
+
+def _read(path: Path, file: BinaryIO) -> object:
+    # The mapping serves the pickle only, and ends before arrays are read into memory of their own.
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        window, allowance = Window(data), Allowance(len(data))
+        root = RestrictedUnpickler(window, str(path), allowance).load()
+    if window.position != window.stop:
+        raise ValueError(f"{window.stop - window.position} bytes after the end of the pickle")
+
+    def fill(start: int, memory: memoryview) -> None:
+        file.seek(start)
+        if file.readinto(memory) != len(memory):  # type: ignore[attr-defined]  # BufferedReader has it
+            raise EOFError("an array ends early")
+
+    if isinstance(root, dict):
+        for level in [root, *(value for value in root.values() if isinstance(value, dict))]:
+            for key, value in level.items():
+                if isinstance(value, Array):
+                    level[key] = value.to_tensor(fill, allowance)
+    return root
