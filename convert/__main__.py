@@ -9,8 +9,9 @@ from pathlib import Path
 
 from detector import cli
 
-EPILOG = """example:
+EPILOG = """examples:
   python -m convert --onnx work/demo/demo.onnx --batch_size 8
+  python -m convert --onnx their_detector.onnx --spec my_model.yaml --batch_size 8     (someone else exported it)
 """
 
 
@@ -26,7 +27,12 @@ def canvas(text: str) -> tuple[int, int]:
 def parser() -> cli.Parser:
     """The command's options."""
     options = cli.Parser(prog="python -m convert", description=__doc__, epilog=EPILOG)
-    options.add_argument("--onnx", type=Path, required=True, help="canonical ONNX of `python -m export`")
+    options.add_argument(
+        "--onnx", type=Path, required=True, help="ONNX of `python -m export`, or a detector that someone else exported"
+    )
+    source = options.add_mutually_exclusive_group()
+    source.add_argument("--model", help="name in atc_configs/ of what someone else exported; default: the ONNX says it")
+    source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
     options.add_argument("--batch_size", type=int, required=True, help="images per run, frozen into the model")
     options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
     options.add_argument(
@@ -42,12 +48,15 @@ def main(argv: Sequence[str]) -> None:
     """Parse, plan, convert, report."""
     args = parser().parse_args(argv)
     # onnx and numpy cost half a second that --help need not pay.
-    from convert.build import convert, plan_conversion
+    from convert.build import convert
+    from convert.plan import plan_conversion
     from detector.geometry import Size
+    from detector.spec_files import load_spec
 
     plan = plan_conversion(
         args.onnx,
         batch_size=args.batch_size,
+        spec=load_spec(args.spec or args.model) if args.spec or args.model else None,
         canvas=Size(*args.canvas) if args.canvas else None,
         target=args.target,
         soc_version=args.soc_version,
@@ -58,7 +67,11 @@ def main(argv: Sequence[str]) -> None:
         print(json.dumps({"target": plan.target, "output": str(plan.output), "command": plan.command}))
         return
     result = convert(plan)
-    if result.target == "cpu":
+    if result.obstacle is not None:
+        logging.getLogger("convert").warning(
+            "%s stands alone: there are no files for atc, %s", result.model, result.obstacle
+        )
+    elif result.target == "cpu":
         logging.getLogger("convert").info(
             "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s.atc.onnx, %s.atc.sh"
             " and %s.om.json to the NPU host and run the script",

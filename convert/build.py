@@ -10,22 +10,21 @@ from typing import Any, Literal
 
 import onnx
 
-from convert.atc import ATC_HINT, atc_command, atc_script, run_atc
-from convert.freeze import freeze
-from convert.lower import lower
+from convert.adopt import adopt, read_foreign
+from convert.atc import atc_command, atc_script, run_atc
+from convert.fold import fold_constants
+from convert.freeze import dynamic_part, with_fixed_input
+from convert.lower import lower, obstacle
+from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
-from detector import tools
 from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
-from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
-from detector.geometry import Size
+from detector.errors import ArtifactError, SpecError
 from detector.onnx_file import embed_spec, read_onnx, write_onnx
-from detector.spec import DetectorSpec, replace
-from detector.spec_files import read_spec_json, read_spec_onnx
+from detector.spec import DetectorSpec
+from detector.spec_files import read_spec_json
 
-Target = Literal["auto", "om", "cpu"]
 # Of a conversion without atc, in the order of their appearance: the model last.
 PRODUCTS = (".atc.onnx", ".om.json", ".atc.sh", ".onnx")
-MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,10 @@ class Conversion:
     Attributes:
         model: what `infer` runs: the OM, or its stand-in.
         target: "om" or "cpu".
-        command: the atc command, run here or to be run on the NPU host.
+        command: the atc command, run here or to be run on the NPU host; empty if atc cannot take the graph.
         files: everything written.
         spec: as the product carries it.
+        obstacle: why atc cannot take the graph, so that the stand-in stands alone; None: it can.
     """
 
     model: Path
@@ -45,80 +45,7 @@ class Conversion:
     command: tuple[str, ...]
     files: tuple[Path, ...]
     spec: DetectorSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a conversion is going to do; nothing is written yet."""
-
-    onnx_file: Path
-    output: Path
-    spec: DetectorSpec
-    batch_size: int
-    soc_version: str
-    target: Literal["om", "cpu"]
-
-    @property
-    def lowered_file(self) -> Path:
-        """The graph atc reads."""
-        return Path(f"{self.output}.atc.onnx")
-
-    @property
-    def sidecar(self) -> Path:
-        """The spec and origin of the OM."""
-        return Path(f"{self.output}.om.json")
-
-    @property
-    def command(self) -> list[str]:
-        """The atc command on this machine."""
-        return atc_command(
-            self.spec, self.lowered_file, self.output, batch_size=self.batch_size, soc_version=self.soc_version
-        )
-
-
-def plan_conversion(
-    onnx_file: Path,
-    *,
-    batch_size: int,
-    canvas: Size | None = None,
-    target: Target = "auto",
-    soc_version: str | None = None,
-    output: Path | None = None,
-) -> Plan:
-    """Decide what a conversion does.
-
-    Args:
-        onnx_file: canonical ONNX of `python -m export`.
-        batch_size: images per run.
-        canvas: height and width; None takes the spec's.
-        target: "auto" builds the OM where atc is on PATH and the CPU stand-in elsewhere.
-        soc_version: chip; None takes the spec's. `310P3` is accepted for `Ascend310P3`.
-        output: product without suffix; None: `om_models/<model>_bs<batch_size>`.
-
-    Raises:
-        ArtifactError: the file is missing, damaged or carries no spec.
-        SpecError: a value is not legal.
-        MissingEnvironmentError: an OM was asked for and atc is not on PATH.
-    """
-    spec = read_spec_onnx(onnx_file)
-    if not 1 <= batch_size <= MAX_BATCH_SIZE:
-        raise SpecError(f"batch_size must be in 1..{MAX_BATCH_SIZE}, got {batch_size}")
-    if canvas is not None:
-        spec = spec.with_canvas(canvas)
-    if soc_version is not None:
-        name = soc_version if soc_version.startswith("Ascend") else f"Ascend{soc_version}"
-        spec = replace(spec, atc={**spec.atc.model_dump(), "soc_version": name})
-    has_atc = tools.which("atc") is not None
-    if target == "om" and not has_atc:
-        raise MissingEnvironmentError(f"atc not found on PATH: {ATC_HINT}, or use --target cpu")
-    return Plan(
-        onnx_file=onnx_file,
-        output=output or Path("om_models") / f"{spec.name}_bs{batch_size}",
-        spec=spec,
-        batch_size=batch_size,
-        soc_version=spec.atc.soc_version,
-        target="om" if has_atc and target != "cpu" else "cpu",
-    )
+    obstacle: str | None = None
 
 
 def convert(plan: Plan) -> Conversion:
@@ -130,10 +57,35 @@ def convert(plan: Plan) -> Conversion:
         ArtifactError: a file cannot be read or written.
     """
     _keep_inputs(plan)
-    frozen = freeze(read_onnx(plan.onnx_file), batch_size=plan.batch_size, canvas=plan.spec.canvas)
+    frozen, problem = _frozen(plan)
+    if problem is not None and not plan.may_stand_alone:
+        raise SpecError(
+            f"{plan.onnx_file} cannot be lowered for atc: {problem}; --target cpu makes the stand-in for onnxruntime "
+            "alone"
+        )
     embed_spec(frozen, plan.spec)
     make_folder(plan.output.parent)
+    if problem is not None:
+        return _build_alone(plan, frozen, problem)
     return _build_om(plan, frozen) if plan.target == "om" else _build_stand_in(plan, frozen)
+
+
+def _frozen(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
+    """The graph at one shape, and why atc cannot take it."""
+    if plan.is_foreign:
+        foreign = read_foreign(plan.onnx_file)
+        model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
+    else:
+        model = read_onnx(plan.onnx_file)
+    fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
+    problem = obstacle(fixed)
+    if problem is not None:  # folding removes none of these; onnxruntime folds by itself
+        return fixed, problem
+    folded = fold_constants(fixed)
+    problem = dynamic_part(folded.graph)
+    if problem is not None and plan.is_foreign:
+        problem += "; export it at a fixed input size, or simplify it (onnxslim, onnxsim)"
+    return folded, problem
 
 
 def _build_om(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
@@ -165,6 +117,16 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
                 raise write_error(target, error) from error
             files.append(target)
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
+
+
+def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str) -> Conversion:
+    model = Path(f"{plan.output}.onnx")
+    # What an earlier conversion left for the NPU host is another model's; the spec beside an OM stays with it.
+    for suffix in PRODUCTS[:3]:
+        if suffix != ".om.json" or not Path(f"{plan.output}.om").exists():
+            Path(f"{plan.output}{suffix}").unlink(missing_ok=True)
+    write_onnx(model, with_precise_norms(frozen))
+    return Conversion(model, "cpu", (), (model,), plan.spec, problem)
 
 
 @contextlib.contextmanager

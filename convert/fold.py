@@ -7,13 +7,13 @@ Nodes and initializers that no output needs are dropped. Neither torch nor onnxr
 on the NPU host gives the same bytes as one on a laptop.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from convert.subgraphs import captured_names, inner_graphs, tensor_names
 
 Array = NDArray[np.generic]
 
@@ -44,13 +44,14 @@ def _fold_once(model: onnx.ModelProto) -> bool:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     constants: dict[str, Array] = {}
     outputs = {value.name for value in graph.output}
+    captured = captured_names(graph)  # their readers are not renamed below
     renamed: dict[str, str] = {}
     kept: list[onnx.NodeProto] = []
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-        if node.op_type == "Identity" and node.output[0] not in outputs:
+        if node.op_type == "Identity" and node.output[0] not in outputs | captured:
             renamed[node.output[0]] = node.input[0]
             continue
         values = _evaluate(node, shapes, weights, constants, opsets)
@@ -58,7 +59,7 @@ def _fold_once(model: onnx.ModelProto) -> bool:
             kept.append(node)
         else:
             constants.update(zip(node.output, values, strict=True))
-    used = sorted({name for node in kept for name in node.input} & constants.keys() - weights.keys())
+    used = sorted(({name for node in kept for name in node.input} | captured) & constants.keys() - weights.keys())
     for name in used:
         graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(constants[name]), name))
     changed = len(kept) != len(graph.node)
@@ -80,16 +81,19 @@ def _evaluate(
         shape = shapes[node.input[0]]
         bounds = {attribute.name: attribute.i for attribute in node.attribute}
         return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
-    if node.domain not in ("", "ai.onnx") or not all(
-        name in constants or name in weights for name in node.input if name
-    ):
+    if node.domain not in ("", "ai.onnx") or inner_graphs(node):
+        return None
+    if not all(name in constants or name in weights for name in node.input if name):
         return None
     feeds: dict[str, Array] = {}
     for name in filter(None, node.input):
         if name not in constants:
             constants[name] = numpy_helper.to_array(weights[name])
         feeds[name] = constants[name]
-    return list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
+    try:
+        return list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
+    except NotImplementedError:  # an operator that the reference lacks stays a node
+        return None
 
 
 def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -122,7 +126,8 @@ def drop_dead(graph: onnx.GraphProto) -> None:
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(node.input)
-            needed.update(_captured(node))
+            for inner in inner_graphs(node):
+                needed.update(tensor_names(inner))
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
     del graph.node[:]
     graph.node.extend(copies)
@@ -130,11 +135,3 @@ def drop_dead(graph: onnx.GraphProto) -> None:
     copies_of_tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
     del graph.initializer[:]
     graph.initializer.extend(copies_of_tensors)
-
-
-def _captured(node: onnx.NodeProto) -> Iterable[str]:
-    """Names that a node's subgraphs (If, Loop) take from the graph around them."""
-    for attribute in node.attribute:
-        for inner in attribute.g.node if attribute.HasField("g") else ():
-            yield from inner.input
-            yield from _captured(inner)

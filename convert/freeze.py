@@ -12,6 +12,25 @@ from detector.geometry import Size
 DYNAMIC_OPS = frozenset({"Shape", "Size", "Range", "NonZero", "ConstantOfShape", "Loop", "If", "Scan"})
 
 
+def with_fixed_input(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -> onnx.ModelProto:
+    """Fix the batch and the canvas of a canonical graph's input and outputs, and nothing else.
+
+    Args:
+        model: canonical ONNX with dynamic batch, height and width; left unchanged.
+        batch_size: images per run.
+        canvas: height and width in pixels.
+
+    Raises:
+        SpecError: the model is not a detector of this project, or was frozen to another shape before.
+    """
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    _fix_input(fixed.graph, (batch_size, 3, *canvas))
+    for output in fixed.graph.output:
+        _set_dimension(output.type.tensor_type.shape.dim[0], batch_size, f"batch of output {output.name!r}")
+    return fixed
+
+
 def freeze(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -> onnx.ModelProto:
     """Fix the batch and the canvas of a canonical graph.
 
@@ -27,13 +46,10 @@ def freeze(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -> onnx.Mod
         SpecError: the model is not a detector of this project, was frozen to another shape before, or cannot be made
             static.
     """
-    frozen = onnx.ModelProto()
-    frozen.CopyFrom(model)
-    _fix_input(frozen.graph, (batch_size, 3, *canvas))
-    for output in frozen.graph.output:
-        _set_dimension(output.type.tensor_type.shape.dim[0], batch_size, f"batch of output {output.name!r}")
-    frozen = fold_constants(frozen)
-    _check_static(frozen.graph)
+    frozen = fold_constants(with_fixed_input(model, batch_size=batch_size, canvas=canvas))
+    problem = dynamic_part(frozen.graph)
+    if problem:
+        raise SpecError(problem)
     return frozen
 
 
@@ -63,11 +79,13 @@ def _set_dimension(dimension: onnx.TensorShapeProto.Dimension, value: int, what:
     dimension.dim_value = value
 
 
-def _check_static(graph: onnx.GraphProto) -> None:
+def dynamic_part(graph: onnx.GraphProto) -> str | None:
+    """What is not static in a folded graph, or None."""
     left = sorted({node.op_type for node in graph.node if node.op_type in DYNAMIC_OPS})
     if left:
-        raise SpecError(f"the graph keeps shape arithmetic after folding ({', '.join(left)}), so it is not static")
+        return f"the graph keeps shape arithmetic after folding ({', '.join(left)}), so it is not static"
     for value in (*graph.input, *graph.output):
         for dimension in value.type.tensor_type.shape.dim:
             if not dimension.HasField("dim_value"):
-                raise SpecError(f"{value.name!r} keeps the symbolic dimension {dimension.dim_param!r} after folding")
+                return f"{value.name!r} keeps the symbolic dimension {dimension.dim_param!r} after folding"
+    return None

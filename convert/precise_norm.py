@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper
 from convert.fold import drop_dead, known_shapes
 
 EPSILON = 1e-5  # the operator's default
+MAX_OPSET = 17  # ReduceMean takes its axes as an input from 18 on
 OP = "InstanceNormalization"
 
 
@@ -34,11 +35,13 @@ def with_precise_norms(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
+    if any(entry.domain in ("", "ai.onnx") and entry.version > MAX_OPSET for entry in model.opset_import):
+        return result
     shapes = known_shapes(result)
     weights = {tensor.name: tensor for tensor in result.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
-        if node.op_type == OP and node.input[0] in shapes:
+        if node.op_type == OP and node.input[0] in shapes and _is_plain(node, weights):
             scale, bias = (numpy_helper.to_array(weights[name]) for name in node.input[1:3])
             nodes += _written_out(result.graph, node, shapes[node.input[0]], scale, bias)
         else:
@@ -47,6 +50,11 @@ def with_precise_norms(model: onnx.ModelProto) -> onnx.ModelProto:
     result.graph.node.extend(nodes)
     drop_dead(result.graph)  # scales of 1 and biases of 0
     return result
+
+
+def _is_plain(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
+    """Whether scale and bias are float32 weights, as in what torch exports."""
+    return all(name in weights and weights[name].data_type == onnx.TensorProto.FLOAT for name in node.input[1:3])
 
 
 def row_length(count: int) -> int:

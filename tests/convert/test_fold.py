@@ -98,3 +98,35 @@ def test_the_given_model_is_left_alone():
     before = model.SerializeToString()
     fold_constants(model)
     assert model.SerializeToString() == before
+
+
+def test_what_a_branch_reads_keeps_its_name():
+    # The branches read an Identity of x and a product of two weights, both of which would otherwise be gone.
+    def branch(name, source):
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        return helper.make_graph([node("Neg", [source], [name])], name, [], [value])
+
+    model = model_of(
+        [
+            node("Identity", ["x"], ["same"]),
+            node("Mul", ["w", "w"], ["square"]),
+            node("ReduceMax", ["x"], ["highest"], keepdims=0),
+            node("Cast", ["highest"], ["is_any"], to=TensorProto.BOOL),
+            node("If", ["is_any"], ["y"], then_branch=branch("a", "same"), else_branch=branch("b", "square")),
+        ],
+        [2],
+        [("w", np.array([2, 3], np.float32))],
+    )
+    folded = fold_constants(model)
+    assert "Mul" not in {n.op_type for n in folded.graph.node}
+    for x in (np.zeros(2, np.float32), np.ones(2, np.float32)):
+        np.testing.assert_array_equal(run(folded, x), run(model, x))
+
+
+def test_a_condition_that_is_constant_stays():
+    value = helper.make_tensor_value_info("a", TensorProto.FLOAT, None)
+    branch = helper.make_graph([node("Neg", ["x"], ["a"])], "branch", [], [value])
+    model = model_of(
+        [node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)], [2], [("yes", np.array(True))]
+    )
+    assert [n.op_type for n in fold_constants(model).graph.node] == ["If"]

@@ -59,14 +59,36 @@ def test_an_opset_that_the_parser_does_not_know_is_refused(frozen):
         lower(frozen)
 
 
-def test_a_graph_without_nms_is_refused(frozen):
+def test_two_nms_nodes_are_refused(frozen):
+    nms = next(node for node in frozen.graph.node if node.op_type == "BatchMultiClassNMS")
+    frozen.graph.node.append(nms)
+    with pytest.raises(SpecError, match="expected one BatchMultiClassNMS node, got 2"):
+        lower(frozen)
+
+
+def test_a_detector_without_suppression_keeps_its_operators(frozen):
     nms = next(node for node in frozen.graph.node if node.op_type == "BatchMultiClassNMS")
     frozen.graph.node.remove(nms)
-    with pytest.raises(SpecError, match="expected one BatchMultiClassNMS node, got 0"):
+    lowered = lower(frozen)
+    assert [node.op_type for node in lowered.graph.node] == [node.op_type for node in frozen.graph.node]
+    assert not lowered.functions
+
+
+def test_suppression_by_the_standard_operator_is_refused(frozen):
+    frozen.graph.node.append(
+        onnx.helper.make_node("NonMaxSuppression", ["boxes", "scores"], ["rows"], name="their_nms")
+    )
+    with pytest.raises(SpecError, match=r"operator NonMaxSuppression \(node 'their_nms'\) gives as many rows"):
+        lower(frozen)
+
+
+def test_an_overlap_that_the_card_does_not_know_is_refused(frozen):
+    frozen.graph.node.append(onnx.helper.make_node("PairwiseNMS", ["input"], ["f"], domain="omline", name="nms"))
+    with pytest.raises(SpecError, match=r"operator PairwiseNMS \(node 'nms'\) has no kernel on the card"):
         lower(frozen)
 
 
 def test_nodes_of_another_domain_are_refused(frozen):
     frozen.graph.node.append(onnx.helper.make_node("Fancy", ["input"], ["f"], domain="vendor"))
-    with pytest.raises(SpecError, match=r"domains \['vendor'\] remain"):
+    with pytest.raises(SpecError, match=r"operator Fancy .* of the domain 'vendor'; atc takes the default domain only"):
         lower(frozen)
