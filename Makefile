@@ -12,13 +12,15 @@ SOC     ?=
 WORK    ?= work
 BACKEND ?= auto
 LIMIT   ?=
+# Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]".
+SET     ?=
 
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
 endif
 
 # Folders are named like targets.
-.PHONY: help setup demo test check format export om preprocess infer eval report stream bench clean FORCE coco-is-needed
+.PHONY: help setup demo test check format inspect export om preprocess infer eval report stream bench clean FORCE coco-is-needed
 .DELETE_ON_ERROR:
 
 # With the default PY the environment is made first; `make PY=python3 ...` uses yours as it is (the NPU host's, say).
@@ -31,6 +33,8 @@ OM      := om_models/$(MODEL)_bs$(BS).$(SUFFIX)
 # One photograph for `export --verify`; without COCO= a generated picture serves.
 PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | head -n 1)")
 TRUTH    = $(COCO)/annotations/instances_val2017.json
+# A model without a YAML file is what its checkpoint and SET say.
+NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set name=$(MODEL)) $(foreach pair,$(SET),--set '$(pair)')
 BINS    := $(FOLDER)/bins$(SUBSET)
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
@@ -46,6 +50,8 @@ remember = @mkdir -p $(@D) && { printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s
 
 $(FOLDER)/.weights: FORCE
 	$(call remember,$(WEIGHTS))
+$(FOLDER)/.settings: FORCE
+	$(call remember,$(SET))
 $(FOLDER)/.images$(SUBSET): FORCE
 	$(call remember,$(COCO))
 om_models/.$(MODEL)_bs$(BS): FORCE
@@ -58,7 +64,7 @@ coco-is-needed:
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT)'
+	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
 
@@ -88,11 +94,14 @@ format: $(READY) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS=)
+inspect: | $(READY) ## what a weights file is, and what an export would ask (WEIGHTS=)
+	$(PY) -m export inspect $(or $(WEIGHTS),$(error WEIGHTS= is not set)) $(foreach pair,$(SET),--set '$(pair)')
 
-$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(TRUTH))
+export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
+
+$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(TRUTH))
 	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set))
-	$(PY) -m export --model $(MODEL) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
+	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= BACKEND=)
 

@@ -62,6 +62,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         **metrics.figures,
         "model": spec.name if spec else None,
         "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
+        "departures": list(spec.departures) if spec else [],
         "reference": _reference(evaluation),
         "note": reference_note(evaluation),
         "counts": {

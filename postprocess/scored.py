@@ -57,6 +57,7 @@ class Record(pydantic.BaseModel):
     figures: Mapping[str, float | None]
     model: str | None
     checkpoint: Checkpoint | None
+    departures: tuple[str, ...] = ()
     reference: ReferenceRecord | None
     note: str
     counts: Counts

@@ -76,3 +76,9 @@ def test_figures_classes_and_counts_are_recorded(spec: DetectorSpec):
         "detections": 9,
         "detections_in_padding": 4,
     }
+
+
+def test_where_the_spec_departs_from_its_framework_is_recorded(spec: DetectorSpec):
+    departing = replace(spec, departures=("decode.iou_threshold is 0.5 in the spec and 0.6 by the file's config",))
+    assert to_record(evaluation(departing))["departures"] == list(departing.departures)
+    assert to_record(evaluation(None))["departures"] == []

@@ -133,6 +133,12 @@ def test_model_checkpoint_and_reference_are_named(report: Callable[..., str], re
     assert "AP 35.7, published for fcos.pth (model zoo); -0.25 here" in text
 
 
+def test_departures_from_the_training_framework_are_named(report: Callable[..., str], results: Path):
+    change(results, departures=["decode.iou_threshold is 0.5 in the spec and 0.6 by the file's config", "a <b>"])
+    assert "0.6 by the file's config" in Parsed(report()).text
+    assert "a <b>" in Parsed(report()).text
+
+
 def test_without_a_reference_the_page_says_why(report: Callable[..., str]):
     assert "no reference: a result file does not say which model made it" in Parsed(report()).text
 
