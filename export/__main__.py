@@ -4,8 +4,12 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detector import cli
+
+if TYPE_CHECKING:
+    from detector.spec_files import Settings
 
 # The exporter makes 18 and converts down to 16; below, it cannot.
 OPSETS = (16, 17, 18)
@@ -52,6 +56,21 @@ def inspect_parser() -> cli.Parser:
     return options
 
 
+def network_facts(settings: "Settings") -> dict[str, Any]:
+    """What `--set` says about the network, the only part that `inspect` weighs.
+
+    Raises:
+        SpecError: it says something else.
+    """
+    from detector.errors import SpecError
+
+    other = next((key for key in settings.document if key != "network"), None)
+    given = settings.document.get("network", {})
+    if other is not None or not isinstance(given, dict):
+        raise SpecError(f"inspect weighs --set network.KEY=VALUE only, got {other or f'network={given!r}'}")
+    return given
+
+
 def inspect_main(argv: Sequence[str]) -> None:
     """Parse, inspect, report."""
     args = inspect_parser().parse_args(argv)
@@ -59,8 +78,7 @@ def inspect_main(argv: Sequence[str]) -> None:
     from detector.spec_files import Settings
     from export.inspection import describe, inspect
 
-    given = Settings({}).override(args.set).document.get("network", {})
-    found = inspect(args.weights, given if isinstance(given, dict) else {})
+    found = inspect(args.weights, network_facts(Settings({}).override(args.set)))
     if not args.json:
         print(describe(found))
         found = {key: found[key] for key in ("file", "sha256", "dialect", "detector", "ambiguous")}

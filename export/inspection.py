@@ -9,7 +9,7 @@ from export.checkpoints import examine
 from export.checkpoints.reader import read_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
-from export.resolve import round_up
+from export.resolve import missing_image, round_up
 
 
 def inspect(path: Path, given: Mapping[str, Fact]) -> dict[str, Any]:
@@ -65,6 +65,9 @@ def describe(found: Mapping[str, Any]) -> str:
         *(f"  decode.{name} = {value}" for name, value in found["recipe"]["decode"].items()),
         *(f"  note: {note}" for note in found["recipe"]["notes"]),
     ]
+    if missing := found["recipe"]["missing"]:
+        options = " ".join(f"--set {name}=…" for name in missing)
+        lines.append(f"not told: {', '.join(missing)}; an export needs {options}, or --spec, or --model")
     if found["ambiguous"]:
         lines.append("ambiguous: an export needs an answer")
         lines += [f"  {name}: {entry['why']}; {entry['option']}" for name, entry in found["ambiguous"].items()]
@@ -88,6 +91,7 @@ def _recipe(reading: Reading) -> dict[str, Any]:
         "decode": dict(recipe.decode),
         "canvas": canvas,
         "notes": list(recipe.notes),
+        "missing": [*missing_image(recipe.image), *(["canvas"] if canvas is None else [])],
     }
 
 

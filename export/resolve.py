@@ -30,6 +30,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     Raises:
         SpecError: the settings contradict the weights, or nothing tells what is needed.
     """
+    _refuse_graphs(settings.document)
     defaults = default_settings(weights, checkpoint)
     _check_complete(settings.document, defaults, checkpoint.file)
     spec = settings.spec(defaults)
@@ -41,6 +42,15 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     for difference in departures:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
+
+
+def _refuse_graphs(settings: Mapping[str, Any]) -> None:
+    said = "detector: other" if settings.get("detector") == "other" else "graph:"
+    if said != "graph:" or settings.get("graph") is not None:
+        raise SpecError(
+            f"the spec says `{said}`, which is about an ONNX that someone else exported, but an export makes one from "
+            "weights: adopt the ONNX with `python -m convert --onnx FILE --spec FILE.yaml`, or remove that key"
+        )
 
 
 def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -76,7 +86,7 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
 
 def _check_complete(settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
     image = {**defaults["image"], **(given if isinstance(given := settings.get("image"), Mapping) else {})}
-    missing = [f"image.{name}" for name in _NEEDED if name not in image]
+    missing = missing_image(image)
     missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
     if missing:
         raise SpecError(
@@ -85,6 +95,11 @@ def _check_complete(settings: Mapping[str, Any], defaults: Mapping[str, Any], fi
         )
     if "classes" not in settings and defaults["classes"] is COCO_CLASSES:
         log.info("%s names no classes; its %d rows are taken as COCO's", file, len(COCO_CLASSES))
+
+
+def missing_image(image: Mapping[str, Any]) -> list[str]:
+    """Keys of the spec that every image needs and nothing tells yet."""
+    return [f"image.{name}" for name in _NEEDED if name not in image]
 
 
 def _check_classes(weights: Weights, spec: DetectorSpec, file: str) -> None:

@@ -10,7 +10,7 @@ from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
 from export.checkpoints.detectron2 import BACKBONE_RENAMES, NORMALIZATION, normalized
-from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
 from export.network.config import FcosNetwork
@@ -60,7 +60,5 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields.of(
         "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
     )
-    guesses = Fields()
-    guesses.add("p6_from", "P5", f"{ASSUMED}MODEL.FCOS.USE_SCALE and TOP_LEVELS as in all published models")
     recipe = Recipe(normalized(file), _DECODE, "AdelaiDet's defaults")
-    return assemble(file, "adelaidet", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
+    return assemble(file, "adelaidet", FcosNetwork, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)

@@ -86,28 +86,29 @@ def towers(keys: Collection[str], prefix: str, *, conv: str, norm: str) -> Renam
         norm: the same for norms.
 
     Returns:
-        Renames of this tower; the layers are counted, since their distance depends on the norms between them.
+        Renames of this tower; a position where no layer should be has none.
     """
     positions = sorted(
         {int(match[1]) for key in keys if (match := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.weight", key))}
     )
-    # A norm's weight follows its convolution's immediately; a ReLU lies between two layers.
+    # A norm follows its convolution immediately, a ReLU lies between two layers.
+    distance = 3 if any(position - 1 in positions for position in positions) else 2
     table: list[tuple[str, str]] = []
-    layer = -1
     for position in positions:
-        is_norm = position - 1 in positions
-        layer += not is_norm
-        place = (norm if is_norm else conv).format(layer)
-        table.append((rf"{re.escape(prefix)}\.{position}\.(\w+)", rf"{place}.\1"))
+        layer, part = divmod(position, distance)
+        if part < distance - 1:
+            table.append((rf"{re.escape(prefix)}\.{position}\.(\w+)", rf"{(conv, norm)[part].format(layer)}.\1"))
     return table
 
 
 def fill_statistics(tensors: dict[str, Tensor]) -> None:
-    """Mean 0 and variance 1 for frozen norms that a Caffe2-derived file leaves without."""
+    """Mean 0 and variance 1 if a Caffe2-derived file has no statistics at all; where some are lost, it is damaged."""
+    if any(name.startswith("backbone.") and name.endswith((".running_mean", ".running_var")) for name in tensors):
+        return
     for name in [name for name in tensors if re.fullmatch(r"backbone\..*(bn\d|downsample\.1)\.weight", name)]:
         norm = name.removesuffix(".weight")
-        tensors.setdefault(f"{norm}.running_mean", torch.zeros_like(tensors[name]))
-        tensors.setdefault(f"{norm}.running_var", torch.ones_like(tensors[name]))
+        tensors[f"{norm}.running_mean"] = torch.zeros_like(tensors[name])
+        tensors[f"{norm}.running_var"] = torch.ones_like(tensors[name])
 
 
 def shape_facts(path: Path, tensors: Mapping[str, Tensor]) -> Fields:
@@ -138,8 +139,8 @@ def shape_facts(path: Path, tensors: Mapping[str, Tensor]) -> Fields:
 
 
 def anchors_per_cell(tensors: Mapping[str, Tensor]) -> int:
-    """Boxes predicted per cell."""
-    return tensors["head.box.weight"].shape[0] // 4
+    """Boxes predicted per cell; 0 if there is no such predictor."""
+    return sum(tensors["head.box.weight"].shape[:1]) // 4 if "head.box.weight" in tensors else 0
 
 
 def count(tensors: Mapping[str, Tensor], name: str, limit: int) -> int:
@@ -191,8 +192,8 @@ def _conv(path: Path, tensors: Mapping[str, Tensor], name: str) -> tuple[int, ..
             f"{path} has no {name} (canonical name): it is no one-stage detector with ResNet and FPN, or incomplete"
         )
     shape = tuple(tensors[name].shape)
-    if len(shape) != 4:
-        raise CheckpointError(f"{path}: {name} has shape {list(shape)}, expected four axes")
+    if len(shape) != 4 or 0 in shape:
+        raise CheckpointError(f"{path}: {name} has shape {list(shape)}, expected four axes, none of them empty")
     return shape
 
 
@@ -208,7 +209,7 @@ def stride_style(tensors: Mapping[str, Tensor], shapes: Fields) -> tuple[str | N
     if shapes.values["groups"] > 1:
         return "pytorch", f"{ASSUMED}grouped convolutions carry the stride in all frameworks"
     folded = all(
-        bool(((value - (1 if name.endswith("var") else 0)).abs() < 1e-4).all())
+        value.is_floating_point() and bool(((value - (1 if name.endswith("var") else 0)).abs() < 1e-4).all())
         for name, value in tensors.items()
         if name.startswith("backbone.") and name.endswith((".running_mean", ".running_var"))
     )
@@ -224,6 +225,7 @@ def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: st
     guesses.add("strides", STRIDES, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("relu_before_p7", True, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("style", *stride_style(tensors, shapes))
+    guesses.add("p6_from", None, "P5 and C5 have as many channels as each other, and models of both kinds are common")
     for name in ("cls_norm", "box_norm"):
         guesses.add(name, "none", f"{ASSUMED}the towers are empty")
     guesses.add("tower_conv_bias", False, f"{ASSUMED}the towers are empty")

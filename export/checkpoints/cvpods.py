@@ -11,7 +11,7 @@ from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename
 from export.checkpoints.detectron2 import BACKBONE_RENAMES, HEAD_RENAMES, NORMALIZATION, normalized, subnets
-from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
 from export.network.config import FcosNetwork
@@ -53,7 +53,6 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     # ShiftGenerator with an offset of 0: the point of a cell is its upper left corner.
     code = Fields.of("cvpods' code", relu_before_p7=True, point_offset=0.0, cell_step="stride")
     guesses = Fields()
-    guesses.add("p6_from", "C5", f"{ASSUMED}LastLevelP6P7 of the published models reads res5")
     why = (
         "models with the same names differ: true for cvpods' playground, BorderDet's released file and the Detectron2 "
         "port, false for cvpods' library defaults; ATSS has these names, too, and is not supported"

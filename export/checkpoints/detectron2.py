@@ -13,7 +13,7 @@ from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import add_usual_anchors, fill_statistics, rename, towers
-from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe, Triple
 from export.network.config import RetinaNetwork
@@ -81,7 +81,6 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
     )
     guesses = Fields()
-    guesses.add("p6_from", "C5", f"{ASSUMED}MODEL.RETINANET.IN_FEATURES as in all published models")
     add_usual_anchors(guesses, tensors)
     recipe = Recipe(normalized(file), _DECODE, "detectron2's defaults")
     return assemble(file, "detectron2", RetinaNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
@@ -103,7 +102,7 @@ def subnets(file: CheckpointFile) -> list[tuple[str, str]]:
 
 
 def normalized(file: CheckpointFile) -> dict[str, Any]:
-    """`IMAGE` with the mean and divisor that the file holds, if it does.
+    """`IMAGE` with the mean and divisor that the file holds, if it does; without channels if their order is doubtful.
 
     Raises:
         CheckpointError: they are not three numbers each.
@@ -112,6 +111,10 @@ def normalized(file: CheckpointFile) -> dict[str, Any]:
     for name in ("mean", "std"):
         if (buffer := file.tensors.get(f"pixel_{name}")) is not None:
             image[name] = _triple(file, name, buffer)
+    if image["mean"][0] > image["mean"][2]:
+        del image[
+            "channels"
+        ]  # ImageNet's red is brighter than its blue: hardly the default order, and no tensor says it
     return image
 
 

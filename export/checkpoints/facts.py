@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, cast, get_args, get_origin
@@ -115,16 +115,24 @@ def _typed(kind: type[Network], name: str, value: Fact) -> Any:
     wanted = next(entry.type for entry in fields(kind) if entry.name == name)
     try:
         if wanted is float and not isinstance(value, bool):
-            return float(value)
+            return _finite(value)
         if get_origin(wanted) is tuple:
-            return tuple(get_args(wanted)[0](part) for part in str(value).split(","))
-    except ValueError as error:
+            number: Callable[[str], float] = int if get_args(wanted)[0] is int else _finite
+            return tuple(number(part) for part in str(value).split(","))
+    except (TypeError, ValueError) as error:  # TypeError: a list, a mapping, nothing
         raise SpecError(f"network.{name}: got {value!r}: {error}") from error
     choices = get_args(wanted)
     if (choices and value not in choices) or (wanted in (bool, int) and type(value) is not wanted):
         expected = " or ".join(map(repr, choices)) or cast(type, wanted).__name__
         raise SpecError(f"network.{name}: expected {expected}, got {value!r}")
     return value
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("expected a finite number")
+    return number
 
 
 def _equal(left: Any, right: Any) -> bool:

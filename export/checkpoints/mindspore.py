@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import rename, towers
@@ -18,7 +19,7 @@ from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
 from export.network.config import FcosNetwork
 
-_BODY: Final = "fcos_body."
+_BODY: Final = r"fcos_body\."
 _SIGNATURE: Final = frozenset({"fcos_body.head.cls_logits.weight", "fcos_body.head.cnt_logits.weight"})
 _NORM_WORDS: Final = {
     "gamma": "weight",
@@ -28,17 +29,18 @@ _NORM_WORDS: Final = {
 }
 
 _RENAMES: Final = (
-    (r"backbone\.(.*)down_sample_layer\.(.+)", r"backbone.\1downsample.\2"),
-    (r"(backbone\.(?:conv1|bn1|layer).*)", r"\1"),
-    *((rf"fpn\.prj_{level + 3}\.(.+)", rf"fpn.lateral.{level}.\1") for level in range(3)),
-    *((rf"fpn\.conv_{level + 3}\.(.+)", rf"fpn.output.{level}.\1") for level in range(3)),
-    (r"fpn\.conv_out([67])\.(.+)", r"fpn.p\1.\2"),
-    (r"head\.cls_logits\.(.+)", r"head.cls.\1"),
-    (r"head\.reg_pred\.(.+)", r"head.box.\1"),
-    (r"head\.cnt_logits\.(.+)", r"head.ctr.\1"),
-    (r"head\.scale_exp\.(\d)\.scale", r"head.scale.\1"),
+    (rf"{_BODY}backbone\.(.*)down_sample_layer\.(.+)", r"backbone.\1downsample.\2"),
+    (rf"{_BODY}(backbone\.(?:conv1|bn1|layer).*)", r"\1"),
+    *((rf"{_BODY}fpn\.prj_{level + 3}\.(.+)", rf"fpn.lateral.{level}.\1") for level in range(3)),
+    *((rf"{_BODY}fpn\.conv_{level + 3}\.(.+)", rf"fpn.output.{level}.\1") for level in range(3)),
+    (rf"{_BODY}fpn\.conv_out([67])\.(.+)", r"fpn.p\1.\2"),
+    (rf"{_BODY}head\.cls_logits\.(.+)", r"head.cls.\1"),
+    (rf"{_BODY}head\.reg_pred\.(.+)", r"head.box.\1"),
+    (rf"{_BODY}head\.cnt_logits\.(.+)", r"head.ctr.\1"),
+    (rf"{_BODY}head\.scale_exp\.(\d)\.scale", r"head.scale.\1"),
 )
-_CLASSIFIER: Final = r"backbone\.end_point\..+"  # of the ImageNet network, which no detector runs
+# The classifier of the ImageNet network, which no detector runs.
+_CLASSIFIER: Final = rf"{_BODY}backbone\.end_point\..+"
 
 _IMAGE: Final[dict[str, Any]] = {
     "resize": "mindspore",
@@ -91,13 +93,11 @@ def recognises(keys: Collection[str]) -> bool:
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    state = {
-        _in_torch_words(name.removeprefix(_BODY)): tensor
-        for name, tensor in file.tensors.items()
-        if name.startswith(_BODY)  # the rest are copies of the optimizer's and its settings
-    }
+    state = {_in_torch_words(name): tensor for name, tensor in file.tensors.items()}
+    if len(state) < len(file.tensors):
+        raise CheckpointError(f"{file.path} names tensors as MindSpore and as torch does (gamma and weight): damaged")
     table = [*_RENAMES]
-    for branch, tower in (("cls", "head.cls_conv"), ("box", "head.reg_conv")):
+    for branch, tower in (("cls", "fcos_body.head.cls_conv"), ("box", "fcos_body.head.reg_conv")):
         place = f"head.{branch}_tower.{{}}"
         table += towers(state.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
     tensors = rename(file.path, state, table, ignored=_CLASSIFIER)
@@ -129,7 +129,7 @@ def _eps(tensors: dict[str, Tensor], *, modelzoo: bool) -> tuple[float | None, s
     if modelzoo:
         for name in tensors:
             if name.endswith("running_var") and not re.search(r"\bbn1\.", name):
-                tensors[name] = tensors[name] + (_OTHER_EPS - _EPS)
+                tensors[name] = tensors[name].float() + (_OTHER_EPS - _EPS)
         return _EPS, "model zoo's code: 1e-5 where the norm is called bn1; elsewhere 1e-4, its excess in the variances"
     if "head.box_tower.0.norm.weight" in tensors:
         return _OTHER_EPS, "lyqcom's code"

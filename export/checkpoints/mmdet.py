@@ -20,7 +20,8 @@ from export.checkpoints.canonical import (
 )
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.facts import ASSUMED, Fields, decide
-from export.checkpoints.mmdet_config import NORM_EPS, counts_background, refuse_settings, text_facts
+from export.checkpoints.mmdet_config import NORM_EPS, counts_background, text_facts
+from export.checkpoints.mmdet_limits import refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading
@@ -85,7 +86,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     if "BN" in (decision.values.get("cls_norm"), decision.values.get("box_norm")):
         _require_one_eps(file, decision.values)
     classes, class_source = _classes(file.meta, shapes.values["num_classes"])
-    recipe = read_recipe(config, kind, background=counts_background(file.meta))
+    legacy = decision.values.get("anchor_rounding") == "legacy"
+    recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
     return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
 
 
@@ -100,7 +102,6 @@ def _require_one_eps(file: CheckpointFile, values: Mapping[str, object]) -> None
 def _fcos_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[str, object]) -> Fields:
     """What mmdetection's published FCOS configs have in common."""
     facts = common_guesses(tensors, shapes, dialect="mmdetection")
-    facts.add("p6_from", "P5", f"{ASSUMED}as in all published configs (P5 and C5 have the same channels here)")
     facts.add("point_offset", 0.5, "mmdetection's code")
     # Of the published configs, those with GN and a bias in the towers, and only those, have both flags.
     improved = known.get("cls_norm") == "GN" and bool(known.get("tower_conv_bias"))
@@ -116,7 +117,6 @@ def _fcos_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[
 def _retina_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[str, object]) -> Fields:
     """What mmdetection's published RetinaNet configs have in common."""
     facts = common_guesses(tensors, shapes, dialect="mmdetection")
-    facts.add("p6_from", "C5", f"{ASSUMED}as in all published configs (P5 and C5 have the same channels here)")
     facts.add("relu_before_p7", False, f"{ASSUMED}mmdetection's default")
     add_usual_anchors(facts, tensors)
     facts.add("anchor_order", "ratio", "mmdetection's code")

@@ -1,90 +1,14 @@
-"""What the config text of an mmdetection checkpoint says about the network: facts, and what cannot be exported."""
+"""What the config text of an mmdetection checkpoint says about the network."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from detector.errors import CheckpointError
 from export.checkpoints.config_text import SPLAT, UNKNOWN
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.network.config import FcosNetwork, Network
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
-
-_PLAIN_CONV: Final = (None, {"type": "Conv2d"}, {"type": "Conv"})
-
-# Settings that change the arithmetic without showing in names or shapes: (section, key, what this version does).
-_Settings = tuple[tuple[str, str, tuple[Any, ...]], ...]
-_SHARED: Final[_Settings] = (
-    ("backbone", "type", ("ResNet", "ResNeXt")),
-    ("backbone", "num_stages", (4,)),
-    ("backbone", "strides", ((1, 2, 2, 2),)),
-    ("backbone", "dilations", ((1, 1, 1, 1),)),
-    ("backbone", "conv_cfg", _PLAIN_CONV),
-    ("neck", "type", ("FPN",)),
-    ("neck", "add_extra_convs", (True, "on_input", "on_output")),
-    ("neck", "act_cfg", (None,)),
-    ("neck", "activation", (None,)),
-    ("neck", "conv_cfg", _PLAIN_CONV),
-    ("neck", "upsample_cfg", ({"mode": "nearest"}, {"mode": "nearest", "scale_factor": 2})),
-    ("bbox_head", "conv_cfg", _PLAIN_CONV),
-    ("bbox_head.norm_cfg", "eps", (NORM_EPS,)),
-    ("bbox_head.loss_cls", "use_sigmoid", (True,)),
-)
-_FCOS: Final[_Settings] = (
-    ("bbox_head", "type", ("FCOSHead",)),
-    ("bbox_head", "dcn_on_last_conv", (False,)),
-    ("bbox_head", "cls_predictor_cfg", (None,)),
-    ("bbox_head.bbox_coder", "type", ("DistancePointBBoxCoder",)),
-    ("bbox_head.bbox_coder", "clip_border", (True,)),
-)
-_RETINANET: Final[_Settings] = (
-    ("bbox_head", "type", ("RetinaHead",)),
-    ("bbox_head", "reg_decoded_bbox", (False,)),
-    ("bbox_head", "target_means", ((0, 0, 0, 0),)),
-    ("bbox_head", "target_stds", ((1, 1, 1, 1),)),
-    ("bbox_head.bbox_coder", "type", ("DeltaXYWHBBoxCoder", "LegacyDeltaXYWHBBoxCoder")),
-    ("bbox_head.bbox_coder", "target_means", ((0, 0, 0, 0),)),
-    ("bbox_head.bbox_coder", "target_stds", ((1, 1, 1, 1),)),
-    ("bbox_head.bbox_coder", "clip_border", (True,)),
-    ("bbox_head.bbox_coder", "add_ctr_clamp", (False,)),
-    ("bbox_head.anchor_generator", "type", ("AnchorGenerator", "LegacyAnchorGenerator")),
-    ("bbox_head.anchor_generator", "base_sizes", (None,)),
-    ("bbox_head.anchor_generator", "scale_major", (True,)),
-    ("bbox_head.anchor_generator", "centers", (None,)),
-    ("bbox_head.anchor_generator", "center_offset", (0, 0.5)),
-)
-
-
-def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network]) -> None:
-    """Refuse a network whose names and shapes are ours but whose arithmetic is not.
-
-    Raises:
-        CheckpointError: naming the setting.
-    """
-    for section, key, allowed in (*_SHARED, *(_FCOS if kind is FcosNetwork else _RETINANET)):
-        value = _tuples(_get(_section(config, section), key, UNKNOWN))
-        if key == "type" and isinstance(value, str):
-            value = value.rpartition(".")[2]  # `mmdet.FCOSHead`, or a class's full path
-        if value is UNKNOWN or value in allowed:
-            continue
-        raise CheckpointError(
-            f"{file.path}: its config sets model.{section}.{key} = {_show(value)}, "
-            f"this version exports {' or '.join(_show(one) for one in allowed)} only"
-        )
-    generator, coder = (_section(config, f"bbox_head.{part}") for part in ("anchor_generator", "bbox_coder"))
-    legacy = [str(part.get("type")).rpartition(".")[2].startswith("Legacy") for part in (generator, coder)]
-    if generator and coder and legacy[0] != legacy[1]:
-        raise CheckpointError(
-            f"{file.path}: its config pairs {generator.get('type')} with {coder.get('type')}, "
-            "this version exports the legacy ones together or neither"
-        )
-    if generator and (generator.get("center_offset", 0) == 0.5) != legacy[0]:
-        raise CheckpointError(
-            f"{file.path}: its config sets model.bbox_head.anchor_generator.center_offset = "
-            f"{generator.get('center_offset', 0)} for {generator.get('type')}, this version exports 0 for "
-            "AnchorGenerator and 0.5 for LegacyAnchorGenerator only"
-        )
 
 
 def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, rows: int) -> Fields:
@@ -97,7 +21,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Netwo
         rows: classes that the head predicts.
     """
     facts = Fields()
-    backbone, neck, head = (_section(config, name) for name in ("backbone", "neck", "bbox_head"))
+    backbone, neck, head = (section_of(config, name) for name in ("backbone", "neck", "bbox_head"))
     if backbone:
         _backbone_facts(facts, backbone)
     if neck:
@@ -181,13 +105,13 @@ def _anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, obj
 
 
 def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: Any) -> None:
-    strides = _tuples(_get(section, path.rpartition(".")[2], default))
+    strides = as_tuples(_get(section, path.rpartition(".")[2], default))
     if isinstance(strides, tuple) and all(type(stride) is int and stride > 0 for stride in strides):
         facts.add("strides", strides, _source(section, path))
 
 
 def _floats(value: Any) -> tuple[float, ...] | None:
-    value = _tuples(value)
+    value = as_tuples(value)
     legal = isinstance(value, tuple) and value and all(type(one) in (int, float) and one > 0 for one in value)
     return tuple(map(float, value)) if legal else None
 
@@ -230,7 +154,8 @@ def _source(section: Mapping[str, Any], path: str) -> str:
     return f"config text (model.{path})" if is_set else f"config text (mmdetection's default of model.{path})"
 
 
-def _section(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+def section_of(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Settings of a part of the model, such as "bbox_head.bbox_coder"; {} if there are none."""
     value: Any = config
     for key in ("model", *path.split(".")):
         value = value.get(key) if isinstance(value, dict) else None
@@ -244,13 +169,10 @@ def _get(section: Mapping[str, Any], key: str, default: Any) -> Any:
     return UNKNOWN if SPLAT in section else default
 
 
-def _tuples(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
+    """A list as a tuple, anything else as it is."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _show(value: object) -> str:
-    return repr(value)[:80]

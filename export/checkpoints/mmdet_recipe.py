@@ -21,27 +21,29 @@ _DECODE: Final[dict[str, Any]] = {
 _IMAGE: Final[dict[str, Any]] = {"resize": "mmdet", "filter": "cv2", "padding": "zero"}
 
 
-def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: bool) -> Recipe:
+def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: bool, legacy: bool) -> Recipe:
     """How mmdetection runs the model.
 
     Args:
         config: parsed text; {} if the file carries none.
         kind: of network.
         background: the file is of mmdetection 1.x.
+        legacy: its boxes are coded as by 1.x, where the last pixel bounds them.
     """
     source = "mmdetection's code"
+    decode: dict[str, Any] = {**_DECODE, **({"last_pixel": True} if legacy else {})}
     model = config.get("model")
     if not isinstance(model, dict):
-        return Recipe(_IMAGE, _DECODE, source)
+        return Recipe(_IMAGE, decode, source)
     steps = list(_steps(_test_pipeline(config)))
     notes: list[str] = []
     found = {**_normalization(config, model, steps), **_resize(config, steps, notes)}
     image = {name: value for name, value in found.items() if value is not None}
-    decode = {name: value for name, value in _decoding(config, model, notes).items() if value is not None}
+    decode |= {name: value for name, value in _decoding(config, model, notes).items() if value is not None}
     if background:
         name = "FCOS" if kind is FcosNetwork else "RetinaNet"
         notes.append(f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files")
-    return Recipe({**_IMAGE, **image}, {**_DECODE, **decode}, "the file's config", tuple(notes))
+    return Recipe({**_IMAGE, **image}, decode, "the file's config", tuple(notes))
 
 
 def _test_pipeline(config: Mapping[str, Any]) -> Any:

@@ -124,9 +124,7 @@ def _drop(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
         key: value
         for key, value in tensors.items()
-        if not key.endswith(_COUNTER)
-        and not key.startswith("ema_")
-        and "anchor_generator.cell_anchors." not in key
+        if not key.endswith(_COUNTER) and not key.startswith("ema_") and "anchor_generator.cell_anchors." not in key
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
-from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
 from export.network.config import FcosNetwork
@@ -76,7 +76,6 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     # FrozenBatchNorm2d divides by the root of the variance alone.
     code = Fields.of("code of tianzhi0549/FCOS", bn_eps=0.0, point_offset=0.5, cell_step="stride")
     guesses = Fields()
-    guesses.add("p6_from", "P5", f"{ASSUMED}MODEL.RETINANET.USE_C5 is off in all published models")
     why = "published models with the same names differ: true for FCOS_imprv_*, false for FCOS_R_* and FCOS_X_*"
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)

@@ -12,7 +12,7 @@ from torch import Tensor
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
-from export.checkpoints.canonical import LEVELS, Renames, add_usual_anchors, rename, towers
+from export.checkpoints.canonical import LEVELS, Renames, add_usual_anchors, anchors_per_cell, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
@@ -20,7 +20,7 @@ from export.network.config import FcosNetwork, Network, RetinaNetwork
 
 _CLASS, _BOX = "head.classification_head", "head.regression_head"
 _SIGNATURE: Final = frozenset({f"{_CLASS}.cls_logits.weight", f"{_BOX}.bbox_reg.weight"})
-_CENTERNESS: Final = f"{_BOX}.bbox_ctrness.weight"
+_CENTERNESS: Final = f"{_BOX}.bbox_ctrness."
 
 _RENAMES: Final = (
     (r"backbone\.body\.(.+)", r"backbone.\1"),
@@ -77,9 +77,10 @@ def recognises(keys: Collection[str]) -> bool:
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    kind: type[Network] = FcosNetwork if _CENTERNESS in file.tensors else RetinaNetwork
+    centerness = any(name.startswith(_CENTERNESS) for name in file.tensors)
+    kind: type[Network] = FcosNetwork if centerness else RetinaNetwork
     tensors = rename(file.path, file.tensors, [*_RENAMES, *_older_towers(file)])
-    classes = _drop_unused_rows(tensors, keep_first="num_classes" in given)
+    classes = _drop_unused_rows(tensors, wanted=given.get("num_classes"))
     code = Fields.of("torchvision's code", style="pytorch", relu_before_p7=True, cell_step="canvas")
     guesses = Fields.of("LastLevelP6P7 reads P5 where channels are equal", p6_from="P5")
     if kind is FcosNetwork:
@@ -108,30 +109,33 @@ def _older_towers(file: CheckpointFile) -> Renames:
     return table
 
 
-def _drop_unused_rows(tensors: dict[str, Tensor], *, keep_first: bool) -> tuple[str, ...] | None:
+def _drop_unused_rows(tensors: dict[str, Tensor], *, wanted: Fact | None) -> tuple[str, ...] | None:
     """Leave the background (and, of COCO's 91, the ids without a category) out of the class predictor.
 
     torchvision counts the background as class 0 although no loss ever rewards it.
 
     Args:
         tensors: changed in place; a scale of 1 per level is added, since torchvision's FCOS has none.
-        keep_first: the user says how many classes there are: all rows are meant.
+        wanted: how many classes there are, if the user says so: as many as rows means that none is the background.
 
     Returns:
         COCO's names if there are 91 rows per anchor.
     """
     if "head.ctr.weight" in tensors:
         tensors["head.scale"] = torch.ones(LEVELS)
-    cls, box = tensors.get("head.cls.weight"), tensors.get("head.box.weight")
-    if cls is None or box is None or keep_first or len(box) < 4 or len(cls) % (len(box) // 4):
+    predictor = {name: tensors[name] for name in ("head.cls.weight", "head.cls.bias") if name in tensors}
+    sizes = {tensor.shape[:1] for tensor in predictor.values()}
+    anchors = anchors_per_cell(tensors)
+    size = max(next(iter(sizes)), default=0) if len(sizes) == 1 else 0
+    if not (anchors and size) or size % anchors:
         return None  # found wrong later, and said so
-    anchors = len(box) // 4
-    rows = len(cls) // anchors
+    rows = size // anchors
+    if rows in (1, wanted):  # a background alone would detect nothing
+        return None
     coco = rows == COCO_CATEGORIES[-1][0] + 1
     used = [category_id for category_id, _ in COCO_CATEGORIES] if coco else list(range(1, rows))
-    for name in ("head.cls.weight", "head.cls.bias"):
-        if name in tensors:
-            tensors[name] = tensors[name].unflatten(0, (anchors, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]
+    for name, tensor in predictor.items():
+        tensors[name] = tensor.unflatten(0, (anchors, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]
     return COCO_CLASSES if coco else None
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError, SpecError
+from export.checkpoints.canonical import LEVELS
 from export.checkpoints.facts import Decision
 from export.network.config import FcosNetwork, Network
 from export.network.detector import tensor_shapes
@@ -98,11 +99,21 @@ class Reading:
             raise CheckpointError(f"{self.path} does not tell {name}: {why}; give {keys} (or `network:` in the spec)")
         try:
             network = self.kind(**self.decision.values)
+            _check_numbers(network)
         except ValueError as error:
             raise SpecError(f"{self.path}: {error}") from error
         tensors = check_tensors(self.path, network, self.tensors)
         sources = {**self.decision.sources, "classes": self.class_source}
         return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe)
+
+
+def _check_numbers(network: Network) -> None:
+    if len(network.strides) != LEVELS or min(network.strides) < 1:
+        raise ValueError(f"strides must be {LEVELS} positive numbers (P3 to P7), got {network.strides}")
+    if network.norm_groups < 1 or (
+        "GN" in (network.cls_norm, network.box_norm) and network.head_channels % network.norm_groups
+    ):
+        raise ValueError(f"norm_groups must divide {network.head_channels} channels, got {network.norm_groups}")
 
 
 def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -54,11 +54,12 @@ class RetinaHead(nn.Module):
 
     def _boxes(self, anchors: Tensor, deltas: Tensor) -> Tensor:
         """Offsets (B, L, 4) dx dy dw dh of anchors (L, 4) -> boxes (B, L, 4)."""
-        # mmdetection 1.x counts the last pixel in: sides are one larger, far edges one less than the sum.
+        # mmdetection 1.x counts the last pixel in: sides are one larger. Its far edges were one less than the sum; 3.x
+        # leaves that out for 1.x files (LegacyDeltaXYWHBBoxCoder), since they then score higher.
         last = 1.0 if self.config.anchor_rounding == "legacy" else 0.0
         sides = anchors[:, 2:] - anchors[:, :2] + last
         centres = (anchors[:, :2] + anchors[:, 2:]) * 0.5
         lowest = -MAX_LOG_RATIO if self.config.delta_clamp == "both" else None
         halves = sides * deltas[..., 2:].clamp(min=lowest, max=MAX_LOG_RATIO).exp() * 0.5
         middle = centres + sides * deltas[..., :2]
-        return torch.cat([middle - halves + last / 2, middle + halves - last / 2], -1)
+        return torch.cat([middle - halves, middle + halves], -1)

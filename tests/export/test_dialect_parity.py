@@ -51,6 +51,19 @@ RECORDS = {
         },
         {"style": "caffe", "anchor_rounding": "none"},
     ),
+    "mmdet_retinanet_legacy": (
+        {
+            "image": {
+                "short": 272,
+                "long": 448,
+                "channels": "RGB",
+                "mean": [123.675, 116.28, 103.53],
+                "std": [58.395, 57.12, 57.375],
+            },
+            "decode": {"candidates_per_level": 60},
+        },
+        {"style": "pytorch", "anchor_rounding": "legacy"},
+    ),
     "mmdet_retinanet_r18": (
         {
             "image": {

@@ -6,7 +6,7 @@ import pytest
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint
-from detector.spec_files import Settings
+from detector.spec_files import Settings, read_settings
 from export.checkpoints.weights import Recipe, Weights
 from export.resolve import default_settings, resolve_spec
 from tests.export.networks import SMALL
@@ -94,3 +94,26 @@ def test_same_padding_wants_a_multiple_of_32():
 
 def test_defaults_have_no_classes_if_nothing_names_them():
     assert "classes" not in default_settings(weights_of(12, None), CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"detector": "other"}, "detector: other"), ({"graph": {"boxes": "xywh"}}, "graph:")]
+)
+def test_specs_of_foreign_graphs_are_refused(settings, said):
+    with pytest.raises(SpecError, match=rf"the spec says `{said}`, .*: adopt the ONNX with `python -m convert --onnx"):
+        resolve_spec(weights_of(), CHECKPOINT, Settings(settings))
+
+
+def test_a_sparse_spec_is_completed(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("classes: [a, b, c]\n")
+    spec = resolve_spec(weights_of(classes=None), CHECKPOINT, read_settings(path))
+    assert (spec.name, spec.classes, spec.canvas) == ("mine", ("a", "b", "c"), Size(800, 1344))
+    assert spec.image.mean == (123.675, 116.28, 103.53)
+
+
+@pytest.mark.parametrize("part", [{"image": 3}, {"network": [1]}, {"decode": None}])
+def test_parts_that_are_no_mapping_are_errors(part):
+    (name,) = part
+    with pytest.raises(SpecError, match=f"{name}: "):
+        resolve_spec(weights_of(), CHECKPOINT, Settings(part))

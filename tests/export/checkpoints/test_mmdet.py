@@ -70,7 +70,7 @@ def weights(make_state: State, save: Save) -> Callable[..., Weights]:
         ({"convs": 3, "head": 64}, {"cls_convs": 3, "box_convs": 3, "head_channels": 64}),
         ({"convs": 0}, {"cls_convs": 0, "box_convs": 0, "box_norm": "none"}),
         ({"p6_on_input": True}, {"p6_from": "C5"}),
-        ({"fpn": 64, "head": 32}, {"p6_from": "P5", "fpn_channels": 64}),
+        ({"fpn": 48, "head": 32}, {"p6_from": "P5", "fpn_channels": 48}),
         ({"classes": 1}, {"num_classes": 1}),
         ({"predictor": "fcos"}, {"num_classes": 3}),
         ({"depth": 50, "folded": True}, {"style": "caffe"}),

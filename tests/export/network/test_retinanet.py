@@ -33,8 +33,8 @@ def test_sizes_are_bounded(clamp, least):
 
 
 def test_mmdetection_1_counts_the_last_pixel_in():
-    # 40 pixels from -17 to 23 around the cell's (stride - 1) / 2, whose offset box has one pixel more than the corners.
-    np.testing.assert_allclose(decoded([0.0] * 4, anchor_rounding="legacy"), [0, -8, 39, 31], atol=1e-4)
+    # 40 pixels from -17 to 23 around the cell's (stride - 1) / 2; the box ends half a pixel outside of both.
+    np.testing.assert_allclose(decoded([0.0] * 4, anchor_rounding="legacy"), [-0.5, -8.5, 39.5, 31.5], atol=1e-4)
 
 
 def test_every_anchor_has_its_classes_and_box():
