@@ -116,7 +116,7 @@ def _head(record: Record, title: str) -> str:
         "Reference": _reference(record),
     }
     if record.departures:
-        facts["Departs from the training framework"] = "<br>".join(escape(text) for text in record.departures)
+        facts["Departs from the training framework"] = "<br/>".join(escape(text) for text in record.departures)
     rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
     return (
         f'<header>\n<div class="top"><div><p class="soft">Detection report</p><h1>{title}</h1></div>\n'
