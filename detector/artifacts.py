@@ -209,6 +209,7 @@ class ResultsOrigin(pydantic.BaseModel):
     checkpoint: Checkpoint | None
     classes: tuple[str, ...] | None
     canvas: Size | None
+    precision: str | None = None
 
 
 def origin_path(results: Path) -> Path:

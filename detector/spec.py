@@ -15,6 +15,18 @@ from detector.validation import describe
 
 Triple = tuple[float, float, float]
 Fact = bool | int | float | str
+Count = Annotated[int, Field(ge=1)]
+# Legal on 310P; atc knows more, for chips that compute bfloat16 or hif8.
+PrecisionMode = Literal[
+    "force_fp16",
+    "force_fp32",
+    "cube_fp16in_fp32out",
+    "allow_fp32_to_fp16",
+    "must_keep_origin_dtype",
+    "allow_mix_precision",
+    "allow_mix_precision_fp16",
+]
+PrecisionModeV2 = Literal["fp16", "origin", "cube_fp16in_fp32out", "mixed_float16"]
 
 
 class Part(pydantic.BaseModel):
@@ -54,7 +66,9 @@ class ImageSpec(Part):
         mean: per channel of the input tensor, in 0..255.
         std: divisor per channel, applied after the mean.
         padding: "zero": 0 in the input tensor; "black": what a black pixel becomes, -mean / std.
-        dtype: element type of the bins.
+        dtype: element type of the bins: "float32", normalized, (3, height, width); or "uint8", the pixels as decoded,
+            (height, width, 3) BGR, which the card (AIPP) or the first nodes of the stand-in normalize. Bytes cannot
+            hold a mean that is no whole number: under "uint8" the padding "zero" is the rounded mean.
     """
 
     resize: ResizeRule = "mmdet"
@@ -65,7 +79,7 @@ class ImageSpec(Part):
     mean: Triple
     std: Triple
     padding: Literal["zero", "black"] = "zero"
-    dtype: Literal["float32"] = "float32"
+    dtype: Literal["float32", "uint8"] = "float32"
 
     @pydantic.field_validator("std")
     @classmethod
@@ -73,6 +87,23 @@ class ImageSpec(Part):
         if min(std) <= 0:
             raise ValueError(f"must be positive, got {list(std)}")
         return std
+
+    @pydantic.model_validator(mode="after")
+    def _bytes_hold_the_pixels(self) -> "ImageSpec":
+        if self.dtype == "uint8" and self.filter == "float":
+            raise ValueError(
+                "dtype 'uint8' cannot go with filter 'float', which interpolates the normalized image: its values are "
+                "no bytes; set filter to 'cv2' or 'pillow', or dtype to 'float32'"
+            )
+        return self
+
+    @property
+    def padding_pixel(self) -> tuple[int, int, int]:
+        """The BGR bytes around the image in uint8 bins."""
+        if self.padding == "black":
+            return (0, 0, 0)
+        first, second, third = (min(max(round(mean), 0), 255) for mean in self.mean)
+        return (first, second, third) if self.channels == "BGR" else (third, second, first)
 
 
 class DecodeSpec(Part):
@@ -162,15 +193,86 @@ class GraphSpec(Part):
 
 
 class AtcSpec(Part):
-    """Options of the converter (atc).
+    """Options of the converter (atc); `convert` checks them against each other, see `convert/atc_rules.py`.
+
+    One OM serves one shape, or a list of them ("gears"): at most one of `batch_sizes`, `image_sizes` and `dims`. A file
+    is named as on the machine where `convert` runs; it is copied beside the files for the NPU host.
 
     Attributes:
-        soc_version: chip name as atc spells it.
+        soc_version: chip name as atc spells it; `310P3` is taken for `Ascend310P3`.
         log: atc's log level.
+        opset: of the ONNX that atc reads; 11 is what every CANN release from 5.0.4 on takes, and AOE.
+        nms: where boxes are suppressed: "device": by the card's operator, in float16; "host": by postprocess, the OM
+            ends at boxes and scores; "refine": by the card's operator, a later node recovers the float32 boxes of
+            what it picked.
+        candidates: set by convert under nms "host": rows that the OM puts out per image.
+        batch_sizes: gears: images per run.
+        image_sizes: gears: (height, width) in pixels; the canvas is one of them.
+        dims: gears: (images per run, height, width).
+        precision_mode: how float32 operators are computed; None: atc's default, force_fp16. Never with the next one.
+        precision_mode_v2: the same in the newer spelling; default fp16.
+        keep_dtype: file with the operators that keep their element type, one name or `OpType::<type>` a line.
+        customize_dtypes: file with the element types of single operators.
+        modify_mixlist: JSON file of the operators that mixed precision may or may not lower.
+        op_precision_mode: ini file with the precision of single operators.
+        insert_op_conf: AIPP file.
+        enable_small_channel: the first convolution's special path; profitable with static AIPP only.
+        fusion_switch_file: file with the fusion passes to switch off.
+        buffer_optimize: None: atc's default, l2_optimize; off when hunting accuracy bugs.
+        disable_reuse_memory: every tensor gets memory of its own.
+        op_debug_level: other than 0 leaves `kernel_meta/`; those fit for production.
+        op_compiler_cache_mode: whether compiled operators are kept; default disable.
+        op_compiler_cache_dir: folder of that cache; default `$HOME/atc_data`.
+        deterministic: equal results in every run, slower.
+        status_check: the OM detects overflow.
+        host_env_os: of the machine that runs the OM, if it is not this one; with the next one.
+        host_env_cpu: processor of that machine.
     """
 
     soc_version: Literal["Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7"] = "Ascend310P3"
     log: Literal["debug", "info", "warning", "error", "null"] = "error"
+    opset: Literal[11, 13, 16] = 11
+    nms: Literal["device", "host", "refine"] = "device"
+    candidates: Count | None = None
+    batch_sizes: tuple[Count, ...] | None = None
+    image_sizes: tuple[tuple[Count, Count], ...] | None = None
+    dims: tuple[tuple[Count, Count, Count], ...] | None = None
+    precision_mode: PrecisionMode | None = None
+    precision_mode_v2: PrecisionModeV2 | None = None
+    keep_dtype: str | None = None
+    customize_dtypes: str | None = None
+    modify_mixlist: str | None = None
+    op_precision_mode: str | None = None
+    insert_op_conf: str | None = None
+    enable_small_channel: bool = False
+    fusion_switch_file: str | None = None
+    buffer_optimize: Literal["l2_optimize", "off_optimize"] | None = None
+    disable_reuse_memory: bool = False
+    op_debug_level: Literal[0, 3, 4] = 0
+    op_compiler_cache_mode: Literal["enable", "force", "disable"] | None = None
+    op_compiler_cache_dir: str | None = None
+    deterministic: bool = False
+    status_check: bool = False
+    host_env_os: Literal["linux"] | None = None
+    host_env_cpu: Literal["x86_64", "aarch64"] | None = None
+
+    @pydantic.field_validator("soc_version", mode="before")
+    @classmethod
+    def _spell_chip(cls, value: Any) -> Any:
+        return normalized_chip(value) if isinstance(value, str) else value
+
+    @pydantic.field_validator("precision_mode", "precision_mode_v2", mode="before")
+    @classmethod
+    def _chip_has_the_type(cls, value: Any) -> Any:
+        if isinstance(value, str) and any(name in value for name in ("bf16", "bfloat16", "hif8")):
+            raise ValueError(f"the 310P chips compute neither bfloat16 nor hif8, got {value!r}; take a float16 mode")
+        return value
+
+
+def normalized_chip(name: str) -> str:
+    """The chip's name as atc spells it: `npu-smi info` prints it without the prefix (`310P3`)."""
+    bare = name[len("ascend") :] if name.lower().startswith("ascend") else name
+    return f"Ascend{bare.upper()}"
 
 
 class Reference(Part):
@@ -209,6 +311,7 @@ class DetectorSpec(Part):
             it says.
         checkpoint: set by export.
         departures: set by export: where this spec departs from how the training framework runs the model.
+        precision: set by `convert simulate`: the card's numbers that this model computes with on the CPU.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -224,6 +327,7 @@ class DetectorSpec(Part):
     network: dict[str, Fact] = {}
     checkpoint: Checkpoint | None = None
     departures: tuple[str, ...] = ()
+    precision: str | None = None
 
     @pydantic.field_validator("classes", mode="before")
     @classmethod
@@ -262,12 +366,22 @@ class DetectorSpec(Part):
 
     @property
     def input(self) -> TensorSpec:
-        """The input tensor of one image: (3, height, width)."""
-        return TensorSpec(name="input", shape=(3, *self.canvas), dtype=self.image.dtype)
+        """The input tensor of one image: float32 (3, height, width), or uint8 (height, width, 3)."""
+        shape = (*self.canvas, 3) if self.image.dtype == "uint8" else (3, *self.canvas)
+        return TensorSpec(name="input", shape=shape, dtype=self.image.dtype)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """The output tensors of one image, in file order `_0`, `_1`."""
+        """The output tensors of one image, in file order `_0`, `_1`.
+
+        Candidates before suppression under `atc.nms` "host", without rows as long as nothing was converted.
+        """
+        if self.atc.nms == "host":
+            count = self.atc.candidates or 0
+            return (
+                TensorSpec(name="boxes", shape=(count, 4), dtype="float32"),
+                TensorSpec(name="scores", shape=(count, len(self.classes)), dtype="float32"),
+            )
         rows = self.decode.max_detections
         return (
             TensorSpec(name="labels", shape=(rows,), dtype="int64"),
@@ -291,7 +405,10 @@ class DetectorSpec(Part):
         image = self.image
         if image.resize == "modelzoo":  # knows no bound but the canvas, see `Letterbox.fit`
             image = image.model_copy(update={"short": None, "long": None})
-        facts = {"canvas": self.canvas, "image": image.model_dump(mode="json")}
+        facts: dict[str, Any] = {"canvas": self.canvas, "image": image.model_dump(mode="json")}
+        if image.dtype == "uint8":  # not normalized yet
+            facts["image"] = {name: facts["image"][name] for name in ("resize", "filter", "short", "long", "dtype")}
+            facts["padding"] = image.padding_pixel
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""From a decoded image to the network's input: letterbox, normalize, channels first."""
+"""From a decoded image to the network's input: letterbox, normalize, channels first; or letterbox alone, in bytes."""
 
 import functools
 
@@ -12,9 +12,45 @@ from detector.images import Image
 from detector.spec import DetectorSpec, ImageSpec
 
 Tensor = NDArray[np.float32]
+Input = NDArray[np.float32] | NDArray[np.uint8]
 
 
-def to_input(image: Image, spec: DetectorSpec) -> tuple[Tensor, Letterbox]:
+def to_input(image: Image, spec: DetectorSpec) -> tuple[Input, Letterbox]:
+    """One image as the bins of this spec have it.
+
+    Args:
+        image: (H, W, 3) uint8, BGR as cv2 reads it.
+        spec: its `image.dtype` chooses between `to_pixels` and `to_normalized`.
+
+    Returns:
+        An array of the shape and type of `spec.input`, contiguous; and where the image lies on the canvas.
+    """
+    return to_pixels(image, spec) if spec.image.dtype == "uint8" else to_normalized(image, spec)
+
+
+def to_pixels(image: Image, spec: DetectorSpec) -> tuple[Image, Letterbox]:
+    """Place one image on the canvas and leave its bytes as they are.
+
+    Always BGR, as decoded: the swap to RGB costs the card nothing (`rbuv_swap_switch`) and the host a pass over all
+    pixels, and the same bins serve models of both orders.
+
+    Args:
+        image: (H, W, 3) uint8, BGR as cv2 reads it.
+        spec: canvas, resize rule, filter and padding.
+
+    Returns:
+        (height, width, 3) uint8, contiguous; and where the image lies on the canvas.
+    """
+    box = spec.letterbox(Size(*image.shape[:2]))
+    pixels = np.empty((*box.canvas, 3), np.uint8)
+    pixels[:] = spec.image.padding_pixel
+    resize = filters.pillow_bilinear if spec.image.filter == "pillow" else filters.cv2_bilinear
+    bottom, right = box.top + box.resized.height, box.left + box.resized.width
+    pixels[box.top : bottom, box.left : right] = resize(image, box.resized)
+    return pixels, box
+
+
+def to_normalized(image: Image, spec: DetectorSpec) -> tuple[Tensor, Letterbox]:
     """Place one image on the canvas and normalize it.
 
     Args:

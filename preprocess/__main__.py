@@ -26,7 +26,12 @@ def _bins(args: argparse.Namespace) -> None:
     from preprocess.folder import preprocess_folder
     from preprocess.recipe import guide_spec, model_spec
 
-    asked = {"height": args.model_input_height, "width": args.model_input_width, "recipe": args.recipe}
+    asked = {
+        "height": args.model_input_height,
+        "width": args.model_input_width,
+        "recipe": args.recipe,
+        "dtype": args.dtype,
+    }
     spec = guide_spec(**asked) if args.model is None else model_spec(args.model, **asked)
     manifest = preprocess_folder(args.image_src_path, args.bin_file_path, spec, workers=args.workers, limit=args.limit)
     count = len(manifest.images)
@@ -64,7 +69,12 @@ def _bins_parser() -> Parser:
         help="modelzoo: floor and centre, as the published guide (default without --model); "
         "mmdet: round and pad below and to the right; default with --model: what the model says",
     )
-    parser.add_argument("--dtype", choices=("float32",), default="float32", help="element type of the bins (float32)")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "uint8"),
+        help="element type of the bins: uint8, a quarter of the bytes, for a model converted with --dtype uint8; "
+        "default: what the model says, float32 without --model",
+    )
     parser.add_argument("--limit", type=_positive, help="only the first so many images in order of their names")
     parser.add_argument("--pad_size", help="accepted for old scripts and ignored: the canvas decides the padding")
     _add_workers(parser)

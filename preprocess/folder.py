@@ -6,7 +6,7 @@ from pathlib import Path
 from detector.artifacts import BinImage, BinsManifest, atomic_file, unique_stems, write_manifest
 from detector.images import read_image
 from detector.spec import DetectorSpec
-from detector.tensor import Tensor, to_input
+from detector.tensor import Input, to_input
 from preprocess.listing import image_names
 from preprocess.output import prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
@@ -54,8 +54,8 @@ def image_stems(images: Path, *, limit: int | None = None) -> dict[str, str]:
     return dict(list(zip(names, unique_stems(names), strict=True))[:limit])
 
 
-def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> tuple[BinImage, Tensor]:
-    """One image, given by file name and stem: its place on the canvas and its tensor (3, height, width).
+def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> tuple[BinImage, Input]:
+    """One image, given by file name and stem: its place on the canvas and its tensor, of the shape of `spec.input`.
 
     Raises:
         DataError: the image is unusable; the message names the file.
