@@ -12,6 +12,11 @@ from detector import cli
 EPILOG = """examples:
   python -m convert --onnx work/demo/demo.onnx --batch_size 8
   python -m convert --onnx their_detector.onnx --spec my_model.yaml --batch_size 8     (someone else exported it)
+  python -m convert lint om_models/demo_bs8.atc.onnx                                   (will atc take it?)
+  python -m convert plan --onnx work/demo/demo.onnx --batch_size 1,4,8                 (what will it cost?)
+  python -m convert explain E10016                                                     (or atc's log)
+  python -m convert simulate --help      (what the card's float16 does to the AP, forecast on the CPU)
+  python -m convert bisect --help        (which operators must keep float32: writes atc's --keep_dtype file)
 """
 
 
@@ -24,6 +29,15 @@ def canvas(text: str) -> tuple[int, int]:
     return height, width
 
 
+def batch_sizes(text: str) -> int | tuple[int, ...]:
+    """Parse `N` or `N,N,N`."""
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected images per run, such as 8 or 1,4,8, got {text!r}") from error
+    return sizes if len(sizes) > 1 else sizes[0]
+
+
 def parser() -> cli.Parser:
     """The command's options."""
     options = cli.Parser(prog="python -m convert", description=__doc__, epilog=EPILOG)
@@ -33,25 +47,59 @@ def parser() -> cli.Parser:
     source = options.add_mutually_exclusive_group()
     source.add_argument("--model", help="name in atc_configs/ of what someone else exported; default: the ONNX says it")
     source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
-    options.add_argument("--batch_size", type=int, required=True, help="images per run, frozen into the model")
+    options.add_argument(
+        "--batch_size",
+        type=batch_sizes,
+        metavar="N[,N...]",
+        help="images per run, frozen into the model; several, such as 1,4,8: gears of one OM; default: "
+        "atc.batch_sizes of the spec",
+    )
     options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
     options.add_argument(
         "--target", choices=["auto", "om", "cpu"], default="auto", help="auto: om where atc is on PATH, else cpu"
     )
     options.add_argument("--soc_version", help="chip, such as Ascend310P3; default: the spec's")
+    options.add_argument(
+        "--atc", action="append", default=[], metavar="KEY=VALUE", help="a key of the spec's `atc`, such as log=info"
+    )
+    options.add_argument(
+        "--dtype",
+        choices=("float32", "uint8"),
+        help="bins that the product takes: uint8 (of `preprocess --dtype uint8`) is normalized by AIPP on the card; "
+        "default: the spec's",
+    )
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<batch_size>")
     options.add_argument("--dry_run", action="store_true", help="print the atc command and write nothing")
     return options
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse, plan, convert, report."""
-    args = parser().parse_args(argv)
+def main(argv: Sequence[str]) -> int:
+    """Parse, plan, convert, report; or another command."""
+    if argv[:1] == ["lint"]:
+        from convert.lint_command import lint_command
+
+        return lint_command(argv[1:], print)
+    if argv[:1] in (["simulate"], ["bisect"]):
+        from convert.precision.command import precision_command
+
+        return precision_command(argv, canvas, print)
+    if argv[:1] == ["explain"]:
+        from convert.explain_command import explain_command
+
+        return explain_command(argv[1:], print)
+    if argv[:1] == ["plan"]:
+        from convert.plan_command import plan_command
+
+        return plan_command(argv[1:], canvas, batch_sizes, print)
+    return _convert(parser().parse_args(argv))
+
+
+def _convert(args: argparse.Namespace) -> int:
     # onnx and numpy cost half a second that --help need not pay.
     from convert.build import convert
     from convert.plan import plan_conversion
     from detector.geometry import Size
-    from detector.spec_files import load_spec
+    from detector.spec_files import Settings, load_spec
 
     plan = plan_conversion(
         args.onnx,
@@ -61,11 +109,13 @@ def main(argv: Sequence[str]) -> None:
         target=args.target,
         soc_version=args.soc_version,
         output=args.output,
+        dtype=args.dtype,
+        options=Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc"),
     )
     if args.dry_run:
         print(shlex.join(plan.command))
         print(json.dumps({"target": plan.target, "output": str(plan.output), "command": plan.command}))
-        return
+        return 0
     result = convert(plan)
     if result.obstacle is not None:
         logging.getLogger("convert").warning(
@@ -81,6 +131,7 @@ def main(argv: Sequence[str]) -> None:
     for file in result.files:
         print(f"{file}  {file.stat().st_size} bytes")
     print(json.dumps({"model": str(result.model), "target": result.target, "command": result.command}))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,44 +1,135 @@
-"""The atc command as a value, the script for the NPU host, and the run that trusts nothing but its product."""
+"""The atc command as a value: spec -> list, refused where the manual's rules are violated; and the script for it."""
 
-import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from detector import tools
-from detector.errors import ArtifactError, ToolError
-from detector.spec import DetectorSpec
+from convert.atc_files import FILE_OPTIONS, check_files
+from convert.atc_line import Problem
+from convert.atc_rules import check_arguments
+from convert.atc_run import ATC_HINT, SUCCESS
+from detector.errors import SpecError
+from detector.spec import AtcSpec, DetectorSpec
 
 ONNX_FRAMEWORK = 5
-SUCCESS = "ATC run success"  # printed on stdout by atc, see its main_impl.cc
-ATC_HINT = "source /usr/local/Ascend/ascend-toolkit/set_env.sh (CANN 8.5 and later: /usr/local/Ascend/cann/set_env.sh)"
+CHANNELS = 3
+# Where what an option says comes from, if it is not `atc.<option>` of the spec.
+SOURCES = {
+    "dynamic_batch_size": "atc.batch_sizes",
+    "dynamic_image_size": "atc.image_sizes",
+    "dynamic_dims": "atc.dims",
+    "model": "--output",
+    "output": "--output",
+}
+SWITCHES = ("enable_small_channel", "disable_reuse_memory", "deterministic", "status_check")
+SETTINGS = (
+    "precision_mode",
+    "precision_mode_v2",
+    "buffer_optimize",
+    "op_compiler_cache_mode",
+    "op_compiler_cache_dir",
+    "host_env_os",
+    "host_env_cpu",
+)
 
 
 def atc_command(
-    spec: DetectorSpec, onnx_file: Path, output: Path, *, batch_size: int, soc_version: str | None = None
+    spec: DetectorSpec,
+    onnx_file: Path,
+    output: Path,
+    *,
+    batch_size: int,
+    soc_version: str | None = None,
+    files: Mapping[str, str] | None = None,
+    insert_op_conf: Path | None = None,
 ) -> list[str]:
-    """The command that converts a lowered static graph.
+    """The command that converts a lowered graph.
 
     Args:
         spec: of the model; its outputs' names give the order of the OM's outputs.
         onnx_file: lowered graph.
         output: product without suffix, as atc wants it.
-        batch_size: frozen into the graph.
+        batch_size: frozen into the graph; of an OM with batch gears the largest.
         soc_version: chip; None takes the spec's.
+        files: names of the option's files where atc runs (`keep_dtype` and so on); None: as the spec has them.
+        insert_op_conf: AIPP file rendered from the spec, where atc runs; None: the spec's own, if any.
+
+    Raises:
+        SpecError: the options violate a rule of the manual; the key, what it is and the next step are named.
     """
-    shape = ",".join(str(side) for side in (batch_size, *spec.input.shape))
-    return [
+    atc = spec.atc
+    _check_sizes(spec, batch_size)
+    check_files(atc)
+    command = [
         "atc",
         f"--framework={ONNX_FRAMEWORK}",
         f"--model={onnx_file}",
         f"--output={output}",
-        "--input_format=NCHW",
-        f"--input_shape={spec.input.name}:{shape}",
-        f"--soc_version={soc_version or spec.atc.soc_version}",
+        f"--input_format={'ND' if atc.dims else 'NCHW'}",
+        f"--input_shape={spec.input.name}:{','.join(map(str, input_shape(spec, batch_size)))}",
+        *_gears(atc),
+        f"--soc_version={soc_version or atc.soc_version}",
         # Always spelled --out_nodes: older parsers know no prefixes. Graph output names, not generated node numbers.
         f"--out_nodes={';'.join(tensor.name for tensor in spec.outputs)}",
-        f"--log={spec.atc.log}",
+        f"--log={atc.log}",
+        *_options(atc, files or {}),
+        *([f"--insert_op_conf={insert_op_conf}"] if insert_op_conf else []),
     ]
+    problems = check_arguments(command)
+    if problems:
+        raise SpecError(_message(problems[0], len(problems) - 1))
+    return command
+
+
+def input_shape(spec: DetectorSpec, batch_size: int) -> tuple[int, ...]:
+    """Shape (batch, 3, height, width) of the input; -1 where gears go."""
+    atc = spec.atc
+    batch = -1 if atc.batch_sizes or atc.dims else batch_size
+    canvas = (-1, -1) if atc.image_sizes or atc.dims else tuple(spec.canvas)
+    return (batch, CHANNELS, *canvas)  # the graph's own; AIPP makes the OM's input bytes, channels last
+
+
+def _gears(atc: AtcSpec) -> Iterator[str]:
+    if atc.batch_sizes is not None:
+        yield f"--dynamic_batch_size={','.join(map(str, atc.batch_sizes))}"
+    for name, gears in (("dynamic_image_size", atc.image_sizes), ("dynamic_dims", atc.dims)):
+        if gears is not None:
+            yield f"--{name}={';'.join(','.join(map(str, gear)) for gear in gears)}"
+
+
+def _options(atc: AtcSpec, files: Mapping[str, str]) -> Iterator[str]:
+    """What differs from atc's defaults."""
+    for name in FILE_OPTIONS:
+        if getattr(atc, name) is not None:
+            yield f"--{name}={files.get(name, getattr(atc, name))}"
+    for name in SETTINGS:
+        if getattr(atc, name) is not None:
+            yield f"--{name}={getattr(atc, name)}"
+    for name in SWITCHES:
+        if getattr(atc, name):
+            yield f"--{name}=1"
+    if atc.op_debug_level:
+        yield f"--op_debug_level={atc.op_debug_level}"
+
+
+def _check_sizes(spec: DetectorSpec, batch_size: int) -> None:
+    """Gears against the sizes that the rest of the pipeline goes by."""
+    atc, canvas = spec.atc, tuple(spec.canvas)
+    if atc.batch_sizes and batch_size != max(atc.batch_sizes):
+        raise SpecError(
+            f"atc.batch_sizes: the batch size {batch_size} is not the largest of {list(atc.batch_sizes)}; give "
+            f"--batch_size {','.join(map(str, atc.batch_sizes))}, or one size for an OM without gears"
+        )
+    sizes = [*(atc.image_sizes or ()), *(gear[1:] for gear in atc.dims or ())]
+    if sizes and canvas not in sizes:
+        key = "atc.image_sizes" if atc.image_sizes else "atc.dims"
+        raise SpecError(f"{key}: the canvas {list(canvas)} is none of the gears; add it, or change `canvas`")
+
+
+def _message(problem: Problem, others: int) -> str:
+    key = SOURCES.get(problem.option, f"atc.{problem.option}")
+    more = f" (and {others} more)" if others else ""
+    return f"{key}: {problem.text}{more}"
 
 
 def atc_script(command: Sequence[str], output: Path) -> str:
@@ -67,41 +158,8 @@ for made in {shlex.quote(str(output))}_linux_*.om; do
 done
 if [ "$code" -ne 0 ] || ! grep -q "{SUCCESS}" {log} || [ ! -s {om} ]; then
     echo "error: atc exited with $code and left no valid {output}.om; whole log in {output}.atc.log" >&2
+    echo "what its error codes mean: python -m convert explain {output}.atc.log" >&2
     exit 1
 fi
 echo "{output}.om is ready"
 """
-
-
-def run_atc(command: Sequence[str], output: Path, *, run: Callable[..., tools.Finished] = tools.run) -> Path:
-    """Run atc and return the OM it left.
-
-    Success means all three: exit code 0, the success line, and a file under one of the two names atc may write.
-
-    Args:
-        command: of `atc_command`.
-        output: product without suffix.
-        run: the subprocess call; tests pass their own.
-
-    Raises:
-        ToolError: atc failed; its last lines are in the message, all of them in `<output>.atc.log`.
-        ArtifactError: it reported success and left no file.
-    """
-    om = Path(f"{output}.om")
-    for stale in _products(output):
-        stale.unlink()
-    log = Path(f"{output}.atc.log")
-    finished = run(command, log=log)
-    if not any(SUCCESS in line for line in finished.lines):
-        raise ToolError(f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}; whole log in {log}")
-    products = _products(output)
-    if len(products) != 1 or not products[0].stat().st_size:
-        raise ArtifactError(f"atc reported success but left no {om}; whole log in {log}")
-    if products[0] != om:
-        os.replace(products[0], om)
-    return om
-
-
-def _products(output: Path) -> list[Path]:
-    plain = Path(f"{output}.om")
-    return [path for path in (plain, *sorted(output.parent.glob(f"{output.name}_linux_*.om"))) if path.exists()]

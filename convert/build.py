@@ -1,9 +1,11 @@
 """One conversion from file to files."""
 
 import contextlib
+import dataclasses
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,14 +13,25 @@ from typing import Any, Literal
 import onnx
 
 from convert.adopt import adopt, read_foreign
-from convert.atc import atc_command, atc_script, run_atc
+from convert.aipp import aipp_of, aipp_text
+from convert.aipp_graph import with_aipp
+from convert.atc import atc_command, atc_script
+from convert.atc_files import FILE_OPTIONS
+from convert.atc_run import run_atc
+from convert.batch_gears import by_factors, with_open_batch
+from convert.candidates import with_candidate_count, with_candidate_outputs
 from convert.fold import fold_constants
 from convert.freeze import dynamic_part, with_fixed_input
+from convert.lint import lint
+from convert.lint_gears import Gears
+from convert.lint_report import first_causes
 from convert.lower import lower, obstacle
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
+from convert.shape_gears import with_open_shape
 from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
 from detector.errors import ArtifactError, SpecError
+from detector.geometry import Size
 from detector.onnx_file import embed_spec, read_onnx, write_onnx
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
@@ -57,7 +70,12 @@ def convert(plan: Plan) -> Conversion:
         ArtifactError: a file cannot be read or written.
     """
     _keep_inputs(plan)
-    frozen, problem = _frozen(plan)
+    frozen, problem = frozen_graph(plan)
+    if plan.spec.atc.nms == "host":
+        plan = dataclasses.replace(plan, spec=with_candidate_count(plan.spec, frozen.graph))
+    lowered = None if problem else _lowered(plan, frozen)
+    if lowered is not None:
+        problem = _lint_problem(plan, lowered)
     if problem is not None and not plan.may_stand_alone:
         raise SpecError(
             f"{plan.onnx_file} cannot be lowered for atc: {problem}; --target cpu makes the stand-in for onnxruntime "
@@ -65,12 +83,19 @@ def convert(plan: Plan) -> Conversion:
         )
     embed_spec(frozen, plan.spec)
     make_folder(plan.output.parent)
-    if problem is not None:
+    if lowered is None or problem is not None:
         return _build_alone(plan, frozen, problem)
-    return _build_om(plan, frozen) if plan.target == "om" else _build_stand_in(plan, frozen)
+    embed_spec(lowered, plan.spec)
+    return _build_om(plan, lowered) if plan.target == "om" else _build_stand_in(plan, frozen, lowered)
 
 
-def _frozen(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
+def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
+    """The first rules of atc and the card that the lowered graph breaks; None: it keeps all that are known."""
+    report = lint(lowered, soc=plan.soc_version, gears=Gears.of(plan.spec.atc))
+    return first_causes(report) if report.failures else None
+
+
+def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     """The graph at one shape, and why atc cannot take it."""
     if plan.is_foreign:
         foreign = read_foreign(plan.onnx_file)
@@ -78,6 +103,8 @@ def _frozen(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     else:
         model = read_onnx(plan.onnx_file)
     fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
+    if plan.spec.atc.nms == "host":
+        fixed = with_candidate_outputs(fixed, plan.spec)
     problem = obstacle(fixed)
     if problem is not None:  # folding removes none of these; onnxruntime folds by itself
         return fixed, problem
@@ -88,28 +115,77 @@ def _frozen(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     return folded, problem
 
 
-def _build_om(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
+def _lowered(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
+    """What atc reads."""
+    return _with_gears(plan, lower(frozen, plan.spec.atc), lambda static: lower(static, plan.spec.atc))
+
+
+def _stand_in(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
+    """What onnxruntime runs in place of the OM: open where the OM has gears, fed with bytes where AIPP is."""
+    model = _with_gears(plan, with_precise_norms(frozen), lambda static: by_factors(with_precise_norms(static)))
+    return with_aipp(model, aipp_of(plan.spec)) if plan.aipp_file else model
+
+
+def _with_gears(
+    plan: Plan, static: onnx.ModelProto, finish: Callable[[onnx.ModelProto], onnx.ModelProto]
+) -> onnx.ModelProto:
+    """The finished graph itself, or one for all gears of the OM."""
+    atc = plan.spec.atc
+    if atc.batch_sizes is not None:
+        return with_open_batch(lambda size: finish(_frozen_at(plan, size, plan.spec.canvas)), plan.batch_size)
+    shapes = [(plan.batch_size, *size) for size in atc.image_sizes or ()] or list(atc.dims or ())
+    if not shapes:
+        return static
+    return with_open_shape([finish(_frozen_at(plan, size, Size(*canvas))) for size, *canvas in shapes])
+
+
+def _frozen_at(plan: Plan, batch_size: int, canvas: Size) -> onnx.ModelProto:
+    """The graph at one gear, with the spec of the whole."""
+    at = dataclasses.replace(plan, batch_size=batch_size, spec=plan.spec.with_canvas(canvas))
+    frozen, problem = frozen_graph(at)
+    if problem is not None:
+        raise SpecError(f"{plan.onnx_file} cannot be lowered for atc at {canvas}: {problem}")
+    embed_spec(frozen, plan.spec)
+    return frozen
+
+
+def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
     # The spec beside an OM is of that OM or it is not there: it goes before the OM changes and comes after.
     plan.sidecar.unlink(missing_ok=True)
-    write_onnx(plan.lowered_file, lower(frozen))
+    write_onnx(plan.lowered_file, lowered)
+    if plan.aipp_file:
+        write_text(plan.aipp_file, aipp_text(aipp_of(plan.spec)))
     om = run_atc(plan.command, plan.output)
     write_json(plan.sidecar, _record(plan))
-    return Conversion(om, "om", tuple(plan.command), (plan.lowered_file, om, plan.sidecar), plan.spec)
+    files = [file for file in (plan.lowered_file, plan.aipp_file, om, plan.sidecar) if file]
+    return Conversion(om, "om", tuple(plan.command), tuple(files), plan.spec)
 
 
-def _build_stand_in(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
+def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProto) -> Conversion:
     name = plan.output.name
     remote = atc_command(
-        plan.spec, Path(f"{name}.atc.onnx"), Path(name), batch_size=plan.batch_size, soc_version=plan.soc_version
+        plan.spec,
+        Path(f"{name}.atc.onnx"),
+        Path(name),
+        batch_size=plan.batch_size,
+        soc_version=plan.soc_version,
+        files=_companions(plan),
+        insert_op_conf=Path(plan.aipp_file.name) if plan.aipp_file else None,
     )
     # Made aside and moved together: a full disk or an interrupt leaves all files of one conversion or none.
     with _folder_aside(plan.output.parent) as aside:
-        write_onnx(aside / f"{name}.atc.onnx", lower(frozen))
+        write_onnx(aside / f"{name}.atc.onnx", lowered)
         write_json(aside / f"{name}.om.json", _record(plan))
         write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name)), mode=0o755)
-        write_onnx(aside / f"{name}.onnx", with_precise_norms(frozen))
+        write_onnx(aside / f"{name}.onnx", _stand_in(plan, frozen))
+        if plan.aipp_file:
+            write_text(aside / plan.aipp_file.name, aipp_text(aipp_of(plan.spec)))
+        companions = _companions(plan)
+        for option, file in companions.items():
+            shutil.copyfile(str(getattr(plan.spec.atc, option)), aside / file)
         files = []
-        for suffix in PRODUCTS:
+        rendered = [plan.aipp_file.name] if plan.aipp_file else []
+        for suffix in (*(file.removeprefix(name) for file in (*companions.values(), *rendered)), *PRODUCTS):
             target = Path(f"{plan.output}{suffix}")
             try:
                 os.replace(aside / f"{name}{suffix}", target)
@@ -119,13 +195,19 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto) -> Conversion:
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
 
 
-def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str) -> Conversion:
+def _companions(plan: Plan) -> dict[str, str]:
+    """Files that options of atc name, as they are called beside the product."""
+    files = {option: getattr(plan.spec.atc, option) for option in FILE_OPTIONS}
+    return {option: f"{plan.output.name}.{option}{Path(file).suffix}" for option, file in files.items() if file}
+
+
+def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Conversion:
     model = Path(f"{plan.output}.onnx")
     # What an earlier conversion left for the NPU host is another model's; the spec beside an OM stays with it.
     for suffix in PRODUCTS[:3]:
         if suffix != ".om.json" or not Path(f"{plan.output}.om").exists():
             Path(f"{plan.output}{suffix}").unlink(missing_ok=True)
-    write_onnx(model, with_precise_norms(frozen))
+    write_onnx(model, _stand_in(plan, frozen))
     return Conversion(model, "cpu", (), (model,), plan.spec, problem)
 
 

@@ -1,50 +1,119 @@
-"""Static graph -> Ascend dialect: the NMS function becomes the card's operator.
+"""Static graph -> Ascend dialect: what atc reads, in the opset that the spec names.
 
-`omline.BatchMultiClassNMS` (a model-local function) -> `BatchMultiClassNMS` in the default domain, float16 around it,
-function and foreign domain dropped. Valid because the node has the operator's inputs, outputs and attributes already.
-atc refuses a second opset domain (E16005), and on 310P the operator has float16 kernels only
-(aic-ascend310p-ops-info.json of CANN 8.1).
+The transformations are in `convert.passes`, one per file; here are their order, what stands in their way, and the proof
+that the result is legal ONNX apart from the card's one operator.
 """
+
+from collections.abc import Callable
 
 import onnx
 from onnx import TensorProto, helper
 
+from convert.fold import drop_dead
+from convert.passes.attributes import drop_newer_defaults
+from convert.passes.axes import axes_as_attribute
+from convert.passes.clip import one_sided_clip
+from convert.passes.comparisons import spell_comparisons
+from convert.passes.gather_index import count_from_the_front
+from convert.passes.gather_nd import number_batches
+from convert.passes.int32 import narrow_integers
+from convert.passes.nms_operator import DEFAULT_DOMAINS, use_card_operator
+from convert.passes.refine import look_up_picked
+from convert.passes.reshape import drop_allowzero
+from convert.passes.resize import resize_by_factors
+from convert.passes.softmax import softmax_over_the_last_axis
+from convert.passes.split import split_as_attribute
+from convert.passes.where import where_as_gather
 from convert.subgraphs import all_nodes
 from detector.errors import SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP
+from detector.spec import AtcSpec
 
 # Opset range of the operator's ONNX parser (Ascend ONNX operator list, CANN 6.0.1 to 9.0).
 NMS_OPSETS = range(8, 17)
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # The number of their results depends on the image: atc would build a dynamic-shape model, on 310P slow or refused.
 IMAGE_SIZED_OPS = frozenset({"NonMaxSuppression", "NonZero", "Unique", "Compress"})
+# The ONNX release of each opset, as its IR version (onnx.helper.VERSION_TABLE): older parsers refuse a newer one.
+IR_VERSIONS = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8}
+# Those that add operators of the newest signature come before those that know older ones.
+PASSES = (
+    where_as_gather,
+    narrow_integers,
+    count_from_the_front,
+    one_sided_clip,
+    resize_by_factors,
+    drop_allowzero,
+    number_batches,
+    spell_comparisons,
+    softmax_over_the_last_axis,
+    split_as_attribute,
+    axes_as_attribute,
+    drop_newer_defaults,
+)
+PLACEMENTS: dict[str, tuple[Callable[[onnx.ModelProto, int], None], ...]] = {
+    "device": (),
+    "refine": (look_up_picked,),
+    "host": (),  # cut off before the graph comes here, see `convert.candidates`
+}
+DEFAULTS = AtcSpec()
 
 
-def lower(model: onnx.ModelProto) -> onnx.ModelProto:
+def lower(model: onnx.ModelProto, atc: AtcSpec = DEFAULTS) -> onnx.ModelProto:
     """Rewrite a static graph for atc.
 
     Args:
         model: of `freeze`; left unchanged.
+        atc: its `opset` is that of the result; a graph of a lower one keeps its own, which every later CANN reads.
 
     Returns:
-        A graph whose only operator unknown to ONNX is BatchMultiClassNMS, with one opset domain.
+        A graph whose only operator unknown to ONNX is BatchMultiClassNMS, with one opset domain, without int64
+        arithmetic; the same function but for the float16 of that operator.
 
     Raises:
-        SpecError: as `obstacle` says.
+        SpecError: as `obstacle` says, or the graph cannot be said in that opset.
     """
     problem = obstacle(model)
     if problem:
         raise SpecError(problem)
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
-    for nms in [node for node in lowered.graph.node if node.op_type == NMS_OP]:
-        nms.domain = ""
-        _run_in_float16(lowered.graph, nms)
-    del lowered.functions[:]
-    default = [entry for entry in lowered.opset_import if entry.domain in DEFAULT_DOMAINS]
-    del lowered.opset_import[:]
-    lowered.opset_import.extend(default)
+    opset = min(atc.opset, default_opset(model))
+    for rewrite in (use_card_operator, *PLACEMENTS[atc.nms], *PASSES):
+        rewrite(lowered, opset)
+    drop_dead(lowered.graph)
+    lowered.opset_import[0].version = opset
+    lowered.ir_version = IR_VERSIONS[opset]
+    _require_legal(lowered)
     return lowered
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """Version of ONNX's own operators that a graph uses."""
+    return next(int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS)
+
+
+def opaque(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A lowered graph whose card operator is of a domain of its own, so that onnx.checker takes it as it is."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    for node in result.graph.node:
+        if node.op_type == NMS_OP:
+            node.domain = NMS_DOMAIN
+            result.opset_import.append(helper.make_opsetid(NMS_DOMAIN, 1))
+            kinds = [TensorProto.FLOAT16] * 3 + [TensorProto.INT32]
+            for name, kind in zip(node.output, kinds, strict=False):
+                result.graph.value_info.append(helper.make_tensor_value_info(name, kind, None))
+    return result
+
+
+def _require_legal(lowered: onnx.ModelProto) -> None:
+    try:
+        onnx.checker.check_model(opaque(lowered), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise SpecError(
+            f"the graph cannot be said in opset {default_opset(lowered)}: {' '.join(str(error).split())[:300]}; set "
+            "atc.opset of the spec to a higher one"
+        ) from error
 
 
 def obstacle(model: onnx.ModelProto) -> str | None:
@@ -68,7 +137,7 @@ def obstacle(model: onnx.ModelProto) -> str | None:
         if node.domain == NMS_DOMAIN and node.op_type != NMS_OP:
             return (
                 f"operator {node.op_type} (node {node.name!r}) has no kernel on the card: decode.nms of the spec must "
-                "be 'iou' or 'iou_plus_one' there"
+                "be 'iou' or 'iou_plus_one' there, or set atc.nms to 'host', which suppresses in postprocess"
             )
         if node.domain not in DEFAULT_DOMAINS and (node.domain, node.op_type) != (NMS_DOMAIN, NMS_OP):
             return (
@@ -76,24 +145,3 @@ def obstacle(model: onnx.ModelProto) -> str | None:
                 "domain only (E16005): export the model with ONNX's own operators"
             )
     return None
-
-
-def _run_in_float16(graph: onnx.GraphProto, nms: onnx.NodeProto) -> None:
-    """Cast the operator's float inputs to float16 and its float outputs back; nmsed_num stays int32."""
-    before, after = [], []
-    for index, name in enumerate(nms.input):
-        nms.input[index] = f"{name}.float16"
-        before.append(_cast(name, nms.input[index], TensorProto.FLOAT16))
-    for index, name in enumerate(nms.output[:3]):
-        nms.output[index] = f"{name}.float16"
-        after.append(_cast(nms.output[index], name, TensorProto.FLOAT))
-    position = next(index for index, node in enumerate(graph.node) if list(node.output) == list(nms.output))
-    nodes = list(graph.node)
-    ordered = [*nodes[:position], *before, nodes[position], *after, *nodes[position + 1 :]]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
-    return helper.make_node("Cast", [source], [target], name=f"cast.{target}", to=to)

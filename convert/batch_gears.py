@@ -1,0 +1,133 @@
+"""Two static graphs of neighbouring batch sizes -> one graph with the batch left open, for an OM with batch gears.
+
+Two graphs frozen at batch b and b + 1 are equal but for constants, and those differ in the batch alone:
+Reshape to (b, ...)       -> (0, ...), which copies the input's first size; (-1, ...) where that is another size
+a constant of b rows      -> the first rows of the one of the largest batch, as many as the input has images
+The rest of the constants, the folded arithmetic of the canvas, stays folded. Valid where nothing else differs: that is
+checked, and what cannot be left open is named.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from convert.fold import drop_dead, known_shapes
+from convert.passes.reshape import drop_allowzero
+from convert.passes.resize import OPTIONAL_SINCE, resize_by_factors
+from detector.errors import SpecError
+
+Array = NDArray[np.generic]
+BATCH = "batch"
+"""Name of the open dimension."""
+
+
+def with_open_batch(freeze: Callable[[int], onnx.ModelProto], largest: int) -> onnx.ModelProto:
+    """Merge the static graphs of one function at several batch sizes.
+
+    Args:
+        freeze: gives the static graph of a batch size; equal names for equal tensors.
+        largest: gear, 2 or more.
+
+    Returns:
+        A graph that serves every batch size up to the largest.
+
+    Raises:
+        SpecError: the graphs differ in more than the batch.
+    """
+    small, large = freeze(largest - 1), freeze(largest)
+    merged = onnx.ModelProto()
+    merged.CopyFrom(large)
+    _require_same_nodes(small, large)
+    batch = _Batch(merged, known_shapes(large), largest)
+    before = {tensor.name: tensor for tensor in small.graph.initializer}
+    for tensor in list(merged.graph.initializer):
+        other = before.get(tensor.name)
+        if other is None:
+            raise SpecError(_refusal(f"the constant {tensor.name!r} is there for one of two batch sizes only"))
+        if other != tensor:
+            batch.open(tensor, numpy_helper.to_array(other), numpy_helper.to_array(tensor))
+    batch.finish()
+    for value in (*merged.graph.input, *merged.graph.output):
+        dimension = value.type.tensor_type.shape.dim[0]
+        dimension.Clear()
+        dimension.dim_param = BATCH
+    del merged.graph.value_info[:]
+    return merged
+
+
+def _require_same_nodes(small: onnx.ModelProto, large: onnx.ModelProto) -> None:
+    if len(small.graph.node) != len(large.graph.node):
+        raise SpecError(
+            _refusal(f"it has {len(small.graph.node)} nodes at one batch size, {len(large.graph.node)} at another")
+        )
+    for one, other in zip(small.graph.node, large.graph.node, strict=True):
+        if one != other:
+            raise SpecError(_refusal(f"node {other.name!r} ({other.op_type}) is another one at another batch size"))
+
+
+def _refusal(reason: str) -> str:
+    return f"atc.batch_sizes: the graph cannot leave the batch open, {reason}; make one OM per batch size"
+
+
+def by_factors(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A static graph whose Resize and Reshape do not name the batch more than they must."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    resize_by_factors(result, OPTIONAL_SINCE)
+    drop_allowzero(result, OPTIONAL_SINCE)
+    drop_dead(result.graph)
+    return result
+
+
+class _Batch:
+    """The opening of one graph's constants, one after the other."""
+
+    def __init__(self, model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], largest: int) -> None:
+        self.graph = model.graph
+        self.shapes = shapes
+        self.largest = largest
+        self.rows: list[str] = []
+
+    def open(self, tensor: onnx.TensorProto, small: Array, large: Array) -> None:
+        """Make one constant independent of the batch, or of its rows a cut."""
+        readers = [node for node in self.graph.node if tensor.name in node.input]
+        is_shape = small.shape == large.shape and all(
+            node.op_type == "Reshape" and node.input[1] == tensor.name for node in readers
+        )
+        if is_shape and small[0] + 1 == large[0] == self.largest and np.array_equal(small[1:], large[1:]):
+            keeps = all(self.shapes.get(node.input[0], (0,))[0] == self.largest for node in readers)
+            if keeps or -1 not in large:
+                value = np.concatenate([[0 if keeps else -1], large[1:]]).astype(large.dtype)
+                tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+                return
+        if large.shape == (self.largest, *large.shape[1:]) and np.array_equal(large[:-1], small):
+            self.rows.append(tensor.name)
+            return
+        users = ", ".join(f"{node.op_type} {node.name!r}" for node in readers[:3])
+        raise SpecError(_refusal(f"the constant {tensor.name!r} of {users} depends on it"))
+
+    def finish(self) -> None:
+        """Cut the constants with a row per image to the batch of the input."""
+        if not self.rows:
+            return
+        add = self.graph.initializer.append
+        add(numpy_helper.from_array(np.zeros(1, np.int64), f"{BATCH}.start"))
+        add(numpy_helper.from_array(np.ones(1, np.int64), f"{BATCH}.stop"))
+        bounds = [f"{BATCH}.start", f"{BATCH}.stop", f"{BATCH}.start"]
+        added = [
+            helper.make_node("Shape", [self.graph.input[0].name], [f"{BATCH}.shape"], name=f"{BATCH}.shape"),
+            helper.make_node("Slice", [f"{BATCH}.shape", *bounds], [f"{BATCH}.size"], name=f"{BATCH}.size"),
+        ]
+        for node in self.graph.node:
+            for index, name in enumerate(node.input):
+                if name in self.rows:
+                    node.input[index] = f"{name}.{BATCH}"
+        for name in self.rows:
+            cut = [name, f"{BATCH}.start", f"{BATCH}.size", f"{BATCH}.start"]
+            added.append(helper.make_node("Slice", cut, [f"{name}.{BATCH}"], name=f"{name}.{BATCH}"))
+        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in (*added, *self.graph.node)]
+        del self.graph.node[:]
+        self.graph.node.extend(nodes)

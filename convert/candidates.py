@@ -1,0 +1,66 @@
+"""The canonical graph without its suppression, for `atc.nms: host`: outputs boxes and scores, what NMS chooses from.
+
+Valid because `postprocess` suppresses, clips and sorts them as the tail that is cut off does, in float32. N is what the
+graph keeps for NMS anyway: with a limit per level the locations of the best pairs, 3350 for FCOS at 800x1344 and 80
+classes, that is N x (4 + C) x 4 bytes = 1.1 MB per image against 12.9 MB of its input. A sparse list of pairs would
+have a ninth of that, and needs a TopK over N x C values on the card.
+"""
+
+import onnx
+from onnx import TensorProto, helper
+
+from convert.fold import drop_dead, fold_constants
+from detector.errors import SpecError
+from detector.nms_function import NMS_DOMAIN
+from detector.spec import DetectorSpec, replace
+
+NAMES = ("boxes", "scores")
+
+
+def with_candidate_outputs(fixed: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:
+    """Cut a canonical graph of fixed input before its suppression, and fold it.
+
+    Args:
+        fixed: of `with_fixed_input`; left unchanged.
+        spec: of the detector.
+
+    Returns:
+        Outputs boxes (B, N, 4) x1 y1 x2 y2 in canvas pixels and scores (B, N, C), float32, zero where a pair is no
+        candidate.
+
+    Raises:
+        SpecError: someone else exported the graph, the shapes differ by gear, or they are not static.
+    """
+    made = {name for node in fixed.graph.node for name in node.output}
+    if spec.detector == "other" or not made.issuperset(NAMES):
+        raise SpecError(
+            "atc.nms 'host' needs a graph of `python -m export`, which names its candidates; set atc.nms to "
+            "'device' or 'refine'"
+        )
+    if spec.atc.image_sizes or spec.atc.dims:
+        raise SpecError(
+            "atc.nms 'host' has one number of candidates per OM: it does not go with gears of another canvas"
+        )
+    cut = onnx.ModelProto()
+    cut.CopyFrom(fixed)
+    del cut.graph.output[:]
+    cut.graph.output.extend(onnx.ValueInfoProto(name=name) for name in NAMES)
+    drop_dead(cut.graph)
+    del cut.functions[:]
+    kept = [entry for entry in cut.opset_import if entry.domain != NMS_DOMAIN]
+    del cut.opset_import[:]
+    cut.opset_import.extend(kept)
+    folded = fold_constants(cut)
+    for value in onnx.shape_inference.infer_shapes(folded, data_prop=True).graph.output:
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if not shape or 0 in shape:
+            raise SpecError(f"the shape of {value.name!r} is not known after folding, so that it cannot be an output")
+        output = next(each for each in folded.graph.output if each.name == value.name)
+        output.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape))
+    return folded
+
+
+def with_candidate_count(spec: DetectorSpec, graph: onnx.GraphProto) -> DetectorSpec:
+    """The spec that a product with candidates as its outputs carries."""
+    count = next(value for value in graph.output if value.name == "boxes").type.tensor_type.shape.dim[1].dim_value
+    return replace(spec, atc={**spec.atc.model_dump(), "candidates": count})

@@ -1,0 +1,1 @@
+"""What `lower` does to a static graph, one transformation per file."""

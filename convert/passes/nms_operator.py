@@ -1,0 +1,44 @@
+"""The NMS function becomes the card's operator, float16 around it.
+
+`omline.BatchMultiClassNMS` (a model-local function) -> `BatchMultiClassNMS` in the default domain; function and foreign
+domain dropped. Valid because the node has the operator's inputs, outputs and attributes already. atc refuses a second
+opset domain (E16005), and on 310P the operator has float16 kernels only (aic-ascend310p-ops-info.json of CANN 8.1).
+"""
+
+import onnx
+from onnx import TensorProto, helper
+
+from convert.passes.rewrite import replace_nodes
+from detector.nms_function import NMS_OP
+
+DEFAULT_DOMAINS = ("", "ai.onnx")
+# Of the operator: boxes, scores and classes are float16, nmsed_num is int32.
+FLOAT_OUTPUTS = 3
+
+
+def use_card_operator(model: onnx.ModelProto, opset: int) -> None:
+    """Replace the function's node, in place."""
+    del opset  # the operator's parser knows no difference
+
+    def replaced(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        if node.op_type != NMS_OP:
+            return [node]
+        node.domain = ""
+        before, after = [], []
+        for index, name in enumerate(node.input):
+            node.input[index] = f"{name}.float16"
+            before.append(_cast(name, node.input[index], TensorProto.FLOAT16))
+        for index, name in enumerate(node.output[:FLOAT_OUTPUTS]):
+            node.output[index] = f"{name}.float16"
+            after.append(_cast(node.output[index], name, TensorProto.FLOAT))
+        return [*before, node, *after]
+
+    replace_nodes(model.graph, replaced)
+    del model.functions[:]
+    default = [entry for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    del model.opset_import[:]
+    model.opset_import.extend(default)
+
+
+def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [target], name=f"cast.{target}", to=to)

@@ -1,0 +1,69 @@
+"""How a pass changes a graph in place: nodes by their replacement, constants by name."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from detector.errors import SpecError
+
+Array = NDArray[np.generic]
+
+
+def replace_nodes(graph: onnx.GraphProto, replacement: Callable[[onnx.NodeProto], Iterable[onnx.NodeProto]]) -> None:
+    """Put the nodes that a function gives in the place of every node; it may change and give the node itself."""
+    made = [new for node in list(graph.node) for new in replacement(node)]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in made]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """The constants of a folded graph by name."""
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def add_constant(graph: onnx.GraphProto, name: str, value: Array) -> str:
+    """Add a constant unless it is there; one name always means one value."""
+    if all(tensor.name != name for tensor in graph.initializer):
+        graph.initializer.append(numpy_helper.from_array(value, name))
+    return name
+
+
+def fixed_ints(node: onnx.NodeProto, index: int, known: dict[str, onnx.TensorProto]) -> list[int] | None:
+    """The integers of an input that must be constant; None where the input is left out.
+
+    Raises:
+        SpecError: it depends on the image.
+    """
+    if len(node.input) <= index or not node.input[index]:
+        return None
+    name = node.input[index]
+    if name not in known:
+        raise SpecError(
+            f"operator {node.op_type} (node {node.name!r}): input {name!r} is not constant after folding, so the graph "
+            "is not static; export it at a fixed input size"
+        )
+    return [int(value) for value in numpy_helper.to_array(known[name]).reshape(-1)]
+
+
+def attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto | None:
+    """An attribute of a node, if it has it."""
+    return next((each for each in node.attribute if each.name == name), None)
+
+
+def int_attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    """Value of an integer attribute."""
+    found = attribute(node, name)
+    return default if found is None else int(found.i)
+
+
+def remove_attribute(node: onnx.NodeProto, name: str) -> None:
+    """Remove an attribute if the node has it."""
+    kept = [each for each in node.attribute if each.name != name]
+    if len(kept) != len(node.attribute):
+        copies = [onnx.AttributeProto.FromString(each.SerializeToString()) for each in kept]
+        del node.attribute[:]
+        node.attribute.extend(copies)

@@ -1,0 +1,97 @@
+"""Which operators must keep float32 so that the card loses no more than is accepted: the fewest, for --keep_dtype."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import onnx
+
+from convert.precision.modes import HALF_ONLY_OPS, MATRIX_OPS, MODES, Keep, Rules
+from convert.precision.search import Search
+from convert.precision.simulate import Card
+from detector.errors import AccuracyError, SpecError
+
+log = logging.getLogger(__name__)
+
+Measure = Callable[[onnx.ModelProto], float]
+"""Loss of a simulated graph against the float32 one, in points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found.
+
+    Attributes:
+        names: nodes that keep float32, in the graph's order; empty if the mode alone is good enough.
+        loss: with them, in points.
+        loss_without: of the mode alone.
+        loss_at_best: with every node kept: what is left is the NMS operator's and of operators without float32.
+        runs: simulated graphs that were run.
+        is_minimal: without any one of the names the loss exceeds what is accepted; False: the runs were used up.
+    """
+
+    names: tuple[str, ...]
+    loss: float
+    loss_without: float
+    loss_at_best: float
+    runs: int
+    is_minimal: bool
+
+
+def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: int) -> Outcome:
+    """Find the smallest set of nodes.
+
+    Args:
+        card: the graph.
+        rules: mode and lists that the set is added to.
+        measure: loss of a graph.
+        accept: loss in points that is good enough.
+        runs: graphs to run at most.
+
+    Raises:
+        SpecError: the mode ignores --keep_dtype.
+        AccuracyError: not even keeping every node is enough.
+    """
+    if MODES[rules.mode] == "must_keep_origin_dtype":
+        raise SpecError(f"precision_mode {rules.mode} ignores --keep_dtype, so that there is nothing to search for")
+    names = card.candidates
+    losses: dict[frozenset[int], float] = {}
+
+    def loss_with(kept: frozenset[int]) -> float:
+        keep = Keep(rules.keep.names | {names[index] for index in kept}, rules.keep.types)
+        losses[kept] = measure(card.simulated(replace(rules, keep=keep)))
+        log.info("%d of %d nodes in float32: loss %.3f", len(kept), len(names), losses[kept])
+        return losses[kept]
+
+    everything = frozenset(range(len(names)))
+    without = loss_with(frozenset())
+    if without <= accept:
+        return Outcome((), without, without, without, 1, is_minimal=True)
+    at_best = loss_with(everything)
+    if at_best > accept:
+        raise AccuracyError(_hopeless(card, at_best, without, accept))
+    search = Search(lambda kept: loss_with(kept) <= accept, sorted(everything), limit=runs - 2)
+    left = search.shrink(_blocks(card))
+    left = search.shrink([[index] for index in left])
+    kept = tuple(names[index] for index in sorted(left))
+    return Outcome(kept, losses[frozenset(left)], without, at_best, len(losses), search.is_minimal)
+
+
+def _blocks(card: Card) -> Sequence[list[int]]:
+    """Positions of the candidates, a new group at every convolution: what follows belongs to it."""
+    types = {node.name: node.op_type for node in card.model.graph.node}
+    blocks: list[list[int]] = [[]]
+    for index, name in enumerate(card.candidates):
+        if types[name] in MATRIX_OPS and blocks[-1]:
+            blocks.append([])
+        blocks[-1].append(index)
+    return blocks
+
+
+def _hopeless(card: Card, at_best: float, without: float, accept: float) -> str:
+    limited = sorted({node.op_type for node in card.model.graph.node} & (MATRIX_OPS | HALF_ONLY_OPS))
+    return (
+        f"no --keep_dtype file brings the loss down to {accept:g}: it is {without:.3f} with none and {at_best:.3f} "
+        f"with every operator kept, because the card has no float32 inputs for {', '.join(limited)}; accept more "
+        "(--accept counts points against the float32 graph), or mend the weights that overflow float16 (65504)"
+    )

@@ -1,0 +1,172 @@
+"""`python -m convert simulate` and `python -m convert bisect`: options, calls, what is printed."""
+
+import argparse
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector import cli
+
+if TYPE_CHECKING:
+    from convert.plan import Plan
+    from convert.precision.modes import Rules
+
+MODES = (
+    "force_fp16", "fp16", "allow_fp32_to_fp16", "cube_fp16in_fp32out", "force_fp32", "must_keep_origin_dtype",
+    "origin", "allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16",
+)  # fmt: skip
+
+SIMULATE_EPILOG = """example:
+  python -m convert simulate --onnx work/demo/demo.onnx --batch_size 8 --output work/demo/forecast_bs8
+  python -m infer --model work/demo/forecast_bs8.onnx --input work/demo/bins --output work/demo/results \\
+      --output_dirname forecast
+  python -m postprocess eval --bin_data_path work/demo/results/forecast --test_annotation work/demo/bins \\
+      --annotations_path work/demo/coco/annotations --det_results_path work/demo/forecast
+
+What it writes runs wherever the CPU stand-in runs. It is a prediction, see the README.
+"""
+
+BISECT_EPILOG = """example:
+  python -m convert bisect --onnx work/demo/demo.onnx --bins work/demo/bins --accept 0.5 --output work/demo/keep.txt
+
+A loss is counted in points of 100 against the float32 graph: of box AP where annotations are given, else of agreement
+(score-weighted, a moved box counts by COCO's IoU thresholds). The file goes to atc with --keep_dtype.
+"""
+
+
+def precision_command(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> int:
+    """Run the command that the first argument names.
+
+    Args:
+        argv: `simulate` or `bisect`, and its options.
+        canvas: parses `H,W`.
+        say: writes one line of result.
+    """
+    name, *rest = argv
+    (_simulate if name == "simulate" else _bisect)(rest, canvas, say)
+    return 0
+
+
+def _options(name: str, description: str, epilog: str, canvas: Callable[[str], object]) -> cli.Parser:
+    options = cli.Parser(prog=f"python -m convert {name}", description=description, epilog=epilog)
+    options.add_argument(
+        "--onnx", type=Path, required=True, help="ONNX of `python -m export`, or a detector that someone else exported"
+    )
+    source = options.add_mutually_exclusive_group()
+    source.add_argument("--model", help="name in atc_configs/ of what someone else exported; default: the ONNX says it")
+    source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
+    options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
+    options.add_argument(
+        "--atc", action="append", default=[], metavar="KEY=VALUE", help="a key of the spec's `atc`, such as nms=refine"
+    )
+    options.add_argument(
+        "--dtype", choices=("float32", "uint8"), help="bins that the product takes; default: the spec's"
+    )
+    options.add_argument(
+        "--precision_mode", choices=MODES, metavar="MODE",
+        help=f"atc's: {', '.join(MODES)}; default: the spec's, else force_fp16",
+    )  # fmt: skip
+    options.add_argument(
+        "--keep_dtype", type=Path, metavar="FILE", help="a node name or OpType::<Ascend type> per line"
+    )
+    options.add_argument("--modify_mixlist", type=Path, metavar="JSON", help="black and white list of the mixed modes")
+    return options
+
+
+def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> None:
+    options = _options(
+        "simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG, canvas
+    )
+    options.add_argument("--batch_size", type=int, required=True, help="images per run")
+    options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
+    args = options.parse_args(argv)
+    from convert.precision.simulate import CAVEAT, simulate
+
+    plan, rules = _plan(args)
+    if args.output is None:
+        plan = replace(plan, output=plan.output.with_name(f"{plan.output.name}_{rules.mode}"))
+    model = simulate(plan, rules)
+    logging.getLogger("convert").info("%s is %s", model, CAVEAT)
+    say(f"{model}  {model.stat().st_size} bytes")
+    say(json.dumps({"model": str(model), "precision": f"{rules.mode} (simulated)"}))
+
+
+def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
+    options = _options("bisect", "Find the operators that must keep float32, and write atc's --keep_dtype file.",
+                       BISECT_EPILOG, canvas)  # fmt: skip
+    images = options.add_mutually_exclusive_group(required=True)
+    images.add_argument("--bins", type=Path, help="folder of `python -m preprocess`")
+    images.add_argument("--image_src_path", type=Path, metavar="IMAGES", help="image folder")
+    options.add_argument("--annotations_path", type=Path, metavar="DIR_OR_JSON", help="count in AP, not in agreement")
+    options.add_argument("--images", type=int, default=8, metavar="N", help="images to look at (default %(default)s)")
+    options.add_argument("--accept", type=float, help="loss in points (default 0.1 of AP, 1 of agreement)")
+    options.add_argument("--runs", type=int, default=100, help="graphs to run at most (default %(default)s)")
+    options.add_argument("--batch_size", type=int, default=1, help="images per run (default %(default)s)")
+    options.add_argument("--output", type=Path, help="file to write; default: om_models/<model>.keep_dtype.txt")
+    return options
+
+
+def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> None:
+    args = _bisect_options(canvas).parse_args(argv)
+    from convert.precision.bisect import bisect
+    from convert.precision.files import write_keep
+    from convert.precision.simulate import card_graph, stand_in
+    from convert.precision.trials import Trials
+    from detector.artifacts import make_folder
+    from detector.errors import SpecError
+
+    accept = args.accept if args.accept is not None else (0.1 if args.annotations_path else 1.0)
+    plan, rules = _plan(args)
+    if plan.spec.atc.nms == "host" and not args.annotations_path:
+        raise SpecError("atc.nms 'host' leaves suppression to postprocess: bisect needs --annotations_path to score it")
+    card, exact = card_graph(plan), stand_in(plan)
+    with tempfile.TemporaryDirectory(prefix="convert-bisect.") as folder:
+        trials = Trials(Path(folder), card.spec)
+        if args.bins:
+            trials.take_bins(args.bins, count=args.images)
+        else:
+            trials.preprocess(exact, args.image_src_path, count=args.images)
+        trials.compare_with(exact, args.annotations_path)
+        found = bisect(card, rules, trials.loss, accept=accept, runs=args.runs)
+    output: Path = args.output or Path("om_models") / f"{plan.spec.name}.keep_dtype.txt"
+    make_folder(output.parent)
+    write_keep(output, [*sorted(rules.keep.names), *found.names])
+    for name in found.names:
+        say(name)
+    say(json.dumps({
+        "keep_dtype": str(output), "nodes": len(found.names), "loss": found.loss, "loss_without": found.loss_without,
+        "loss_with_all": found.loss_at_best, "runs": found.runs, "is_minimal": found.is_minimal,
+    }))  # fmt: skip
+
+
+def _plan(args: argparse.Namespace) -> "tuple[Plan, Rules]":
+    from convert.plan import plan_conversion
+    from convert.precision.files import read_keep, read_mixlist
+    from convert.precision.modes import Keep, Rules
+    from detector.geometry import Size
+    from detector.spec_files import Settings, load_spec
+
+    plan = plan_conversion(
+        args.onnx,
+        batch_size=args.batch_size,
+        spec=load_spec(args.spec or args.model) if args.spec or args.model else None,
+        canvas=Size(*args.canvas) if args.canvas else None,
+        target="cpu",
+        output=args.output,
+        dtype=args.dtype,
+        options=Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc"),
+    )
+    atc = plan.spec.atc
+    if atc.customize_dtypes or atc.op_precision_mode:
+        logging.getLogger("convert").warning("customize_dtypes and op_precision_mode of the spec are not simulated")
+    keep, mixlist = args.keep_dtype or atc.keep_dtype, args.modify_mixlist or atc.modify_mixlist
+    rules = Rules(
+        mode=args.precision_mode or atc.precision_mode or atc.precision_mode_v2 or "force_fp16",
+        keep=read_keep(Path(keep)) if keep else Keep(),
+        mix=read_mixlist(Path(mixlist)) if mixlist else {},
+    )
+    return plan, rules

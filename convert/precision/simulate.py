@@ -1,0 +1,117 @@
+"""An ONNX that computes on the CPU what the OM would compute on the card, as far as the storage of numbers decides."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from convert.aipp import aipp_of
+from convert.aipp_graph import with_aipp
+from convert.build import frozen_graph
+from convert.candidates import with_candidate_count
+from convert.fold import drop_dead
+from convert.lower import lower
+from convert.plan import Plan
+from convert.precise_norm import with_precise_norms
+from convert.precision.card_rounding import is_card_nms, with_runnable_nms
+from convert.precision.modes import Compute, Rules, assign
+from convert.precision.rounding import element_types, with_half_storage
+from detector.artifacts import make_folder
+from detector.errors import SpecError
+from detector.onnx_file import embed_spec, write_onnx
+from detector.spec import DetectorSpec, replace
+
+CAVEAT = (
+    "a prediction: float16 storage between operators, float32 inside them; UNCONFIRMED on a device: the order in which "
+    "the matrix unit adds up, what atc fuses, how kernels round inside"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The graph that atc reads, made runnable, before any rounding.
+
+    Attributes:
+        model: with the node names of the .atc.onnx; its NMS rounds coordinates as the card's does.
+        kinds: element type per tensor.
+        spec: of the model.
+    """
+
+    model: onnx.ModelProto
+    kinds: dict[str, int]
+    spec: DetectorSpec
+
+    @property
+    def candidates(self) -> list[str]:
+        """Names of the nodes that compute with floats, in the graph's order: those that --keep_dtype can concern."""
+        float_ = onnx.TensorProto.FLOAT
+        return [
+            node.name
+            for node in self.model.graph.node
+            if any(self.kinds.get(name) == float_ for name in (*node.input, *node.output)) and not is_card_nms(node)
+        ]
+
+    def simulated(self, rules: Rules) -> onnx.ModelProto:
+        """The runnable graph with the storage that these rules give, carrying the spec and the mode."""
+        computes = assign(self.model.graph, rules)
+        model = with_precise_norms(with_half_storage(self.model, self._protected(computes), self.kinds))
+        drop_dead(model.graph)
+        model = _with_aipp(model, self.spec)
+        embed_spec(model, replace(self.spec, precision=f"{rules.mode} (simulated)"))
+        return model
+
+    def _protected(self, computes: list[Compute]) -> list[Compute]:
+        """The arithmetic of the NMS operator rounds by itself already."""
+        nodes = self.model.graph.node
+        return [Compute.FULL if is_card_nms(node) else compute for node, compute in zip(nodes, computes, strict=True)]
+
+
+def card_graph(plan: Plan) -> Card:
+    """The graph that atc would read for this plan, made runnable.
+
+    Raises:
+        SpecError: the graph cannot be lowered, or names nodes twice.
+    """
+    frozen, problem = frozen_graph(plan)
+    if problem is not None:
+        raise SpecError(f"{plan.onnx_file} cannot be lowered for atc, so that there is nothing to simulate: {problem}")
+    model = with_runnable_nms(lower(frozen, plan.spec.atc))
+    names = [node.name for node in model.graph.node]
+    twice = next((name for name in names if not name or names.count(name) > 1), None)
+    if twice is not None:
+        raise SpecError(f"{plan.onnx_file}: a node is called {twice!r} and not the only one: atc tells nodes by name")
+    return Card(model, element_types(model), _spec(plan, frozen))
+
+
+def simulate(plan: Plan, rules: Rules) -> Path:
+    """Write the simulated graph to `<output>.onnx`.
+
+    Raises:
+        SpecError: the graph cannot be lowered, or the rules do not fit it.
+        ArtifactError: a file cannot be read or written.
+    """
+    target = Path(f"{plan.output}.onnx")
+    if target.resolve() == plan.onnx_file.resolve():
+        raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
+    model = card_graph(plan).simulated(rules)
+    make_folder(target.parent)
+    write_onnx(target, model)
+    return target
+
+
+def stand_in(plan: Plan) -> onnx.ModelProto:
+    """The float32 graph that `convert` makes for the CPU, at one shape: what simulated ones are compared with."""
+    frozen, _ = frozen_graph(plan)
+    model = _with_aipp(with_precise_norms(frozen), plan.spec)
+    embed_spec(model, _spec(plan, frozen))
+    return model
+
+
+def _with_aipp(model: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:
+    """What takes bytes is normalized by AIPP first."""
+    return with_aipp(model, aipp_of(spec)) if spec.image.dtype == "uint8" else model
+
+
+def _spec(plan: Plan, frozen: onnx.ModelProto) -> DetectorSpec:
+    """As the product carries it."""
+    return with_candidate_count(plan.spec, frozen.graph) if plan.spec.atc.nms == "host" else plan.spec

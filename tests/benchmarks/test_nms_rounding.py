@@ -1,0 +1,27 @@
+"""What rounding of boxes costs on the annotated boxes of real photographs, in AP."""
+
+import pytest
+
+from benchmarks.nms_rounding import average_precision
+from postprocess.coco import read_annotations
+
+
+@pytest.fixture(scope="module")
+def annotations(request):
+    folder = request.getfixturevalue("photographs")
+    return read_annotations(folder / "annotations" / "instances_val2017.json")
+
+
+@pytest.mark.parametrize(
+    ("side", "lost"),
+    [("float32", (0, 0)), ("float16", (0.02, 0.15)), ("card", (0.2, 0.6)), ("refine", (0, 0.02))],
+)
+def test_boxes_that_are_rounded_lose_ap(annotations, side, lost):
+    low, high = lost
+    assert low <= round(100 - average_precision(annotations, side, 1.0), 6) <= high
+
+
+def test_with_suppression_too_refinement_takes_it_back(annotations):
+    exact, card, refined = (average_precision(annotations, side, 0.5) for side in ("float32", "card", "refine"))
+    assert 0.2 < exact - card < 0.6
+    assert abs(exact - refined) < 0.02

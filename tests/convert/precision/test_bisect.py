@@ -1,0 +1,120 @@
+import json
+
+import pytest
+
+from convert.__main__ import main
+from convert.plan import plan_conversion
+from convert.precision.agreement import loss
+from convert.precision.bisect import bisect
+from convert.precision.files import read_keep, write_keep
+from convert.precision.modes import Keep, Rules
+from convert.precision.simulate import card_graph, stand_in
+from convert.precision.trials import Trials
+from detector.artifacts import BinImage, BinsManifest, write_manifest
+from detector.errors import AccuracyError, SpecError
+from detector.geometry import Size
+from tests.conftest import run_onnx
+from tests.convert.precision import planted
+
+IMAGES = planted.bright_cells()
+
+
+def trial(model, folder):
+    """The card's graph, and the loss of one of its simulations on two images of noise."""
+    plan = plan_conversion(planted.written(model, folder), batch_size=2, target="cpu", output=folder / "t")
+
+    def detections(graph):
+        found = run_onnx(graph, IMAGES)
+        return list(zip(found["labels"], found["dets"], strict=True))
+
+    wanted = detections(stand_in(plan))
+    assert sum((labels >= 0).sum() for labels, _ in wanted) > 10
+    return card_graph(plan), lambda graph: loss(detections(graph), wanted)
+
+
+def test_a_graph_that_float16_is_enough_for_keeps_nothing(canonical, tmp_path):
+    card, measure = trial(canonical, tmp_path)
+    found = bisect(card, Rules(), measure, accept=1.0, runs=20)
+    assert (found.names, found.runs) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("plant", "names"),
+    [
+        (planted.scaled_after_convolution, ["planted.mul.large", "planted.mul.planted"]),
+        (planted.convolution_that_overflows, ["planted.conv.larger", "planted.mul.planted"]),
+        (planted.softplus, ["planted.exp.power", "planted.add.lifted", "planted.log.soft"]),
+    ],
+)
+def test_a_planted_overflow_is_found_and_repaired_by_the_file(canonical, tmp_path, plant, names):
+    card, measure = trial(plant(canonical), tmp_path)
+    found = bisect(card, Rules(), measure, accept=1.0, runs=100)
+    assert list(found.names) == names
+    assert found.is_minimal
+    assert found.loss_without > 3
+    assert found.loss <= 1.0
+    assert found.runs < 40
+    write_keep(tmp_path / "keep.txt", found.names)
+    assert (tmp_path / "keep.txt").read_text().splitlines() == names
+    repaired = card.simulated(Rules(keep=read_keep(tmp_path / "keep.txt")))
+    assert measure(repaired) == found.loss
+
+
+def test_used_up_runs_give_the_best_so_far_and_say_so(canonical, tmp_path):
+    card, measure = trial(planted.softplus(canonical), tmp_path)
+    found = bisect(card, Rules(), measure, accept=1.0, runs=6)
+    assert found.runs <= 6
+    assert not found.is_minimal
+    assert {"planted.exp.power", "planted.add.lifted", "planted.log.soft"} <= set(found.names)
+    assert found.loss <= 1.0
+
+
+def test_what_the_matrix_unit_cannot_read_no_file_repairs(canonical, tmp_path):
+    card, measure = trial(planted.convolution_of_what_overflowed(canonical), tmp_path)
+    with pytest.raises(
+        AccuracyError, match=r"no --keep_dtype file brings the loss down to 1: .* inputs for .*Conv; accept more"
+    ):
+        bisect(card, Rules(), measure, accept=1.0, runs=100)
+
+
+def test_a_mode_that_ignores_the_file_is_refused(canonical, tmp_path):
+    card, measure = trial(canonical, tmp_path)
+    with pytest.raises(SpecError, match="must_keep_origin_dtype ignores --keep_dtype"):
+        bisect(card, Rules("must_keep_origin_dtype"), measure, accept=1.0, runs=100)
+
+
+def test_what_is_kept_already_stays(canonical, tmp_path):
+    card, measure = trial(planted.softplus(canonical), tmp_path)
+    given = Rules(keep=Keep(frozenset({"planted.exp.power"}), frozenset({"Log"})))
+    assert bisect(card, given, measure, accept=1.0, runs=100).names == ("planted.add.lifted",)
+
+
+@pytest.fixture
+def bins(spec, tmp_path):
+    """Three bins with their manifest."""
+    folder = tmp_path / "bins"
+    folder.mkdir()
+    images = []
+    for index in range(3):
+        IMAGES[index % 2].tofile(folder / f"i{index}.bin")
+        box = spec.letterbox(Size(64, 96))
+        images.append(BinImage.of(box, stem=f"i{index}", file_name=f"i{index}.png"))
+    write_manifest(folder, BinsManifest(spec=spec, image_source="noise", images=tuple(images)))
+    return folder
+
+
+def test_trials_take_bins_spread_over_the_list(tmp_path, spec, bins):
+    (tmp_path / "trials").mkdir()
+    trials = Trials(tmp_path / "trials", spec)
+    trials.take_bins(bins, count=2)
+    assert sorted(path.name for path in trials.bins.iterdir()) == ["i0.bin", "i2.bin", "manifest.json"]
+
+
+def test_the_command_writes_the_file(canonical, tmp_path, bins, capsys):
+    model = planted.written(planted.scaled_after_convolution(canonical), tmp_path)
+    output = tmp_path / "out" / "keep.txt"
+    main(["bisect", "--onnx", str(model), "--bins", str(bins), "--accept", "1", "--images", "2", "--runs", "2",
+          "--batch_size", "2", "--output", str(output)])  # fmt: skip
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["runs"], last["is_minimal"]) == (2, False)
+    assert {"planted.mul.large", "planted.mul.planted"} <= set(output.read_text().split())

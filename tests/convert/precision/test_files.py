@@ -1,0 +1,64 @@
+import json
+
+import pytest
+from onnx import helper
+
+from convert.precision.files import read_keep, read_mixlist, write_keep
+from convert.precision.modes import Compute, Keep, Rules, assign
+from detector.errors import ArtifactError, SpecError
+
+
+def test_names_and_types_are_told_apart(tmp_path):
+    path = tmp_path / "keep.txt"
+    path.write_text("node_exp\n\nOpType::Conv2D\r\n node_mul \n")
+    assert read_keep(path) == Keep(frozenset({"node_exp", "node_mul"}), frozenset({"Conv2D"}))
+
+
+def test_what_is_written_is_read(tmp_path):
+    write_keep(tmp_path / "keep.txt", ["b", "a"])
+    assert (tmp_path / "keep.txt").read_text() == "b\na\n"
+    assert read_keep(tmp_path / "keep.txt").names == {"a", "b"}
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match=r"none\.txt of --keep_dtype not found"):
+        read_keep(tmp_path / "none.txt")
+
+
+def mixlist(tmp_path, document):
+    path = tmp_path / "mix.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_the_mix_list_says_what_may_be_lowered(tmp_path):
+    document = {"black-list": {"to-add": ["Conv2D"], "to-remove": ["Xlog1py"]}, "white-list": {"to-add": ["Exp"],
+                "to-remove": ["Conv2D", "MatMulV2"]}}  # fmt: skip
+    mix = read_mixlist(mixlist(tmp_path, document))
+    assert mix == {"Conv2D": False, "Xlog1py": None, "Exp": True, "MatMulV2": None}
+    nodes = [helper.make_node(op, [a], [b], name=b) for op, a, b in
+             [("Exp", "x", "a"), ("Relu", "a", "b"), ("Conv", "b", "c"), ("Relu", "c", "d")]]  # fmt: skip
+    graph = helper.make_graph(nodes, "g", [], [])
+    assert assign(graph, Rules("allow_mix_precision", mix=mix)) == [
+        Compute.HALF, Compute.HALF, Compute.MIXED, Compute.FULL,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "message"),
+    [
+        ("{", ArtifactError, "is not JSON"),
+        ({"black": {}}, SpecError, "expected .*black-list.*, got the key 'black'"),
+        ({"black-list": {"add": ["Exp"]}}, SpecError, "got the key 'add'"),
+        ({"black-list": {"to-add": "Exp"}}, SpecError, "expected .*black-list"),
+        ([], SpecError, "expected .*black-list"),
+        (
+            {"black-list": {"to-add": ["Exp"]}, "white-list": {"to-add": ["Exp"]}},
+            SpecError,
+            "'Exp' to the black list and",
+        ),
+    ],
+)
+def test_another_mix_list_is_refused(tmp_path, document, error, message):
+    with pytest.raises(error, match=message):
+        read_mixlist(mixlist(tmp_path, document))

@@ -1,0 +1,160 @@
+import json
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from convert.__main__ import main
+from convert.device_nms import CardNms
+from convert.plan import plan_conversion
+from convert.precision.card_rounding import with_runnable_nms
+from convert.precision.modes import Keep, Rules
+from convert.precision.simulate import card_graph
+from detector.errors import SpecError
+from detector.nms_function import nms_attributes
+from detector.onnx_file import read_onnx
+from detector.spec import DecodeSpec
+from detector.spec_files import load_spec
+from tests.conftest import run_onnx
+from tests.convert.precision import planted
+
+
+@pytest.fixture
+def card(canonical, tmp_path):
+    path = planted.written(planted.softplus(canonical), tmp_path)
+    return card_graph(plan_conversion(path, batch_size=2, target="cpu", output=tmp_path / "t"))
+
+
+def run_all(model, feeds):
+    """Every tensor of a graph that is no subject of its NMS function."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    names = [name for node in model.graph.node for name in node.output if name]
+    del whole.graph.output[:]
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(zip(names, session.run(names, feeds), strict=True)) | feeds
+
+
+def run_one(node, model, feeds):
+    """One operator in float32."""
+    kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in feeds.items()}
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info(name, kinds[name], value.shape) for name, value in feeds.items()],
+        [onnx.ValueInfoProto(name=name) for name in node.output],
+    )
+    single = helper.make_model(graph, opset_imports=model.opset_import, ir_version=9)
+    return ort.InferenceSession(single.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, feeds)
+
+
+def check_storage(simulated, images):
+    """Every operator outside NMS stores numpy's float16 of its float32 result; how many were compared."""
+    tensors = run_all(simulated, {"input": images})
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in simulated.graph.initializer} | tensors
+    compared = 0
+    for node in simulated.graph.node:
+        if node.domain or node.op_type == "Cast" or node.name.startswith("device."):
+            continue
+        feeds = {name: values[name] for name in node.input if name}
+        assert all(np.array_equal(half(x), x, equal_nan=True) for x in feeds.values() if x.dtype == np.float32), (
+            node.name
+        )
+        for name, expected in zip(node.output, run_one(node, simulated, feeds), strict=True):
+            found = values[name.removesuffix(".unrounded")]
+            np.testing.assert_array_equal(found, half(expected), err_msg=node.name)
+            compared += 1
+    return compared
+
+
+def half(value):
+    if value.dtype != np.float32:
+        return value
+    with np.errstate(over="ignore"):
+        return value.astype(np.float16).astype(np.float32)
+
+
+def test_every_operator_of_a_detector_stores_float16(card):
+    assert check_storage(card.simulated(Rules()), planted.bright_cells()) > 10
+
+
+def test_nodes_have_the_names_that_atc_sees(canonical, card, tmp_path):
+    path = planted.written(planted.softplus(canonical), tmp_path)
+    main(["--onnx", str(path), "--batch_size", "2", "--target", "cpu", "--output", str(tmp_path / "c")])
+    lowered = {node.name for node in read_onnx(tmp_path / "c.atc.onnx").graph.node}
+    assert set(card.candidates) <= lowered
+    assert {"planted.exp.power", "planted.log.soft"} <= set(card.candidates)
+
+
+def test_kept_operators_are_an_island(card):
+    images = planted.bright_cells()
+    by_name = Rules(keep=Keep(frozenset({"planted.exp.power", "planted.add.lifted"})))
+    tensors = run_all(card.simulated(by_name), {"input": images})
+    assert tensors["power"].max() > 65504
+    np.testing.assert_array_equal(tensors["lifted"], tensors["power"] + np.float32(1))
+    by_type = run_all(card.simulated(Rules(keep=Keep(types=frozenset({"Exp", "Add"})))), {"input": images})
+    np.testing.assert_array_equal(by_type["lifted"], tensors["lifted"])
+    assert np.isinf(run_all(card.simulated(Rules()), {"input": images})["power"].max())
+
+
+def test_a_name_that_atc_would_not_find_is_an_error(card):
+    with pytest.raises(SpecError, match=r"keep_dtype names the node 'node_exp', which the lowered graph lacks"):
+        card.simulated(Rules(keep=Keep(frozenset({"node_exp"}))))
+    with pytest.raises(SpecError, match=r"names OpType::Conv, .*; its Ascend IR types are Add, AvgPoolV2, "):
+        card.simulated(Rules(keep=Keep(types=frozenset({"Conv"}))))
+
+
+def test_the_command_writes_a_model_that_carries_its_precision(canonical, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    path, output = planted.written(canonical, tmp_path), tmp_path / "om" / "forecast"
+    main(["simulate", "--onnx", str(path), "--batch_size", "2", "--precision_mode", "fp16", "--output", str(output)])
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "model": f"{output}.onnx",
+        "precision": "fp16 (simulated)",
+    }
+    assert "a prediction: " in caplog.text
+    assert "UNCONFIRMED" in caplog.text
+    assert load_spec(f"{output}.onnx").precision == "fp16 (simulated)"
+    found = run_onnx(onnx.load(f"{output}.onnx"), planted.bright_cells())
+    assert {name: value.shape for name, value in found.items()} == {"labels": (2, 10), "dets": (2, 10, 5)}
+
+
+def test_the_input_is_not_overwritten(canonical, tmp_path):
+    path = planted.written(canonical, tmp_path)
+    with pytest.raises(SpecError, match="would overwrite the input"):
+        main(["simulate", "--onnx", str(path), "--batch_size", "2", "--output", str(path.with_suffix(""))])
+
+
+def test_the_cards_operator_rounds_coordinates_as_its_numpy_model(tmp_path):
+    """Boxes apart from each other: what is picked is not in question, where it is then is."""
+    generator = np.random.default_rng(0)
+    corners = (np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(1, -1, 2) * 60).astype(np.float32)
+    sides = generator.uniform(10, 50, (2, 100, 2)).astype(np.float32)
+    near = corners + generator.uniform(0, 9, (2, 100, 2)).astype(np.float32)
+    boxes = np.concatenate([near, near + sides], -1)[:, :, None]
+    scores = generator.permuted(np.linspace(0.01, 1, 300).astype(np.float32).reshape(1, -1), axis=1)
+    scores = np.repeat(scores.reshape(1, 100, 3), 2, 0)
+    half_, int_ = TensorProto.FLOAT16, TensorProto.INT32
+    decode = DecodeSpec(max_detections=20)
+    outputs = [("nmsed_boxes", half_), ("nmsed_scores", half_), ("nmsed_classes", half_), ("nmsed_num", int_)]
+    node = helper.make_node(
+        "BatchMultiClassNMS", ["boxes", "scores"], [name for name, _ in outputs], name="nms", **nms_attributes(decode)
+    )
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [helper.make_tensor_value_info("boxes", half_, boxes.shape),
+         helper.make_tensor_value_info("scores", half_, scores.shape)],
+        [helper.make_tensor_value_info(name, kind, None) for name, kind in outputs],
+    )  # fmt: skip
+    model = with_runnable_nms(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(None, {"boxes": boxes.astype(np.float16), "scores": scores.astype(np.float16)})
+    expected = CardNms.of_node(node)(boxes.astype(np.float16), scores.astype(np.float16))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,63 @@
+import numpy as np
+import onnx
+import pytest
+
+from convert.build import convert
+from convert.candidates import with_candidate_outputs
+from convert.freeze import with_fixed_input
+from convert.plan import plan_conversion
+from detector.errors import SpecError
+from detector.geometry import Size
+from detector.onnx_file import write_onnx
+from detector.spec import replace
+from detector.spec_files import load_spec
+from postprocess.suppress import suppress
+from tests.conftest import run_onnx
+
+
+@pytest.fixture
+def host(spec):
+    return replace(spec, atc={"nms": "host"})
+
+
+@pytest.fixture(autouse=True)
+def no_atc(monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
+def test_the_graph_ends_at_candidates(canonical, host):
+    cut = with_candidate_outputs(with_fixed_input(canonical, batch_size=2, canvas=Size(64, 96)), host)
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in cut.graph.output}
+    assert shapes == {"boxes": [2, 96, 4], "scores": [2, 96, 3]}
+    assert not cut.functions
+    onnx.checker.check_model(cut, full_check=True)
+
+
+def test_a_conversion_for_the_host_finds_what_the_canonical_graph_finds(canonical, tmp_path):
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, options={"nms": "host"}, output=tmp_path / "t")
+    done = convert(plan)
+    spec = load_spec(done.model)
+    assert [(tensor.name, tensor.shape) for tensor in spec.outputs] == [("boxes", (96, 4)), ("scores", (96, 3))]
+    assert load_spec(tmp_path / "t.om") == spec
+    assert any("boxes;scores" in part for part in done.command)
+    images = np.random.default_rng(0).uniform(0, 1, (2, 3, 64, 96)).astype(np.float32)
+    wanted = run_onnx(canonical, images)
+    lowered, stand_in = (run_onnx(onnx.load(tmp_path / name), images) for name in ("t.atc.onnx", "t.onnx"))
+    for found in (lowered, stand_in):
+        for image in range(2):
+            labels, dets = suppress(found["boxes"][image], found["scores"][image], spec.decode, spec.canvas)
+            np.testing.assert_array_equal(dets, wanted["dets"][image])
+            used = dets[:, 4] > 0
+            np.testing.assert_array_equal(labels[used], wanted["labels"][image][used])
+
+
+def test_someone_elses_graph_has_no_candidates_of_ours(canonical, host):
+    with pytest.raises(SpecError, match=r"atc\.nms 'host' needs a graph of `python -m export`"):
+        with_candidate_outputs(canonical, host.model_copy(update={"detector": "other"}))
+
+
+def test_gears_of_another_canvas_are_refused(canonical, spec):
+    gears = replace(spec, atc={"nms": "host", "image_sizes": [[64, 96], [96, 64]]})
+    with pytest.raises(SpecError, match="it does not go with gears of another canvas"):
+        with_candidate_outputs(canonical, gears)
