@@ -12,6 +12,9 @@ SOC     ?=
 WORK    ?= work
 BACKEND ?= auto
 LIMIT   ?=
+# Of `forecast`: atc's --precision_mode and --keep_dtype; default: the spec's.
+PRECISION ?=
+KEEP    ?=
 # Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]".
 SET     ?=
 
@@ -20,7 +23,7 @@ $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
 endif
 
 # Folders are named like targets.
-.PHONY: help setup demo test check format inspect export om preprocess infer eval report stream bench clean FORCE coco-is-needed
+.PHONY: help setup doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean FORCE coco-is-needed
 .DELETE_ON_ERROR:
 
 # With the default PY the environment is made first; `make PY=python3 ...` uses yours as it is (the NPU host's, say).
@@ -67,6 +70,13 @@ help: ## list the targets and variables
 	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
+
+# Any Python will do: it runs where nothing is installed. FOR=laptop|npu; without it, by what is found here.
+DOCTOR := $(if $(wildcard $(PY)),$(PY),$(if $(filter $(VENV)/bin/python,$(PY)),$(PYTHON),$(PY)))
+doctor: ## what this machine can run, what it lacks and what to do about it (FOR= SOC=)
+	@$(DOCTOR) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: $(DOCTOR) is older than Python 3.11: give another one with PYTHON=" >&2; exit 5; }
+	@$(DOCTOR) -m infer doctor --output $(RESULTS) $(if $(FOR),--for $(FOR)) $(if $(SOC),--soc_version $(SOC))
 
 # torch first and pinned: asked for by another package, pip would take the newest build with all of CUDA.
 $(VENV)/.ready: requirements.lock
@@ -134,6 +144,16 @@ $(EVAL)/metrics.json: $(SUMMARY)
 report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
 	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
 	    --annotations_path $(TRUTH) --image_src_path $(COCO)/val2017
+
+FORECAST = $(FOLDER)/forecast_bs$(BS)
+
+# The fp32 figures first: what the forecast stands beside.
+forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
+	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) \
+	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
+	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BS)$(SUBSET)
+	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BS)$(SUBSET) --test_annotation $(BINS)/manifest.json \
+	    --annotations_path $(TRUTH) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
 stream: $(OM) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \

@@ -14,7 +14,7 @@ from detector.images import Image, read_image
 from detector.onnx_file import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
 from detector.spec_files import Settings
-from detector.tensor import to_input
+from detector.tensor import to_normalized
 from export.checkpoints import read_weights
 from export.checkpoints.weights import Weights
 from export.network.detector import Detector
@@ -94,7 +94,7 @@ def _tight_input(picture: Image, spec: DetectorSpec) -> NDArray[np.float32]:
     """One picture on the smallest legal canvas (3, height, width): what is compared is the picture, not its padding."""
     resized = spec.letterbox(Size(*picture.shape[:2])).resized
     canvas = Size(*(max(MIN_SIDE, -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE) for side in resized))
-    return to_input(picture, spec.with_canvas(canvas))[0]
+    return to_normalized(picture, spec.with_canvas(canvas))[0]
 
 
 def build_network(weights: Weights, spec: DetectorSpec) -> Detector:

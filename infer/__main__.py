@@ -8,14 +8,21 @@ from detector import cli
 from detector.errors import PipelineError
 from infer.options import parse
 
+# ais_bench has no positional arguments, so that these words cannot mean anything else.
+SIDE_COMMANDS = ("doctor", "explain")
+
 
 def main(argv: Sequence[str]) -> int:
-    """Hand the options to the tool that can run the model."""
+    """Hand the options to the tool that can run the model, or answer a question about this machine or a result."""
+    if argv and argv[0] in SIDE_COMMANDS:
+        from infer.side_commands import side_command
+
+        return side_command(argv[0], argv[1:])
     options = parse(argv)
     if options.model.endswith(".om"):
         from infer.ais_bench import run_om
 
-        return run_om(options, argv)
+        return run_om(options)
     from infer.onnx_run import run_onnx
 
     try:

@@ -1,7 +1,6 @@
-"""A .om run by the card's own tool: the command, the folder it accepts, and what it must have left."""
+"""A .om run by the card's own tool: what it would refuse, the command, and what it must have left."""
 
 import logging
-import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,33 +9,30 @@ from detector import tools
 from detector.artifacts import write_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.spec import DetectorSpec
+from infer import preflight
 from infer.contract import check_bins, model_spec, origin_of
+from infer.device_command import ais_bench_command
+from infer.device_errors import explain
+from infer.gears import gears_of, settle_gear
 from infer.options import Options
 from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
+from infer.speed import read_speeds, speed_lines
 
 log = logging.getLogger(__name__)
 
 Runner = Callable[..., tools.Finished]
-# ais_bench refuses to write to a folder that its group can write or that others can read (ais_bench.md section 2).
-REFUSED_MODE = stat.S_IWGRP | stat.S_IWOTH | stat.S_IROTH | stat.S_IXOTH
 ANNOUNCED = "[INFO] output path:"
 NEXT_STEP = (
-    "run this on the NPU host with CANN and the ais_bench and aclruntime 0.0.2 wheels installed, "
-    "or give the .onnx that `python -m convert` writes for the CPU"
+    "run this on the NPU host with CANN and the ais_bench and aclruntime 0.0.2 wheels installed (docs/npu_host.md, "
+    "`make doctor`), or give the .onnx that `python -m convert` writes for the CPU"
 )
 
 
-def ais_bench_command(arguments: Sequence[str], *, python: str = "python3") -> list[str]:
-    """The command line of the real tool; its options are ours, so they are passed on as the user gave them."""
-    return [python, "-m", "ais_bench", *arguments]
-
-
-def run_om(options: Options, arguments: Sequence[str], *, run: Runner = tools.run) -> int:
+def run_om(options: Options, *, run: Runner = tools.run) -> int:
     """Run a .om with the real ais_bench, its output echoed to standard output.
 
     Args:
         options: the command line, parsed.
-        arguments: the command line as given.
         run: executes a command, as `detector.tools.run`.
 
     Returns:
@@ -44,42 +40,77 @@ def run_om(options: Options, arguments: Sequence[str], *, run: Runner = tools.ru
 
     Raises:
         MissingEnvironmentError: ais_bench is not installed.
-        ToolError: it failed, or reported success without a summary.
-        ArtifactError: the output folder has a mode that ais_bench refuses.
+        ToolError: it failed, or reported success without a summary; with what is known about its messages.
+        ArtifactError: a path has an owner, a mode or a name that ais_bench refuses.
+        SpecError: the bins or the gear asked for do not fit the OM.
     """
     entries = options.input.split(",") if options.input else []
     spec = model_spec(options.model)
     bins = check_bins(options.model, spec, entries)
+    if spec is not None:
+        options = settle_gear(options, gears_of(spec), bins.canvas if bins else None)
     python = _python_with_ais_bench(run)
+    _check_paths(options, entries)
     summary = _prepare_output(options)
-    command = ais_bench_command(arguments, python=python)
+    command = ais_bench_command(options, python=python)
     finished = run(command, echo=True, check=False)
     if finished.exit_code == 2:
-        log.error("error: ais_bench refused the command, see its message above")
+        log.error("error: ais_bench refused the command, see its message above%s", _known(finished.lines))
         return 2
     if finished.exit_code != 0:
         said = " | ".join([line for line in finished.lines if line.strip()][-tools.SHOWN_LINES :]) or "no output"
-        raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}")
-    if options.output is not None:
-        _record_origin(options, finished.lines, spec, bins)
+        raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}{_known(finished.lines)}")
+    folders = _result_folders(options, finished.lines)
+    _record_origin(options, folders, spec, bins)
     if summary is not None and not summary.exists():
-        raise ToolError(f"{' '.join(command)} reported success but left no {summary}")
+        raise ToolError(f"{' '.join(command)} reported success but left no {summary}{_known(finished.lines)}")
+    _tell_speed(folders)
     return 0
 
 
-def _record_origin(
-    options: Options, lines: Sequence[str], spec: DetectorSpec | None, bins: DetectorSpec | None
-) -> None:
-    """Beside each result folder that the tool announced: it names them itself, by time or by device."""
-    origin = origin_of(options.model, spec, bins)
-    if origin is None:
-        return
+def _known(lines: Sequence[str]) -> str:
+    """What is known about the messages, to append to an error."""
+    return "".join(f"; {finding}" for finding in explain(lines))
+
+
+def _check_paths(options: Options, entries: list[str]) -> None:
+    """Refuse what ais_bench would refuse, with the command that mends it."""
+    limits = {options.model: preflight.MODEL_MAX, options.acl_json_path: 8 * 1024, options.aipp_config: 12_800}
+    for path, limit in limits.items():
+        if path is not None:
+            preflight.refuse(preflight.read_problem(path, limit=limit))
+    preflight.check_inputs(entries)
+    if options.output is not None:
+        preflight.check_output(options.output, options.output_dirname)
+
+
+def _result_folders(options: Options, lines: Sequence[str]) -> list[str]:
+    """Each folder that the tool announced: it names them itself, by time or by device."""
+    if options.output is None:
+        return []
     folders = {line.partition(ANNOUNCED)[2].strip() for line in lines if ANNOUNCED in line}
-    if options.output and options.output_dirname is not None:
+    if options.output_dirname is not None:
         folders.add(result_prefix(options.output, options.output_dirname))
-    for folder in folders:
-        if summary_path(folder).exists():
+    return sorted(folder for folder in folders if summary_path(folder).exists())
+
+
+def _record_origin(
+    options: Options, folders: Sequence[str], spec: DetectorSpec | None, bins: DetectorSpec | None
+) -> None:
+    origin = origin_of(options.model, spec, bins)
+    if origin is not None:
+        for folder in folders:
             write_origin(Path(folder), origin, mode=FILE_MODE)
+
+
+def _tell_speed(folders: Sequence[str]) -> None:
+    """Say what the figures contain; a summary that cannot be understood spoils no result."""
+    for folder in folders:
+        try:
+            for speed in read_speeds(summary_path(folder)):
+                log.info("%s", "\n".join(speed_lines(speed)))
+        except ArtifactError as error:
+            log.warning("%s", error)
 
 
 def _python_with_ais_bench(run: Runner) -> str:
@@ -97,14 +128,6 @@ def _prepare_output(options: Options) -> Path | None:
         return None
     if not Path(options.output).exists():
         make_private_folder(Path(options.output))
-    # The tool also checks the folder's name as a path of its own, from the working directory.
-    for folder in filter(None, (options.output, options.output_dirname)):
-        path = Path(folder)
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & REFUSED_MODE:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            raise ArtifactError(
-                f"{folder} has mode {mode:04o}, ais_bench writes only to 0750 or less: run `chmod 750 {folder}`"
-            )
     if options.output_dirname is None:
         return None
     prefix = result_prefix(options.output, options.output_dirname)

@@ -9,6 +9,7 @@ from detector.artifacts import MANIFEST_NAME, BinsManifest, ModelFile, ResultsOr
 from detector.errors import ArtifactError, SpecError
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
+from infer.gears import gears_of
 from infer.inputs import list_folder
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def origin_of(model: str, spec: DetectorSpec | None, bins: DetectorSpec | None) 
         model=ModelFile(file=model, sha256=sha256_of(Path(model))),
         checkpoint=spec.checkpoint if spec else None,
         classes=spec.classes if spec else None,
-        canvas=known.canvas,
+        canvas=(bins or known).canvas,  # the model may have gears for several
+        precision=spec.precision if spec else None,
     )
 
 
@@ -86,6 +88,8 @@ def input_difference(bins: DetectorSpec, model: DetectorSpec) -> str | None:
 
 
 def _check_same_input(folder: str, bins: DetectorSpec, model: str, spec: DetectorSpec) -> None:
+    if bins.canvas in gears_of(spec).canvases:
+        spec = spec.with_canvas(bins.canvas)
     difference = input_difference(bins, spec)
     if difference:
         raise SpecError(

@@ -18,6 +18,7 @@ from detector.errors import PipelineError
 from infer import inputs as bins
 from infer import outputs as results
 from infer.contract import check_bins, model_spec, origin_of
+from infer.gears import gears_of, settle_gear
 from infer.inputs import Run
 from infer.options import Options, refuse_card_options
 from infer.session import Session, Tensor
@@ -62,6 +63,10 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
     entries = [] if options.input is None else options.input.split(",")
     spec = model_spec(options.model)
     bins_spec = check_bins(options.model, spec, entries)
+    gears = gears_of(spec) if spec is not None else None
+    if gears:
+        # Its stand-in has open axes and would take any shape; the card would not.
+        options = settle_gear(options, gears, bins_spec.canvas if bins_spec else None)
     origin = None if options.output is None else origin_of(options.model, spec, bins_spec)
     log.info("%s runs on the CPU (onnxruntime): results follow ais_bench, throughput is not the card's", options.model)
     if options.threads > 1:

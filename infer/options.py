@@ -13,10 +13,15 @@ USAGE = (
 DESCRIPTION = """\
 Run a model over a folder of .bin or .npy files, with the options, files and last lines of ais_bench.
 
-A .om runs the real ais_bench (python3 -m ais_bench) with the options as given. A .onnx runs here, on the CPU,
-and writes what ais_bench would write: <output>/<output_dirname>/<stem>_<i>.bin, <output>/<output_dirname>_summary.json.
+A .om runs the real ais_bench (python3 -m ais_bench) with these options and, if you give none, a gear of its .om.json;
+paths that ais_bench would refuse are named before it starts.
+A .onnx runs here, on the CPU, and writes what ais_bench would write:
+<output>/<output_dirname>/<stem>_<i>.bin, <output>/<output_dirname>_summary.json. Its times are those of this CPU.
 With a manifest or spec, <output>/<output_dirname>_origin.json records which bins and model gave the results.
-Its times are those of this CPU. Options marked [card] ask for the Ascend card and are refused for a .onnx."""
+Options marked [card] ask for the Ascend card and are refused for a .onnx.
+
+`python -m infer doctor` says what this machine can run and lacks; `python -m infer explain X` what a result's speed
+figures, a return code or a log mean."""
 
 # Limits that ais_bench checks after parsing, with exit code 1 (ais_bench/infer/utils.py, IntArgsMax).
 CEILINGS = {"threads": 64, "warmup_count": 10_000, "batchsize": 4096, "dym_batch": 4096, "output_batchsize_axis": 8}

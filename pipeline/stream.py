@@ -12,21 +12,21 @@ from tqdm import tqdm
 
 from detector.artifacts import BinImage
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
-from detector.spec import DetectorSpec
+from detector.spec import DetectorSpec, TensorSpec
 from detector.spec_files import read_spec_onnx
-from detector.tensor import Tensor
+from detector.tensor import Input
 from infer.session import Session
 from postprocess.coco import AnnotatedImage, Annotations, find_annotations, read_annotations
 from postprocess.join import join_names, require_size
 from postprocess.record import Evaluation
-from postprocess.results import ImageResult, require_sound
+from postprocess.results import ImageResult, require_sound, to_result
 from postprocess.scoring import require_all, score_results
 from preprocess.folder import image_stems, read_input
 from preprocess.pool import core_count, map_ordered
 
 log = logging.getLogger(__name__)
 
-Read = Callable[[tuple[str, str]], tuple[BinImage, Tensor]]
+Read = Callable[[tuple[str, str]], tuple[BinImage, Input]]
 
 # A detector keeps all cores busy for longer than a few processes need to read its next images.
 WORKERS_MAX = 4
@@ -93,7 +93,7 @@ def _infer(
         decoded = map_ordered(read, list(files.items()), workers=workers, preload=read_input.__module__, ahead=ahead)
         with contextlib.closing(decoded):
             inputs = _sized(decoded, annotated, source=truth.source)
-            yield from _execute(session, spec, _batches(inputs, (batch_size, *spec.input.shape)), model=str(model))
+            yield from _execute(session, spec, _batches(inputs, spec.input, batch_size), model=str(model))
 
 
 def _require_writable(out: Path) -> None:
@@ -120,21 +120,21 @@ def _batch_size(session: Session, spec: DetectorSpec, model: Path) -> int:
 
 
 def _sized(
-    decoded: Iterable[tuple[BinImage, Tensor]], annotated: Mapping[str, AnnotatedImage], *, source: str
-) -> Iterator[tuple[BinImage, Tensor]]:
+    decoded: Iterable[tuple[BinImage, Input]], annotated: Mapping[str, AnnotatedImage], *, source: str
+) -> Iterator[tuple[BinImage, Input]]:
     for image, tensor in decoded:
         require_size(image, annotated[image.file_name], source=source)
         yield image, tensor
 
 
 def _batches(
-    inputs: Iterable[tuple[BinImage, Tensor]], shape: tuple[int, ...]
-) -> Iterator[tuple[list[BinImage], Tensor]]:
-    """Images in order with their tensors (batch, 3, height, width), an array that is used again for the next batch.
+    inputs: Iterable[tuple[BinImage, Input]], tensor_spec: TensorSpec, batch_size: int
+) -> Iterator[tuple[list[BinImage], Input]]:
+    """Images in order with their tensors behind a batch axis, an array that is used again for the next batch.
 
     The last batch is filled up with its first tensor, as in `infer`; the list holds the real images only.
     """
-    feed = np.empty(shape, np.float32)
+    feed: Input = np.empty((batch_size, *tensor_spec.shape), tensor_spec.dtype)
     images: list[BinImage] = []
     for image, tensor in inputs:
         feed[len(images)] = tensor
@@ -148,7 +148,7 @@ def _batches(
 
 
 def _execute(
-    session: Session, spec: DetectorSpec, batches: Iterable[tuple[list[BinImage], Tensor]], *, model: str
+    session: Session, spec: DetectorSpec, batches: Iterable[tuple[list[BinImage], Input]], *, model: str
 ) -> Iterator[ImageResult]:
     """One result per real image, checked as `postprocess.results.read_results` checks files."""
     for images, feed in batches:
@@ -158,7 +158,7 @@ def _execute(
         if got != expected:
             names = ", ".join(tensor.name for tensor in spec.outputs)
             raise SpecError(f"{model} gives {got}, its spec says {names} {expected}; export and convert it again")
-        for image, labels, dets in zip(images, *arrays, strict=False):  # the batch may be longer than its images
-            result = ImageResult(image, labels, dets)
+        for image, *outputs in zip(images, *arrays, strict=False):  # the batch may be longer than its images
+            result = to_result(image, outputs, spec, where=model)
             require_sound(result, num_classes=len(spec.classes), where=model)
             yield result

@@ -53,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
         help="receives detections.json and metrics.json (default ./detection-results/; with --detections only "
         "metrics.json, and only if given)",
     )
+    products.add_argument(
+        "--beside", type=Path, metavar="DIR", help="another evaluation's folder: its AP is printed beside this one's"
+    )
     products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
     products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
     _add_report(commands)
@@ -144,8 +147,9 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         )
 
     from postprocess.bins import Told
+    from postprocess.scored import read_record
     from postprocess.scoring import METRICS_NAME, score_file, score_folder
-    from postprocess.table import to_text
+    from postprocess.table import beside, to_text
 
     out: Path | None = args.det_results_path
     if args.detections:
@@ -161,6 +165,8 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             subset=args.subset,
         )
     print(to_text(evaluation, all_classes=args.per_class))
+    if args.beside:
+        print(beside(evaluation, read_record(args.beside), where=str(args.beside)))
     metrics = evaluation.metrics
     counts = {"images": metrics.images, "objects": metrics.objects, "detections": metrics.detections}
     print(json.dumps({**metrics.figures, **counts, "metrics": str(out / METRICS_NAME) if out else None}))

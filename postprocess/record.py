@@ -48,7 +48,8 @@ def reference_note(evaluation: Evaluation) -> str:
             f"no reference AP is bound to the checkpoint {spec.checkpoint.file} (sha256 {spec.checkpoint.sha256[:8]})"
         )
     ap = evaluation.metrics.figures["AP"]
-    compared = "AP is undefined" if ap is None else f"AP {ap:.2f}, {ap - reference.ap:+.2f}"
+    by = f" by {spec.precision}" if spec.precision else ""
+    compared = "AP is undefined" if ap is None else f"AP {ap:.2f}{by}, {ap - reference.ap:+.2f}"
     scored, annotated = evaluation.metrics.images, len(evaluation.annotations.images)
     part = "" if scored == annotated else f" (a subset: {scored} of {annotated} images)"
     return f"reference AP {reference.ap} of {reference.checkpoint} ({reference.source}): {compared}{part}"
@@ -63,6 +64,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "model": spec.name if spec else None,
         "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
         "departures": list(spec.departures) if spec else [],
+        "precision": spec.precision if spec else None,
         "reference": _reference(evaluation),
         "note": reference_note(evaluation),
         "counts": {

@@ -122,10 +122,16 @@ def _head(record: Record, title: str) -> str:
         f'<header>\n<div class="top"><div><p class="soft">Detection report</p><h1>{title}</h1></div>\n'
         f'<div class="ap">{_percent(record.figures["AP"], digits=2)}<small>box AP, percent</small></div></div>\n'
         f"<dl>\n{rows}\n</dl>\n"
-        '<p class="notice"><b>Backend and precision are not recorded in metrics.json.</b> '
+        f'<p class="notice"><b>{_precision(record)}</b> '
         "Outputs of the CPU stand-in (onnxruntime, fp32) are not NPU numbers: "
         "only outputs that the .om computed on the card speak for the card.</p>\n</header>"
     )
+
+
+def _precision(record: Record) -> str:
+    if record.precision is None:
+        return "Backend and precision are not recorded in metrics.json."
+    return f"Computed on the CPU by {escape(record.precision)}: a prediction of what the card computes."
 
 
 def _checkpoint(checkpoint: Checkpoint) -> str:

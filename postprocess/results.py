@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from detector.artifacts import BinImage, BinsManifest
 from detector.errors import ArtifactError
-from detector.spec import TensorSpec
+from detector.spec import DetectorSpec, TensorSpec, replace
 from postprocess.origin import require_origin
+from postprocess.suppress import suppress
 
+BOX_BYTES = 16
 NEXT_STEP = "run inference again (make infer)"
 
 
@@ -43,14 +45,42 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
     require_finished(folder, images=len(manifest.images))
     require_origin(folder, manifest.spec)
     suffix, files = _list_files(folder)
+    manifest = _with_candidates(folder, files, suffix, manifest)
     outputs = manifest.spec.outputs
     _require_exact(folder, files, suffix, manifest)
     for image in manifest.images:
         arrays = [_read(folder / _name(image, index, suffix), tensor, image) for index, tensor in enumerate(outputs)]
-        named = {tensor.name: array for tensor, array in zip(outputs, arrays, strict=True)}
-        result = ImageResult(image, named["labels"], named["dets"])
+        result = to_result(image, arrays, manifest.spec, where=str(folder))
         require_sound(result, num_classes=len(manifest.spec.classes), where=str(folder))
         yield result
+
+
+def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str) -> ImageResult:
+    """One image's outputs, in the order of the spec's; candidates are suppressed here.
+
+    Raises:
+        ArtifactError: a candidate is not finite.
+    """
+    named = {tensor.name: array for tensor, array in zip(spec.outputs, arrays, strict=True)}
+    if spec.atc.nms != "host":
+        return ImageResult(image, named["labels"], named["dets"])
+    for name, array in named.items():
+        if not np.isfinite(array).all():
+            raise ArtifactError(
+                f"{where}: image {image.file_name}: {name} are not finite; the model is not the spec's, or {NEXT_STEP}"
+            )
+    return ImageResult(image, *suppress(named["boxes"], named["scores"], spec.decode, spec.canvas))
+
+
+def _with_candidates(folder: Path, files: Mapping[str, int], suffix: str, manifest: BinsManifest) -> BinsManifest:
+    """The bins' spec may be older than the conversion that fixed the number of candidates: the first file tells it."""
+    spec, first = manifest.spec, _name(manifest.images[0], 0, suffix)
+    if spec.atc.nms != "host" or spec.atc.candidates is not None or first not in files:
+        return manifest
+    count = files[first] // BOX_BYTES if suffix == ".bin" else np.load(folder / first, mmap_mode="r").size // 4
+    return manifest.model_copy(
+        update={"spec": replace(spec, atc={**spec.atc.model_dump(), "candidates": max(count, 1)})}
+    )
 
 
 def require_finished(folder: Path, *, images: int) -> None:
@@ -170,7 +200,8 @@ def _require_sizes(
             if files[name] != tensor.num_bytes:
                 raise ArtifactError(
                     f"{folder / name} (image {image.file_name}) has {files[name]} bytes, "
-                    f"expected {tensor.num_bytes} for output {tensor}; {NEXT_STEP}"
+                    f"expected {tensor.num_bytes} for output {tensor}; {NEXT_STEP}, or name the model with --model if "
+                    "it has other outputs than the bins say (atc.nms)"
                 )
 
 

@@ -58,6 +58,7 @@ class Record(pydantic.BaseModel):
     model: str | None
     checkpoint: Checkpoint | None
     departures: tuple[str, ...] = ()
+    precision: str | None = None
     reference: ReferenceRecord | None
     note: str
     counts: Counts

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from detector.artifacts import make_folder, write_error, write_json
+from detector.artifacts import find_origin, make_folder, write_error, write_json
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, read_bins
@@ -46,7 +46,10 @@ def score_folder(
     image_ids = join_images(bins.images, annotations)
     if not subset:
         require_all(annotations, image_ids.values())
-    return score_results(read_results(results, bins), bins.spec, annotations, image_ids, out)
+    origin = find_origin(results)
+    # The bins know nothing of how the model that read them computes.
+    spec = bins.spec.model_copy(update={"precision": origin.precision if origin else bins.spec.precision})
+    return score_results(read_results(results, bins), spec, annotations, image_ids, out)
 
 
 def score_results(

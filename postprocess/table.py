@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from postprocess.evaluate import FIGURES, ClassMetrics, Figure
 from postprocess.record import Evaluation, reference_note
+from postprocess.scored import Record
 
 CLASS_COLUMNS = 3
 # Classes that still fit a screen or two.
@@ -27,6 +28,24 @@ def to_text(evaluation: Evaluation, *, all_classes: bool = False) -> str:
     lines = [*_classes(metrics.classes, all_classes), scored]
     lines += [figure_line(figure, metrics.figures[figure.name]) for figure in FIGURES]
     return "\n".join([*lines, reference_note(evaluation)])
+
+
+def beside(evaluation: Evaluation, other: Record, *, where: str) -> str:
+    """One line: this AP and that of another evaluation, and how far apart they are.
+
+    Args:
+        evaluation: this one.
+        other: the other one's metrics.json.
+        where: its folder.
+    """
+    ours, theirs = evaluation.metrics.figures["AP"], other.figures["AP"]
+    apart = "" if ours is None or theirs is None else f": {ours - theirs:+.2f}"
+    precision = evaluation.spec.precision if evaluation.spec else None
+    images = evaluation.metrics.images, other.counts.images
+    part = "" if images[0] == images[1] else f" (not comparable: {images[0]} and {images[1]} images)"
+    here = f"AP {_percent(ours).strip()} {f'by {precision}' if precision else 'here'}"
+    there = f"{_percent(theirs).strip()} {f'by {other.precision} ' if other.precision else ''}in {where}"
+    return f"{here}, {there}{apart}{part}"
 
 
 def figure_line(figure: Figure, percent: float | None) -> str:

@@ -243,3 +243,16 @@ def test_bounds_that_modelzoo_does_not_know_do_not(spec: DetectorSpec):
 def test_the_letterbox_follows_the_spec(spec: DetectorSpec):
     box = with_image(spec, short=30).letterbox(Size(60, 80))
     assert (box.canvas, box.resized) == ((64, 96), (30, 40))
+
+
+def test_an_input_of_bytes_has_its_channels_last(spec: DetectorSpec):
+    tensor = with_image(spec, dtype="uint8").input
+    assert (tensor.shape, tensor.dtype, tensor.num_bytes) == ((64, 96, 3), "uint8", 64 * 96 * 3)
+
+
+def test_bytes_do_not_depend_on_what_normalizes_them(spec: DetectorSpec):
+    plain = with_image(spec, dtype="uint8")
+    assert plain.bins_fingerprint() != spec.bins_fingerprint()
+    assert with_image(plain, std=[1.0, 1.0, 1.0]).bins_fingerprint() == plain.bins_fingerprint()
+    assert with_image(plain, mean=[120.1, 115.0, 100.0]).bins_fingerprint() == plain.bins_fingerprint()
+    assert with_image(plain, mean=[121.0, 115.0, 100.0]).bins_fingerprint() != plain.bins_fingerprint()

@@ -171,3 +171,42 @@ def test_black_padding_is_what_a_black_pixel_becomes(rule: str, resize_filter: s
     assert np.array_equal(tensor[:, ~inside], black[:, ~inside])
     assert (tensor[:, inside] > 0).all()
     assert (black < -1.5).all()
+
+
+def bytes_spec(**image) -> DetectorSpec:
+    return dialect_spec(resize="mmdet", dtype="uint8", **image)
+
+
+@pytest.mark.parametrize("channels", ["BGR", "RGB"])
+def test_bytes_are_the_decoded_pixels_whatever_the_order_of_the_model(channels: str):
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    pixels, _ = to_input(image, bytes_spec(channels=channels))
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
+    assert np.array_equal(pixels, image)
+
+
+@pytest.mark.parametrize(("channels", "pixel"), [("BGR", [10, 21, 32]), ("RGB", [32, 21, 10])])
+def test_bytes_are_padded_with_the_rounded_mean(channels: str, pixel: list[int]):
+    spec = bytes_spec(channels=channels, mean=(10.4, 20.6, 31.6))
+    pixels, box = to_input(np.zeros((10, 96, 3), np.uint8), spec)
+    assert np.array_equal(np.unique(pixels[box.resized.height :].reshape(-1, 3), axis=0), [pixel])
+
+
+def test_bytes_are_padded_with_black_where_the_floats_are():
+    pixels, _ = to_input(np.zeros((10, 96, 3), np.uint8), bytes_spec(padding="black"))
+    assert not pixels.any()
+
+
+@pytest.mark.parametrize("resize_filter", ["cv2", "pillow"])
+def test_normalized_bytes_are_the_floats(resize_filter: str):
+    image = np.random.default_rng(0).integers(0, 256, (50, 77, 3), np.uint8)
+    pixels, box = to_input(image, bytes_spec(filter=resize_filter))
+    floats = dialect_spec(resize="mmdet", filter=resize_filter)
+    tensor, same_box = to_input(image, floats)
+    assert box == same_box
+    mean, std = (np.array(triple).reshape(3, 1, 1) for triple in (floats.image.mean, floats.image.std))
+    planes = np.moveaxis(pixels, -1, 0)
+    planes = planes if floats.image.channels == "BGR" else planes[::-1]
+    inside = (slice(None), slice(box.top, box.top + box.resized.height), slice(box.left, box.left + box.resized.width))
+    np.testing.assert_allclose(((planes - mean) / std)[inside], tensor[inside], rtol=0, atol=1e-5)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from detector.artifacts import find_origin
-from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
+from detector.errors import ArtifactError, MissingEnvironmentError, SpecError, ToolError
 from detector.spec_files import load_spec
 from detector.tools import Finished
-from infer.ais_bench import ais_bench_command, run_om
+from infer.ais_bench import run_om
 from infer.options import parse
 
 
@@ -18,8 +18,15 @@ class FakeTool:
     """ais_bench as seen from outside: what it was asked, what it leaves."""
 
     def __init__(
-        self, *, leaves: Path | None = None, exit_code: int = 0, lines: Sequence[str] = (), python: str = "python3"
+        self,
+        *,
+        leaves: Path | None = None,
+        says: object = (),
+        exit_code: int = 0,
+        lines: Sequence[str] = (),
+        python: str = "python3",
     ):
+        self.says = says or {}
         self.commands: list[list[str]] = []
         self.leaves, self.exit_code, self.lines, self.python = leaves, exit_code, tuple(lines), python
 
@@ -28,7 +35,7 @@ class FakeTool:
             return Finished(0 if command[0] == self.python else 1, ())
         self.commands.append(command)
         if self.leaves:
-            self.leaves.write_text("{}")
+            self.leaves.write_text(json.dumps(self.says))
         return Finished(self.exit_code, self.lines)
 
 
@@ -41,31 +48,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(arguments: str, tool: FakeTool) -> int:
-    argv = arguments.split()
-    return run_om(parse(argv), argv, run=tool)
-
-
-def test_the_command_has_the_options_as_given():
-    assert ais_bench_command(["--mod", "m.om", "--npu_id=1"]) == [
-        "python3",
-        "-m",
-        "ais_bench",
-        "--mod",
-        "m.om",
-        "--npu_id=1",
-    ]
+    return run_om(parse(arguments.split()), run=tool)
 
 
 def test_options_of_the_card_are_passed_on(folder: Path):
     tool = FakeTool()
     assert run("--model m.om --input bins --pipeline 1 --threads 4 --device 0,1", tool) == 0
-    expected = "python3 -m ais_bench --model m.om --input bins --pipeline 1 --threads 4 --device 0,1"
+    expected = "python3 -m ais_bench --model m.om --input bins --device 0,1 --pipeline 1 --threads 4"
     assert tool.commands == [expected.split()]
 
 
 def test_the_output_folder_is_made_as_the_tool_demands(folder: Path):
     run("--model m.om --output out/a --output_dirname r", FakeTool(leaves=folder / "out/a/r_summary.json"))
     assert [(folder / name).stat().st_mode & 0o777 for name in ("out", "out/a")] == [0o750, 0o750]
+
+
+def test_prefixes_are_spelled_out(folder: Path):
+    tool = FakeTool()
+    run("--mod m.om --npu_id=1 --inp bins", tool)
+    assert tool.commands == [["python3", "-m", "ais_bench", "--model", "m.om", "--input", "bins", "--npu_id", "1"]]
 
 
 @pytest.mark.parametrize("existing", ["out", "r"])
@@ -90,6 +91,55 @@ def test_a_failure_has_the_command_and_the_last_lines(folder: Path):
         ToolError, match=r"python3 -m ais_bench --model m\.om exited with 1: .* \| RuntimeError: \[-1\]"
     ):
         run("--model m.om", FakeTool(exit_code=1, lines=lines))
+
+
+def test_a_failure_is_explained(folder: Path):
+    lines = ["[ERROR] aclmdlExecute failed, ret is 207001", "RuntimeError: [-1][ACL: general failure]"]
+    with pytest.raises(ToolError, match=r"; code 207001: memory could not be allocated; look at Memory-Usage"):
+        run("--model m.om", FakeTool(exit_code=1, lines=lines))
+
+
+@pytest.fixture
+def geared(folder: Path) -> Path:
+    """An OM with batch gears."""
+    spec = load_spec("demo").model_dump(mode="json")
+    spec["atc"]["batch_sizes"] = [1, 4, 8]
+    (folder / "m.om.json").write_text(json.dumps({"spec": spec}))
+    return folder
+
+
+def test_an_om_with_gears_runs_its_largest_batch(geared: Path):
+    tool = FakeTool()
+    run("--model m.om", tool)
+    assert tool.commands[0][-2:] == ["--dymBatch", "8"]
+
+
+def test_a_gear_that_the_om_lacks_is_refused_before(geared: Path):
+    tool = FakeTool()
+    with pytest.raises(SpecError, match=r"--dymBatch 2 is no gear of m\.om.*--dymBatch 1 \| 4 \| 8"):
+        run("--model m.om --dymBatch 2", tool)
+    assert not tool.commands
+
+
+def test_the_figures_are_told_with_what_they_contain(folder: Path, caplog: pytest.LogCaptureFixture):
+    figures = {"min": 2.0, "max": 2.0, "mean": 2.0, "median": 2.0, "percentile(99%)": 2.0, "count": 1}
+    document = {
+        "filesinfo": {"0": {"infiles": ["bins/a.bin"], "outfiles": ["out/r/a_0.bin"]}},
+        "args": ["ais_bench/__main__.py", "--model", "m.om"],
+        **dict.fromkeys(("NPU_compute_time", "H2D_latency", "D2H_latency"), figures),
+        "npu_compute_time_list": [2.0, 2.0],
+        "throughput": 500.0,
+        "pid": 1,
+    }
+    caplog.set_level("INFO")
+    run("--model m.om --output out --output_dirname r", FakeTool(leaves=folder / "out/r_summary.json", says=document))
+    assert "500.00 /s  ais_bench's own: 1000 * 1 / mean execution time" in caplog.text
+    assert "166.67 /s  the same and copies" in caplog.text
+
+
+def test_figures_that_cannot_be_understood_spoil_no_result(folder: Path, caplog: pytest.LogCaptureFixture):
+    assert run("--model m.om --output out --output_dirname r", FakeTool(leaves=folder / "out/r_summary.json")) == 0
+    assert "out/r_summary.json is no summary of ais_bench: KeyError" in caplog.text
 
 
 def test_a_usage_error_keeps_its_exit_code(folder: Path):

@@ -1,8 +1,9 @@
 """Every case that was run with the real ais_bench gives the same exit code, lines, files, bytes and summary here.
 
 `ais_bench_observed.json` records what the unmodified Python part of ais_bench 0.0.2 (aclruntime repository, commit
-8da7f645) did over a device of arithmetic exact to the bit, for the models and inputs of conftest.py. Contents are the
-start of their SHA-256, times are `#`, and lines that speak of the card (open device, ...) are left out.
+8da7f645) did over the stand-in for its device layer (shim/), for the models and inputs of conftest.py and the commands
+of conformance_cases.py; tests/oracles/record_ais_bench.py made it. Contents are the start of their SHA-256, times are
+`#`, and lines that speak of the card (open device, ...) are left out.
 """
 
 import hashlib
@@ -16,11 +17,16 @@ import pytest
 
 from detector import cli
 from infer.__main__ import main
+from tests.infer.conformance_cases import CASES
 
 OBSERVED = json.loads(Path(__file__).with_name("ais_bench_observed.json").read_text())
 DONE = [name for name, case in OBSERVED.items() if case["exit"] == 0]
 REFUSED = [name for name, case in OBSERVED.items() if case["exit"] != 0]
 STAMP = r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d"
+
+
+def test_every_case_is_recorded():
+    assert {name: case["arguments"] for name, case in OBSERVED.items()} == CASES
 
 
 def run(case: dict[str, Any]) -> int | str | None:
@@ -37,8 +43,9 @@ def masked(text: str) -> str:
 
 
 def entries(root: Path) -> list[tuple[str, Path]]:
-    """Everything below a folder, the time stamp masked."""
-    return [(re.sub(STAMP, "<time>", str(path.relative_to(root))), path) for path in sorted(root.rglob("*"))]
+    """Everything below a folder but our own record of the origin, the time stamp masked."""
+    paths = [path for path in sorted(root.rglob("*")) if not path.name.endswith("_origin.json")]
+    return [(re.sub(STAMP, "<time>", str(path.relative_to(root))), path) for path in paths]
 
 
 @pytest.mark.parametrize("name", DONE)

@@ -132,6 +132,14 @@ def test_the_origin_names_bins_and_model(bins: Path, tmp_path: Path):
     assert (origin.classes, origin.canvas, origin.checkpoint) == (("circle",), CANVAS, None)
 
 
+def test_the_origin_says_how_the_model_computes(bins: Path, tmp_path: Path):
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    simulated = SPEC.model_copy(update={"precision": "force_fp16 (simulated)"})
+    origin = origin_of(str(tmp_path / "m.onnx"), simulated, SPEC)
+    assert origin is not None
+    assert origin.precision == "force_fp16 (simulated)"
+
+
 def test_bins_that_are_partly_unknown_have_no_fingerprint(bins: Path, tmp_path: Path):
     (tmp_path / "other").mkdir()
     assert check_bins("m.onnx", None, [str(bins), str(tmp_path / "other")]) is None
@@ -139,3 +147,15 @@ def test_bins_that_are_partly_unknown_have_no_fingerprint(bins: Path, tmp_path: 
 
 def test_a_foreign_model_and_folder_have_no_origin():
     assert origin_of("m.onnx", None, None) is None
+
+
+@pytest.mark.parametrize("gears", [{"image_sizes": [[64, 32], [32, 64]]}, {"dims": [[1, 64, 32], [4, 32, 64]]}])
+def test_bins_on_the_canvas_of_a_gear_fit(gears: dict[str, Any], bins: Path, tmp_path: Path):
+    model = replace(SPEC.with_canvas(Size(64, 32)), atc={**SPEC.atc.model_dump(), **gears})
+    (tmp_path / "m.onnx").touch()
+    found = check_bins("m.onnx", model, [str(bins)])
+    origin = origin_of(str(tmp_path / "m.onnx"), model, found)
+    assert origin is not None
+    assert origin.canvas == CANVAS
+    with pytest.raises(SpecError, match=r"image\.mean is"):
+        check_bins("m.onnx", replace(model, image={**model.image.model_dump(), "mean": (0, 2, 3)}), [str(bins)])

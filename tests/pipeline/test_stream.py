@@ -8,6 +8,8 @@ from typing import Any
 import onnx
 import pytest
 
+from convert.aipp import aipp_of
+from convert.aipp_graph import with_aipp
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec, replace
@@ -137,3 +139,16 @@ def test_a_file_in_the_way_of_the_products_is_found_at_once(tmp_path: Path, coco
     (coco / "val2017" / "000000000007.png").write_bytes(b"never read")
     with pytest.raises(ArtifactError, match=r"cannot write .*deeper: .*out is not a folder that you may write to"):
         run(convert(1), coco, tmp_path / "out" / "deeper")
+
+
+def test_a_model_that_takes_bytes_is_streamed_as_over_bins(
+    tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec
+):
+    in_bytes = replace(spec, image={**spec.image.model_dump(), "dtype": "uint8"})
+    model = convert(2, carried=in_bytes)
+    write_onnx(model, with_aipp(onnx.load(str(model)), aipp_of(in_bytes)))
+    expected = over_bins(model, coco, tmp_path / "stages")
+    evaluation = run(model, coco, tmp_path / "out")
+    found = (tmp_path / "out" / "detections.json").read_bytes()
+    assert found == (expected / "detections.json").read_bytes()
+    assert evaluation.metrics.detections > 5

@@ -6,6 +6,8 @@ from detector.spec import Checkpoint, DetectorSpec, Reference, replace
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import Evaluation, reference_note, reference_of, to_record
+from postprocess.scored import Record
+from postprocess.table import beside
 
 SHA = "a7cac5ff" + "0" * 56
 
@@ -24,6 +26,22 @@ def published(spec: DetectorSpec) -> DetectorSpec:
         Reference(checkpoint="fcos.pth", sha256="a7cac5ff", ap=35.7, source="model zoo"),
     )
     return replace(spec, references=references, checkpoint=Checkpoint(file="my.pth", sha256=SHA, dialect="mmdet"))
+
+
+def test_the_precision_of_a_simulated_model_is_recorded(published: DetectorSpec):
+    simulated = published.model_copy(update={"precision": "force_fp16 (simulated)"})
+    assert to_record(evaluation(simulated))["precision"] == "force_fp16 (simulated)"
+    assert reference_note(evaluation(simulated)).endswith("AP 35.50 by force_fp16 (simulated), -0.20")
+    assert to_record(evaluation(published))["precision"] is None
+
+
+def test_another_evaluation_is_named_beside(published: DetectorSpec):
+    other = Record.model_validate(to_record(evaluation(published, ap=36.0)))
+    simulated = published.model_copy(update={"precision": "force_fp16 (simulated)"})
+    line = beside(evaluation(simulated), other, where="eval_bs8")
+    assert line == "AP 35.50 by force_fp16 (simulated), 36.00 in eval_bs8: -0.50"
+    fewer = beside(evaluation(published, images=1), other, where="eval_bs8")
+    assert fewer == "AP 35.50 here, 36.00 in eval_bs8: -0.50 (not comparable: 1 and 2 images)"
 
 
 def test_the_reference_is_bound_by_the_checkpoints_hash(published: DetectorSpec):

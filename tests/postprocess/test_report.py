@@ -326,3 +326,10 @@ def test_a_missing_evaluation_is_one_line_and_exit_code_1(tmp_path: Path):
     line = [sys.executable, "-m", "postprocess", "report", "--det_results_path", str(tmp_path)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_a_simulated_precision_is_called_a_prediction(report: Callable[..., str], results: Path):
+    change(results, precision="force_fp16 (simulated)")
+    text = Parsed(report()).text
+    assert "Computed on the CPU by force_fp16 (simulated): a prediction of what the card computes." in text
+    assert "not recorded in metrics.json" not in text

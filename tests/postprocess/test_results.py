@@ -8,6 +8,7 @@ import pytest
 
 from detector.artifacts import BinsManifest
 from detector.errors import ArtifactError
+from detector.spec import replace
 from postprocess.results import read_results
 
 Save = Callable[..., None]
@@ -187,3 +188,57 @@ def test_impossible_values_name_the_image(
 def test_labels_of_unused_rows_are_free(results: Path, manifest: BinsManifest, save: Save):
     save(results, "b", (0, 1, 1, 5, 5, 0.5), (4711, 0, 0, 0, 0, 0))  # the operator on the card does not mask them
     assert read(results, manifest)[1].labels[1] == 4711
+
+
+# --- models that put out candidates (atc.nms: host) ------------------------------------------------------------------
+
+CORNERS = np.array([[8, 8, 40, 48], [8, 8, 40, 46], [50, 10, 90, 60]], np.float32)
+SCORES = np.array([[0.9, 0, 0], [0.8, 0, 0.3], [0, 0.5, 0]], np.float32)
+
+
+@pytest.fixture
+def for_the_host(manifest: BinsManifest) -> BinsManifest:
+    """As before the conversion: nothing says how many candidates there are."""
+    return manifest.model_copy(update={"spec": replace(manifest.spec, atc={"nms": "host"})})
+
+
+def put_out(folder: Path, manifest: BinsManifest, *, npy: bool = False) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    for image in manifest.images:
+        for index, array in enumerate((CORNERS, SCORES)):
+            if npy:
+                np.save(folder / f"{image.stem}_{index}.npy", array[None])
+            else:
+                array.tofile(folder / f"{image.stem}_{index}.bin")
+
+
+@pytest.mark.parametrize("npy", [False, True])
+def test_candidates_are_suppressed(results: Path, for_the_host: BinsManifest, npy: bool):
+    put_out(results, for_the_host, npy=npy)
+    first = read(results, for_the_host)[0]
+    assert first.labels[:4].tolist() == [0, 1, 2, -1]  # the second box is the first again, of its class
+    np.testing.assert_array_equal(first.dets[:3, :4], CORNERS[[0, 2, 1]])
+    np.testing.assert_array_equal(first.dets[:4, 4], np.array([0.9, 0.5, 0.3, 0], np.float32))
+
+
+def test_candidates_of_another_number_are_refused(results: Path, for_the_host: BinsManifest):
+    put_out(results, for_the_host)
+    CORNERS[:2].tofile(results / "b_0.bin")
+    with pytest.raises(ArtifactError, match=r"b_0\.bin .* has 32 bytes, expected 48 for output 'boxes'"):
+        read(results, for_the_host)
+
+
+def test_candidates_that_are_not_finite_are_refused(results: Path, for_the_host: BinsManifest):
+    put_out(results, for_the_host)
+    np.full_like(SCORES, np.nan).tofile(results / "b_1.bin")
+    with pytest.raises(ArtifactError, match=r"image b\.jpg: scores are not finite"):
+        read(results, for_the_host)
+
+
+def test_candidates_where_detections_are_expected_say_so(
+    results: Path, manifest: BinsManifest, for_the_host: BinsManifest
+):
+    put_out(results, for_the_host)
+    with pytest.raises(ArtifactError, match=r"expected 800 for output .*name the model with --model .*atc\.nms"):
+        read(results, manifest)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import BinsManifest, write_manifest
+from detector.artifacts import BinsManifest, ModelFile, ResultsOrigin, write_manifest, write_origin
 from detector.errors import ArtifactError, DataError
+from detector.spec import DetectorSpec
 from postprocess.bins import Told
 from postprocess.coco import read_detections
 from postprocess.record import Evaluation
@@ -28,6 +29,17 @@ def test_a_result_folder_is_scored(score: Callable[..., Evaluation], tmp_path: P
     record = json.loads((tmp_path / "out/metrics.json").read_text())
     assert record["AP"] == evaluation.metrics.figures["AP"]
     assert record["model"] == "tiny"
+
+
+def test_the_precision_is_that_of_the_model_that_ran(
+    score: Callable[..., Evaluation], results: Path, spec: DetectorSpec, tmp_path: Path
+):
+    model = ModelFile(file="forecast.onnx", sha256="0")
+    bins = spec.bins_fingerprint()
+    facts = {"checkpoint": None, "classes": spec.classes, "canvas": spec.canvas, "precision": "fp16 (simulated)"}
+    write_origin(results, ResultsOrigin(model=model, bins_fingerprint=bins, **facts), mode=0o640)
+    score()
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["precision"] == "fp16 (simulated)"
 
 
 def test_detections_are_written_in_image_pixels_with_coco_ids(score: Callable[..., Evaluation], tmp_path: Path):

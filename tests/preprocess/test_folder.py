@@ -9,7 +9,7 @@ import pytest
 from detector.artifacts import read_manifest
 from detector.errors import ArtifactError, DataError
 from detector.images import read_image
-from detector.spec import DetectorSpec
+from detector.spec import DetectorSpec, replace
 from detector.tensor import to_input
 from preprocess.folder import preprocess_folder
 
@@ -117,3 +117,12 @@ def test_real_photographs_get_the_names_of_the_guide(tmp_path: Path, photographs
     manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=5)
     assert [image.stem for image in manifest.images] == sorted(p.stem for p in (photographs / "val2017").iterdir())[:5]
     assert {np.prod(spec.input.shape) * 4} == {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")}
+
+
+def test_bins_of_bytes_are_a_quarter_as_long(tmp_path: Path, images: Path, spec: DetectorSpec):
+    in_bytes = replace(spec, image={**spec.image.model_dump(), "dtype": "uint8"})
+    manifest = preprocess_folder(images, tmp_path / "bins", in_bytes, workers=1)
+    for image in manifest.images:
+        pixels, _ = to_input(read_image(images / image.file_name), in_bytes)
+        assert (tmp_path / "bins" / f"{image.stem}.bin").read_bytes() == pixels.tobytes()
+    assert {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")} == {spec.input.num_bytes // 4}

@@ -62,3 +62,17 @@ def test_bins_of_the_guides_command_line_fit_the_guides_model():
     guide = guide_spec(height=None, width=None, recipe=None)
     assert guide.bins_fingerprint() == load_spec("fcos_r50_caffe_fpn_1x_guide").bins_fingerprint()
     assert guide.canvas == (800, 1333)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_the_element_type_asked_for_overrides_the_models(tmp_path: Path, dtype: str):
+    assert model_spec(MODEL, height=None, width=None, recipe=None, dtype=dtype).image.dtype == dtype
+    assert guide_spec(height=None, width=None, recipe=None, dtype=dtype).image.dtype == dtype
+
+
+def test_an_om_decides_the_element_type(tmp_path: Path):
+    om = tmp_path / "m.om"
+    om.write_bytes(b"om")
+    (tmp_path / "m.om.json").write_text(json.dumps({"spec": load_spec(MODEL).model_dump(mode="json")}))
+    with pytest.raises(SpecError, match=r"takes 'input' \[3, 800, 1344\] float32, --dtype says uint8"):
+        model_spec(str(om), height=None, width=None, recipe=None, dtype="uint8")

@@ -1,0 +1,124 @@
+"""What a machine needs to run an OM: driver, cards, device files, CANN, ais_bench. Standard library only."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+from detector import tools
+from infer import host
+from infer.check import Check
+
+CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
+ACLRUNTIME = "0.0.2"
+GUIDE = "docs/npu_host.md"
+
+
+def card_checks(
+    driver: host.Driver | None, cann: host.Cann | None, *, soc_version: str | None, run: host.Runner
+) -> list[Check]:
+    """Look at everything that an NPU host has and a laptop has not.
+
+    Args:
+        driver: as read, or None.
+        cann: as found, or None.
+        soc_version: chip that the OM is for, or None.
+        run: executes a command.
+    """
+    return [*_driver(driver), _chip(driver, soc_version), _devices(), _cann(cann), _atc(), *_tools(run)]
+
+
+def _driver(driver: host.Driver | None) -> Iterator[Check]:
+    install = f"install the NPU driver and firmware, or mount npu-smi and the driver into the container ({GUIDE})"
+    if driver is None:
+        yield Check("driver", "missing", "npu-smi is not on PATH", install)
+        return
+    if driver.problem:
+        yield Check("driver", "missing", f"npu-smi info {driver.problem}", install)
+        return
+    yield Check("driver", "ok" if driver.version else "note", f"version {driver.version or 'not told by npu-smi info'}")
+    sick = [card for card in driver.cards if card.health != "OK"]
+    listed = ", ".join(f"device {card.device}: {card.name} {card.health}" for card in driver.cards) or "none"
+    if not driver.cards:
+        yield Check("cards", "missing", "npu-smi info lists no card", "look at lspci and dmesg; restart the host")
+    elif sick:
+        fix = f"see `npu-smi info -t health -i {sick[0].npu}`; leave {sick[0].device} out of --device"
+        yield Check("cards", "note" if len(sick) < len(driver.cards) else "missing", listed, fix)
+    else:
+        yield Check("cards", "ok", listed)
+
+
+def _chip(driver: host.Driver | None, wanted: str | None) -> Check:
+    """The chip's name as atc spells it: that of npu-smi after the word Ascend (atc.md section 4)."""
+    names = sorted({card.name for card in driver.cards}) if driver else []
+    spelt = [name if name.startswith("Ascend") else f"Ascend{name}" for name in names]
+    found = ", ".join(spelt) or "unknown without a card"
+    if not spelt:
+        return Check("chip", "note", found, "give SOC= to make om on a machine without a card")
+    if wanted is not None and wanted.removeprefix("Ascend") not in (name.removeprefix("Ascend") for name in spelt):
+        return Check("chip", "missing", found, f"the OM is for {wanted}: build it again with SOC={spelt[0]}")
+    strange = [name for name in spelt if name not in CHIPS]
+    if strange:
+        return Check("chip", "note", found, f"this project knows {', '.join(CHIPS)}; an OM runs only on its own chip")
+    return Check("chip", "ok", f"{found} (SOC={spelt[0]})")
+
+
+def _devices() -> Check:
+    nodes = host.device_nodes()
+    if not nodes:
+        fix = "docker: add --device /dev/davinci0 and the three others of " + GUIDE
+        return Check("devices", "missing", "no /dev/davinci0", fix)
+    managers = [host.DEVICES / name for name in ("davinci_manager", "devmm_svm", "hisi_hdc")]
+    absent = [str(path) for path in managers if not path.exists()]
+    if absent:
+        fix = f"docker: --device {' --device '.join(absent)}"
+        return Check("devices", "missing", f"without {', '.join(absent)}", fix)
+    barred = [path for path in (*nodes, *managers) if not os.access(path, os.R_OK | os.W_OK)]
+    if barred:
+        group = barred[0].stat().st_gid
+        fix = f"join the driver's group {group}: sudo usermod -aG {group} $USER, then log in again"
+        return Check("devices", "missing", f"no right to {', '.join(map(str, barred))}", fix)
+    return Check("devices", "ok", ", ".join(map(str, nodes)))
+
+
+def _cann(cann: host.Cann | None) -> Check:
+    if cann is None:
+        return Check("cann", "missing", "none in /usr/local/Ascend or ~/Ascend", f"install the CANN toolkit ({GUIDE})")
+    version = cann.version or "of unknown version"
+    if not cann.is_set:
+        return Check("cann", "missing", f"{version} in {cann.folder}, not set here", f"run `source {cann.set_env}`")
+    if cann.version is None:
+        return Check("cann", "note", f"{version} in {cann.folder}", "opsets by release: " + GUIDE)
+    opset = f"opset up to {host.opset_max(cann.version)} with the NMS operator"
+    return Check("cann", "ok", f"{version} in {cann.folder}, {opset}")
+
+
+def _atc() -> Check:
+    path = tools.which("atc")
+    if path is None:
+        return Check("atc", "note", "not on PATH", "needed only to build OMs here; source set_env.sh of the toolkit")
+    return Check("atc", "ok", path)
+
+
+def _tools(run: host.Runner) -> Iterator[Check]:
+    """As infer does: the host's python3 first, then ours."""
+    pythons = ("python3", sys.executable)
+    looks = (host.read_device_tools(python, run) for python in pythons)
+    usable = next((found for found in looks if found and found.ais_bench), None)
+    install = f"install the ais_bench and aclruntime {ACLRUNTIME} wheels of its Python and processor ({GUIDE})"
+    if usable is None:
+        yield Check("ais_bench", "missing", f"not in {' or '.join(pythons)}", install)
+        return
+    where = f"for {usable.python} {usable.python_version}"
+    yield Check("ais_bench", "ok", f"{usable.ais_bench} {where}")
+    if usable.problem:
+        # A library that is not found is the shell's fault, not the wheel's.
+        fix = "source CANN's set_env.sh in this shell" if ".so" in usable.problem else install
+        yield Check("aclruntime", "missing", f"{usable.problem} {where}", fix)
+    elif usable.aclruntime != ACLRUNTIME:
+        fix = f"ais_bench falls back to --run_mode tensor; {install}"
+        yield Check("aclruntime", "note", f"{usable.aclruntime} {where}", fix)
+    elif not usable.has_pkg_resources:
+        fix = f"ais_bench falls back to --run_mode tensor; run {usable.python} -m pip install 'setuptools<81'"
+        yield Check("aclruntime", "note", f"{usable.aclruntime} {where}, which has no pkg_resources", fix)
+    else:
+        yield Check("aclruntime", "ok", f"{usable.aclruntime} {where}")

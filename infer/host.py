@@ -1,0 +1,173 @@
+"""What an NPU host says about itself: driver, cards, CANN, the tools of a Python. Standard library only.
+
+Sources: the table of `npu-smi info` (hiascend.com, Atlas 300I Pro, npu-smi reference: Version is the driver's, Name the
+chip's, Health one of OK, Warning, Alarm, Critical, UNKNOWN); ascend_toolkit_install.info with its `version=` line in
+`<CANN>/<arch>-linux/` (CANN's installation guides); set_env.sh and its variables: atc.md section 8.3.
+"""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector import tools
+
+Runner = Callable[..., tools.Finished]
+DEVICES = Path("/dev")
+ROOTS = ("/usr/local/Ascend", "~/Ascend")
+# Folders of one CANN below a root; from 8.5 on it is called cann.
+INSTALLED = ("cann", "ascend-toolkit/latest", "ascend-toolkit", "nnrt/latest")
+HOME_VARIABLES = ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")
+# Two lines a chip: "| 32      310P3     | OK      | NA   49   0 / 0 |", "| 0       1         | 0000:02:00.0 | ...".
+CARD = re.compile(
+    r"^\|\s*(\d+)\s+([0-9A-Za-z]+)\s*\|\s*(OK|Warning|Alarm|Critical|UNKNOWN)\s*\|.*\n"
+    r"\|\s*\d+\s+(\d+)\s*\|",
+    re.MULTILINE,
+)
+VERSION = re.compile(r"^\|\s*npu-smi\s+\S+\s+Version:\s*(\S+)", re.MULTILINE)
+# Highest ai.onnx opset that a release documents (atc.md section 10); the NMS operator ends at 16.
+OPSETS = (((7, 0), 18), ((6, 0), 13), ((0, 0), 11))
+NMS_OPSET_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One chip.
+
+    Attributes:
+        npu: number for npu-smi's -i.
+        name: such as 310P3.
+        health: npu-smi's word, OK or worse.
+        device: number for ais_bench's --device.
+    """
+
+    npu: int
+    name: str
+    health: str
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What `npu-smi info` said; `problem` is its last line where it failed."""
+
+    version: str | None
+    cards: tuple[Card, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cann:
+    """One CANN: its folder, its version if it tells, whether set_env.sh was sourced in this shell."""
+
+    folder: Path
+    version: str | None
+    is_set: bool
+
+    @property
+    def set_env(self) -> str:
+        """The script to source."""
+        here = self.folder / "set_env.sh"
+        return str(here if here.exists() else self.folder.parent / "set_env.sh")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTools:
+    """ais_bench and aclruntime as one Python sees them.
+
+    Attributes:
+        python: the interpreter.
+        python_version: its version.
+        ais_bench: version, or None if absent.
+        aclruntime: version, or None.
+        problem: why aclruntime cannot be imported, or None if it can.
+        has_pkg_resources: ais_bench asks it for aclruntime's version.
+    """
+
+    python: str
+    python_version: str
+    ais_bench: str | None
+    aclruntime: str | None
+    problem: str | None
+    has_pkg_resources: bool
+
+
+def read_driver(run: Runner = tools.run) -> Driver | None:
+    """The driver and its cards; None where npu-smi is not on PATH."""
+    if tools.which("npu-smi") is None:
+        return None
+    finished = run(["npu-smi", "info"], check=False)
+    text = "\n".join(finished.lines)
+    version = VERSION.search(text)
+    found = CARD.findall(text)
+    cards = tuple(Card(int(npu), name, health, int(device)) for npu, name, health, device in found)
+    said = next((line for line in reversed(finished.lines) if line.strip()), "no output")
+    problem = f"exited with {finished.exit_code}: {said}" if finished.exit_code else None
+    return Driver(version[1] if version else None, cards, problem)
+
+
+def find_cann() -> Cann | None:
+    """The CANN of this shell, or one that is installed but not set; None where there is none."""
+    for variable in HOME_VARIABLES:
+        folder = Path(os.environ.get(variable) or "")
+        if os.environ.get(variable) and folder.is_dir():
+            return Cann(folder, _cann_version(folder), is_set=True)
+    for root in ROOTS:
+        for name in INSTALLED:
+            folder = Path(root).expanduser() / name
+            if (folder / "set_env.sh").exists() or ((folder.parent / "set_env.sh").exists() and folder.exists()):
+                return Cann(folder, _cann_version(folder), is_set=False)
+    return None
+
+
+def _cann_version(folder: Path) -> str | None:
+    for name in ("ascend_toolkit_install.info", "ascend_nnrt_install.info"):
+        for file in (folder / f"{platform.machine()}-linux" / name, folder / name):
+            if file.is_file():
+                found = re.search(r"^version=(\S+)", file.read_text(errors="replace"), re.MULTILINE)
+                if found:
+                    return found[1]
+    return None
+
+
+def opset_max(version: str) -> int:
+    """Highest opset of a graph with the NMS operator that this CANN documents."""
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    return min(next(opset for release, opset in OPSETS if numbers >= release), NMS_OPSET_MAX)
+
+
+def device_nodes() -> list[Path]:
+    """The cards' device files, /dev/davinci0 and so on."""
+    return sorted(path for path in DEVICES.glob("davinci*") if re.fullmatch(r"davinci\d+", path.name))
+
+
+PROBE = """
+import json, sys
+from importlib import metadata, util
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "unknown version" if util.find_spec(name) else None
+problem = None
+try:
+    import aclruntime
+except (ImportError, OSError) as error:
+    problem = type(error).__name__ + ": " + str(error)
+print(json.dumps([sys.version.split()[0], version("ais_bench"), version("aclruntime"), problem,
+    util.find_spec("pkg_resources") is not None]))
+"""
+
+
+def read_device_tools(python: str, run: Runner = tools.run) -> DeviceTools | None:
+    """What a Python sees of the card's tools; None if there is no such Python."""
+    if tools.which(python) is None:
+        return None
+    finished = run([python, "-W", "ignore", "-c", PROBE], check=False)
+    for line in reversed(finished.lines):
+        if line.startswith("["):
+            return DeviceTools(python, *json.loads(line))
+    return None

@@ -1,0 +1,51 @@
+"""docs/npu_host.md names what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from detector.spec import AtcSpec
+from infer.card_checks import GUIDE
+from infer.device_errors import CODES, explain_code
+from infer.gears import OPTIONS
+from infer.host import opset_max
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / GUIDE).read_text()
+
+
+def section(title: str) -> str:
+    return re.split(r"^## ", PAGE.partition(f"## {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_every_code_of_the_page_can_be_explained():
+    codes = [int(code) for code in re.findall(r"\b[1235]\d{5}\b", section("Errors"))]
+    assert len(codes) > 10
+    assert set(codes) <= set(CODES)
+    assert all(explain_code(code) for code in codes)
+
+
+def test_the_gear_keys_and_options_are_the_specs():
+    text = section("Running an OM")
+    assert {"batch_sizes", "image_sizes", "dims"} <= set(AtcSpec.model_fields)
+    assert all(f"`{key}`" in text or f"{key}: " in text for key in ("batch_sizes", "image_sizes", "dims"))
+    assert all(option in text for name, option in OPTIONS.items() if name != "dym_shape")
+
+
+def test_the_opsets_are_those_of_the_doctor():
+    rows = re.findall(r"^\| (\d[\d.]*)[^|]*\| (?:\d+ to )?(\d+) \|", section("Versions"), re.MULTILINE)
+    assert len(rows) >= 5
+    for version, opset in rows:
+        assert opset_max(version) == int(opset), version
+
+
+@pytest.mark.parametrize("path", re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
+def test_the_files_it_names_exist(path: str):
+    assert (ROOT / path).is_file()
+
+
+def test_its_make_targets_exist():
+    targets = set(re.findall(r"\bmake (\w+)", PAGE))
+    made = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"doctor", "infer", "om"} <= targets <= made
