@@ -31,8 +31,11 @@ READY   := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/.ready)
 SUFFIX  := $(if $(filter om,$(BACKEND)),om,$(if $(filter cpu,$(BACKEND)),onnx,$(if $(shell command -v atc),om,onnx)))
 SUBSET  := $(if $(LIMIT),_first$(LIMIT))
 FOLDER  := $(WORK)/$(MODEL)
+# BS=1,4,8 is one OM with three gears; atc's paths have no commas.
+COMMA   := ,
+BATCH   := $(subst $(COMMA),-,$(BS))
 ONNX    := $(FOLDER)/$(MODEL).onnx
-OM      := om_models/$(MODEL)_bs$(BS).$(SUFFIX)
+OM      := om_models/$(MODEL)_bs$(BATCH).$(SUFFIX)
 # One photograph for `export --verify`; without COCO= a generated picture serves.
 PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | head -n 1)")
 TRUTH    = $(COCO)/annotations/instances_val2017.json
@@ -41,9 +44,9 @@ NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set nam
 BINS    := $(FOLDER)/bins$(SUBSET)
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
-RESULT  := bs$(BS)$(SUBSET)
+RESULT  := bs$(BATCH)$(SUBSET)
 SUMMARY := $(RESULTS)/$(RESULT)_summary.json
-EVAL    := $(FOLDER)/eval_bs$(BS)$(SUBSET)
+EVAL    := $(FOLDER)/eval_bs$(BATCH)$(SUBSET)
 # The NPU host may have nothing but the OM and its .om.json: then these are taken as they are.
 ALONE   := $(if $(WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
 CARRIER := $(if $(ALONE),$(OM),$(ONNX))
@@ -57,7 +60,7 @@ $(FOLDER)/.settings: FORCE
 	$(call remember,$(SET))
 $(FOLDER)/.images$(SUBSET): FORCE
 	$(call remember,$(COCO))
-om_models/.$(MODEL)_bs$(BS): FORCE
+om_models/.$(MODEL)_bs$(BATCH): FORCE
 	$(call remember,$(ONNX) $(SOC))
 FORCE:
 
@@ -115,7 +118,7 @@ $(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wi
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= BACKEND=)
 
-$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BS)) | $(READY)
+$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) | $(READY)
 	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) --output $(basename $@)
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
@@ -145,19 +148,19 @@ report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detection
 	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
 	    --annotations_path $(TRUTH) --image_src_path $(COCO)/val2017
 
-FORECAST = $(FOLDER)/forecast_bs$(BS)
+FORECAST = $(FOLDER)/forecast_bs$(BATCH)
 
 # The fp32 figures first: what the forecast stands beside.
 forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
 	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) \
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
-	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BS)$(SUBSET)
-	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BS)$(SUBSET) --test_annotation $(BINS)/manifest.json \
+	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET)
+	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(BINS)/manifest.json \
 	    --annotations_path $(TRUTH) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
 stream: $(OM) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \
-	    --annotations_path $(TRUTH) --det_results_path $(FOLDER)/stream_bs$(BS)$(SUBSET)
+	    --annotations_path $(TRUTH) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
 
 bench: $(ONNX) ## throughput by batch size
 	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench
