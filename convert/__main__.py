@@ -76,7 +76,7 @@ def parser() -> cli.Parser:
 def main(argv: Sequence[str]) -> int:
     """Parse, plan, convert, report; or another command."""
     if argv[:1] == ["lint"]:
-        from convert.lint_command import lint_command
+        from convert.lint.command import lint_command
 
         return lint_command(argv[1:], print)
     if argv[:1] in (["simulate"], ["bisect"]):
@@ -84,11 +84,11 @@ def main(argv: Sequence[str]) -> int:
 
         return precision_command(argv, canvas, print)
     if argv[:1] == ["explain"]:
-        from convert.explain_command import explain_command
+        from convert.atc.explain import explain_command
 
         return explain_command(argv[1:], print)
     if argv[:1] == ["plan"]:
-        from convert.plan_command import plan_command
+        from convert.cost.command import plan_command
 
         return plan_command(argv[1:], canvas, batch_sizes, print)
     return _convert(parser().parse_args(argv))

@@ -12,23 +12,23 @@ from typing import Any, Literal
 
 import onnx
 
-from convert.adopt import adopt, read_foreign
-from convert.aipp import aipp_of, aipp_text
-from convert.aipp_graph import with_aipp
-from convert.atc import atc_command, atc_script
-from convert.atc_files import FILE_OPTIONS
-from convert.atc_run import run_atc
-from convert.batch_gears import by_factors, with_open_batch
+from convert.adopt.adopt import adopt, read_foreign
+from convert.aipp.config import aipp_of, aipp_text
+from convert.aipp.graph import with_aipp
+from convert.atc.command import atc_command, atc_script
+from convert.atc.files import FILE_OPTIONS
+from convert.atc.run import run_atc
 from convert.candidates import with_candidate_count, with_candidate_outputs
 from convert.fold import fold_constants
 from convert.freeze import dynamic_part, with_fixed_input
-from convert.lint import lint
-from convert.lint_gears import Gears
-from convert.lint_report import first_causes
+from convert.gears.batch import by_factors, with_open_batch
+from convert.gears.shape import with_open_shape
+from convert.lint.check import lint
+from convert.lint.gears import Gears
+from convert.lint.report import first_causes
 from convert.lower import lower, obstacle
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
-from convert.shape_gears import with_open_shape
 from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size

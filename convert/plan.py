@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from convert.aipp import aipp_of
-from convert.atc import atc_command
-from convert.atc_run import ATC_HINT
+from convert.aipp.config import aipp_of
+from convert.atc.command import atc_command
+from convert.atc.run import ATC_HINT
 from detector import tools
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError

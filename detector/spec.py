@@ -193,7 +193,7 @@ class GraphSpec(Part):
 
 
 class AtcSpec(Part):
-    """Options of the converter (atc); `convert` checks them against each other, see `convert/atc_rules.py`.
+    """Options of the converter (atc); `convert` checks them against each other, see `convert/atc/rules.py`.
 
     One OM serves one shape, or a list of them ("gears"): at most one of `batch_sizes`, `image_sizes` and `dims`. A file
     is named as on the machine where `convert` runs; it is copied beside the files for the NPU host.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import onnx
 
-from convert.aipp import aipp_of
-from convert.aipp_graph import with_aipp
+from convert.aipp.config import aipp_of
+from convert.aipp.graph import with_aipp
 from convert.build import frozen_graph
 from convert.candidates import with_candidate_count
 from convert.fold import drop_dead

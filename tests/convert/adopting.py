@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convert.adopt import adopt
+from convert.adopt.adopt import adopt
 from convert.fold import fold_constants
 from convert.freeze import with_fixed_input
 from detector.errors import SpecError

@@ -8,8 +8,8 @@ from typing import Any
 import onnx
 import pytest
 
-from convert.aipp import aipp_of
-from convert.aipp_graph import with_aipp
+from convert.aipp.config import aipp_of
+from convert.aipp.graph import with_aipp
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec, replace

@@ -1,0 +1,1 @@
+"""A detector that someone else exported -> the canonical graph."""

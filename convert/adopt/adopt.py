@@ -1,0 +1,187 @@
+"""A detector that someone else exported -> the canonical graph: input `input`, outputs `labels` and `dets`.
+
+What the graph does is left as it is; nodes before its input and after its outputs translate. Nothing is guessed: what
+neither names and shapes nor the spec's `graph` part tell is asked for.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, helper, inliner, version_converter
+
+from convert.adopt.card_nms import with_card_nms
+from convert.adopt.input import feed_image, find_image
+from convert.adopt.nodes import PREFIX, write_detections
+from convert.adopt.outputs import find_detections
+from convert.subgraphs import all_graphs, all_nodes, node_names, rename, tensor_names
+from detector.errors import ArtifactError, SpecError
+from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
+from detector.spec import DecodeSpec, DetectorSpec
+
+CANONICAL = ("input", "labels", "dets")
+DEFAULT_DOMAINS = ("", "ai.onnx")
+MIN_OPSET = 13  # Squeeze, Unsqueeze and ReduceSum take their axes as inputs from here on
+MIN_IR_VERSION = 8  # model-local functions, such as NMS, exist from here on
+# Settings of `decode` that concern what lies before boxes and class scores: inside a graph that someone else exported.
+DONE_INSIDE = (
+    "score", "threshold_on", "candidates", "rank_by", "candidates_per_level", "candidates_per_cell",
+    "candidates_total", "nms",
+)  # fmt: skip
+
+
+def read_foreign(path: Path) -> onnx.ModelProto:
+    """Read an ONNX that someone else exported: one file, whole.
+
+    Raises:
+        ArtifactError: missing, truncated, no ONNX file, or its weights lie in other files.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found") from error
+    except DecodeError as error:
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            file = next((entry.value for entry in tensor.external_data if entry.key == "location"), "another file")
+            raise ArtifactError(
+                f"{path}: weights lie in another file ({file}), so that the hash of this one does not name them; make "
+                f"one file: python -c \"import onnx; onnx.save(onnx.load('{path}'), 'whole.onnx')\""
+            )
+    return model
+
+
+def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size: int) -> onnx.ModelProto:
+    """Give someone else's detector the canonical interface.
+
+    Args:
+        model: of `read_foreign`; left unchanged.
+        spec: canvas, classes, number of rows; its `graph` part says what the outputs mean.
+        where: file, for messages.
+        batch_size: images per run.
+
+    Returns:
+        Input `input` float32 [batch, 3, height, width]; outputs `labels` int64 [batch, M] and `dets` float32
+        [batch, M, 5] (x1 y1 x2 y2 score in canvas pixels, score-descending; unused rows zero with label -1). It fits
+        this batch size and the spec's canvas only.
+
+    Raises:
+        SpecError: input or outputs are not those of a detector that can be fed from bins, are not told well enough, or
+            contradict the spec.
+        ArtifactError: the file is not valid ONNX.
+    """
+    adopted = _modern(_checked(with_card_nms(_inlined(model), where=where), where), where)
+    graph = adopted.graph
+    image = find_image(graph, spec, where=where, batch_size=batch_size)
+    found = find_detections(_inferred(adopted, image.shape), spec, where=where, batch_size=batch_size)
+    if found.needs_suppression:
+        _require_done_inside(spec.decode, where)
+    names = _other_names(graph)
+    rename(graph, names)
+    feed_image(graph, image.renamed(names))
+    write_detections(graph, found.renamed(names), spec, batch_size=batch_size, where=where)
+    _declare(graph, rows=spec.decode.max_detections)
+    _add_nms_function(adopted)
+    onnx.checker.check_model(adopted)
+    return adopted
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    for graph in all_graphs(model.graph):
+        yield from graph.initializer
+    for node in all_nodes(model.graph):
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+
+
+def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Functions of the exporter written out; our own stays a node."""
+    if all(function.domain == NMS_DOMAIN for function in model.functions):
+        return model
+    return inliner.inline_selected_functions(model, [(NMS_DOMAIN, NMS_OP)], exclude=True)
+
+
+def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    try:
+        # Inferred first: tools that cut graphs leave outputs without a shape, which onnxruntime takes.
+        onnx.checker.check_model(onnx.shape_inference.infer_shapes(model))
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ArtifactError(f"{where} is not valid ONNX: {' '.join(str(error).split())[:300]}") from error
+    return model
+
+
+def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """The model in an opset that has the operators added here."""
+    opset = next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), None)
+    if opset is None:
+        raise ArtifactError(f"{where} names no opset of ONNX's own operators; is it a detector?")
+    if opset < MIN_OPSET:
+        try:
+            model = version_converter.convert_version(model, MIN_OPSET)
+        except (RuntimeError, version_converter.ConvertError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise SpecError(
+                f"{where} has opset {opset} and cannot be brought to {MIN_OPSET} ({reason}): export it with opset "
+                f"{MIN_OPSET} to 16"
+            ) from error
+    model.ir_version = max(model.ir_version, MIN_IR_VERSION)
+    return model
+
+
+def _inferred(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.GraphProto:
+    """The graph with the shapes that follow from the shape of its image input."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.functions[:]
+    for dimension, size in zip(bare.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        dimension.Clear()
+        dimension.dim_value = size
+    return onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+
+
+def _other_names(graph: onnx.GraphProto) -> dict[str, str]:
+    """New names for the tensors and nodes that are called as the canonical ones, or as those to be added."""
+    taken = tensor_names(graph) | node_names(graph)
+    names: dict[str, str] = {}
+    for name in sorted(taken):
+        if name in CANONICAL or name.startswith(PREFIX):
+            other = f"given.{name}"
+            while other in taken:
+                other = f"given.{other}"
+            taken.add(other)
+            names[name] = other
+    return names
+
+
+def _require_done_inside(decode: DecodeSpec, where: str) -> None:
+    default = DecodeSpec()
+    for name in DONE_INSIDE:
+        if getattr(decode, name) != getattr(default, name):
+            raise SpecError(
+                f"{where}: decode.{name} is {getattr(decode, name)} in the spec, but boxes and scores that someone "
+                "else computed go to suppression as they are; remove it (score_threshold, iou_threshold, "
+                "max_detections, clip, last_pixel and drop_empty apply)"
+            )
+
+
+def _declare(graph: onnx.GraphProto, *, rows: int) -> None:
+    """The canonical input and outputs, and no other."""
+    del graph.input[:], graph.output[:], graph.value_info[:]
+    graph.input.append(helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, "height", "width"]))
+    graph.output.append(helper.make_tensor_value_info("labels", TensorProto.INT64, ["batch", rows]))
+    graph.output.append(helper.make_tensor_value_info("dets", TensorProto.FLOAT, ["batch", rows, 5]))
+
+
+def _add_nms_function(model: onnx.ModelProto) -> None:
+    """The meaning of the NMS node, if there is one that has none yet."""
+    defined = {(function.domain, function.name) for function in model.functions}
+    called = any(node.domain == NMS_DOMAIN and node.op_type == NMS_OP for node in model.graph.node)
+    if not called or (NMS_DOMAIN, NMS_OP) in defined:
+        return
+    opset = next(entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS)
+    model.functions.append(nms_function(opset))
+    if all(entry.domain != NMS_DOMAIN for entry in model.opset_import):
+        model.opset_import.append(helper.make_opsetid(NMS_DOMAIN, NMS_OPSET_VERSION))

@@ -1,0 +1,167 @@
+"""Whether a command line of atc is legal, without atc: the manual's rules for single options and between them."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from convert.atc.line import Problem, entries, read_line
+from convert.atc.options import CHIPS, OPTIONS, OTHER_CHIPS, REQUIRED
+from convert.atc.shapes import shape_problems
+
+ONNX_FRAMEWORK = "5"
+MAKE_OM = "0"  # --mode
+# Letters, digits, _ - . and Chinese characters (manual, --model and --output); no blanks, no quotes, no variables.
+_PATH = re.compile(r"[A-Za-z0-9_./\u4e00-\u9fff-]+")
+# --customize_dtypes allows a colon as well.
+_PATH_WITH_COLON = re.compile(r"[A-Za-z0-9_./:\u4e00-\u9fff-]+")
+OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64", "INT64", "DOUBLE")
+MIXED = ("allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16")
+Values = Mapping[str, str]
+
+
+def check_arguments(arguments: Sequence[str]) -> list[Problem]:
+    """What is wrong with a command line for an ONNX model and a 310P chip.
+
+    Args:
+        arguments: as a shell passes them, with or without the program's name first.
+
+    Returns:
+        Nothing for a line that the manual calls legal and that is not outdated. A line is illegal if one of them
+        `is_fatal`.
+    """
+    line = read_line(arguments)
+    problems = list(line.problems)
+    broken = {problem.option for problem in problems if problem.code == "E10004"}
+    values = {name: value for name, value in line.values.items() if name not in broken}
+    for rule in RULES:
+        problems += rule(values)
+    if values.get("mode", MAKE_OM) == MAKE_OM:
+        problems += _required(line.values)
+    return problems
+
+
+def _required(values: Values) -> Iterator[Problem]:
+    for name in REQUIRED:
+        if name not in values:
+            yield Problem("illegal", name, "is missing", "E10007" if name == "framework" else "E10054")
+
+
+def _single_values(values: Values) -> Iterator[Problem]:
+    for name, value in values.items():
+        option = OPTIONS[name]
+        if option.removed:
+            yield Problem("illegal", name, f"was removed from atc; use {option.instead}", option.code)
+        elif option.instead:
+            yield Problem("discouraged", name, f"is deprecated; use {option.instead}")
+        if option.values and value not in option.values and not _is_aipp_layout(name, values):
+            chip = ", not of the 310P" if any(part in value for part in ("bf16", "bfloat16", "hif8")) else ""
+            legal = ", ".join(option.values)
+            yield Problem("illegal", name, f"got {value!r}{chip}; legal are {legal}", option.code)
+        legal_path = _PATH_WITH_COLON if name == "customize_dtypes" else _PATH
+        if option.kind == "path" and not legal_path.fullmatch(value):
+            yield Problem("illegal", name, f"{value!r} has characters beyond letters, digits and _ - . /; rename it")
+
+
+def _is_aipp_layout(name: str, values: Values) -> bool:
+    return name == "input_format" and values[name] == "NHWC" and bool(values.get("insert_op_conf"))
+
+
+def _framework(values: Values) -> Iterator[Problem]:
+    framework = values.get("framework", ONNX_FRAMEWORK)
+    if framework in OPTIONS["framework"].values and framework != ONNX_FRAMEWORK:
+        yield Problem("illegal", "framework", f"is {framework}; an ONNX needs {ONNX_FRAMEWORK}", "E10007")
+
+
+def _output(values: Values) -> Iterator[Problem]:
+    output = values.get("output", "x")
+    if output.endswith("/"):
+        yield Problem("illegal", "output", f"{output!r} has no file name; end it with one, without .om", "E10022")
+    if output.endswith(".om"):
+        yield Problem("discouraged", "output", f"{output!r}: atc appends .om itself; leave it out")
+
+
+def _chip(values: Values) -> Iterator[Problem]:
+    chip = values.get("soc_version")
+    if chip is None or chip in CHIPS:
+        return
+    if chip in OTHER_CHIPS:
+        yield Problem("other chip", "soc_version", f"{chip!r} is another chip; of the 310P are {', '.join(CHIPS)}")
+        return
+    hint = f"write Ascend{chip}" if f"Ascend{chip}" in CHIPS else f"legal are {', '.join(CHIPS)}"
+    yield Problem("illegal", "soc_version", f"got {chip!r}; {hint}", "E10001")
+
+
+def _aipp(values: Values) -> Iterator[Problem]:
+    if not values.get("insert_op_conf"):
+        return
+    layout = values.get("input_format", "NCHW")
+    if layout not in ("NCHW", "NHWC") and not values.get("dynamic_dims"):  # which excludes AIPP whatever the layout
+        yield Problem("illegal", "input_format", f"is {layout!r}; with --insert_op_conf only NCHW or NHWC")
+    names = {entry.rpartition(":")[0] for entry in entries(values.get("input_shape", ""), ";") if ":" in entry}
+    half = set(entries(values.get("input_fp16_nodes", ""), ";")) - {""}
+    if half and names and half >= names:
+        yield Problem("illegal", "input_fp16_nodes", "the input with AIPP cannot be float16; drop one", "E10034")
+    if "~" in values.get("input_shape", "") and len(names) == 1:
+        yield Problem("illegal", "input_shape", "has a range; static AIPP on the only input forbids it")
+
+
+def _precision(values: Values) -> Iterator[Problem]:
+    old, new = values.get("precision_mode"), values.get("precision_mode_v2")
+    if old and new:
+        yield Problem("illegal", "precision_mode", f"got {old!r} and v2 {new!r}; give one of the two", "E10056")
+    if values.get("modify_mixlist") and not {old, new} & set(MIXED):
+        yield Problem("illegal", "modify_mixlist", f"needs mixed precision: --precision_mode_v2={MIXED[-1]}", "E10001")
+    if values.get("keep_dtype") and (old == "must_keep_origin_dtype" or new == "origin"):
+        yield Problem(
+            "discouraged", "keep_dtype", f"has no effect with {old or new!r}, which keeps every type; drop it"
+        )
+
+
+def _implementation_modes(values: Values) -> Iterator[Problem]:
+    mode, types = values.get("op_select_implmode"), values.get("optypelist_for_implmode")
+    if types and not mode:
+        yield Problem("illegal", "optypelist_for_implmode", "needs --op_select_implmode", "E10001")
+    if types and mode and mode.endswith("_for_all"):
+        yield Problem("illegal", "optypelist_for_implmode", f"cannot be combined with {mode!r}, which is for all")
+    if values.get("op_precision_mode") and (mode or types):
+        yield Problem("discouraged", "op_select_implmode", "has no effect beside --op_precision_mode; drop it")
+
+
+def _output_names(values: Values) -> Iterator[Problem]:
+    given = [name for name in entries(values.get("out_nodes", ""), ";") if name]
+    slots = [name for name in given if re.fullmatch(r".+:\d+", name)]
+    if slots and len(slots) < len(given):
+        other = next(name for name in given if name not in slots)
+        yield Problem(
+            "illegal", "out_nodes", f"mixes nodes ({slots[0]!r}) with graph outputs ({other!r}); keep to one kind"
+        )
+
+
+def _output_type(values: Values) -> Iterator[Problem]:
+    given = values.get("output_type")
+    if given is None or given in OUTPUT_TYPES:
+        return
+    parts = [entry.rpartition(":") for entry in entries(given, ";")]
+    if any(kind not in OUTPUT_TYPES for _, _, kind in parts):
+        yield Problem("illegal", "output_type", f"got {given!r}; legal are {', '.join(OUTPUT_TYPES)}", "E10001")
+    elif not values.get("out_nodes"):
+        yield Problem("illegal", "output_type", "types of single nodes need --out_nodes", "E10001")
+
+
+def _host(values: Values) -> Iterator[Problem]:
+    if bool(values.get("host_env_os")) != bool(values.get("host_env_cpu")):
+        yield Problem("illegal", "host_env_os", "is given together with --host_env_cpu or not at all")
+
+
+RULES: tuple[Callable[[Values], Iterator[Problem]], ...] = (
+    _single_values,
+    _framework,
+    _output,
+    _chip,
+    shape_problems,
+    _aipp,
+    _precision,
+    _implementation_modes,
+    _output_names,
+    _output_type,
+    _host,
+)

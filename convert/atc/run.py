@@ -1,0 +1,82 @@
+"""Running atc: trust nothing but its product, keep the whole log, turn an error code into cause and next step."""
+
+import logging
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from convert.atc.errors import Complaint, explain_log
+from detector import tools
+from detector.errors import ArtifactError, ToolError
+
+SUCCESS = "ATC run success"  # printed on stdout by atc, see its main_impl.cc
+ATC_HINT = "source /usr/local/Ascend/ascend-toolkit/set_env.sh (CANN 8.5 and later: /usr/local/Ascend/cann/set_env.sh)"
+SHOWN_LINES = 5
+
+log = logging.getLogger("convert")
+
+
+def run_atc(command: Sequence[str], output: Path, *, run: Callable[..., tools.Finished] = tools.run) -> Path:
+    """Run atc and return the OM it left.
+
+    Success means all three: exit code 0, the success line, and a file under one of the two names atc may write.
+
+    Args:
+        command: of `atc_command`.
+        output: product without suffix.
+        run: the subprocess call; tests pass their own.
+
+    Raises:
+        ToolError: atc failed; cause and next step are in the message, the whole log is in `<output>.atc.log`.
+        ArtifactError: it reported success and left no file.
+    """
+    om = Path(f"{output}.om")
+    for stale in _products(output):
+        stale.unlink()
+    log_file = Path(f"{output}.atc.log")
+    finished = run(command, log=log_file, check=False)
+    complaints = explain_log(finished.lines)
+    if finished.exit_code != 0:
+        raise ToolError(_failure(finished, complaints, log_file))
+    if not any(SUCCESS in line for line in finished.lines):
+        raise ToolError(
+            f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}{_cause(complaints)}; "
+            f"whole log in {log_file}"
+        )
+    products = _products(output)
+    if len(products) != 1 or not products[0].stat().st_size:
+        raise ArtifactError(f"atc reported success but left no {om}{_cause(complaints)}; whole log in {log_file}")
+    for complaint in complaints:
+        log.warning("%s%s; whole log in %s", complaint.line, _cause([complaint]), log_file)
+    if products[0] != om:
+        os.replace(products[0], om)
+    return om
+
+
+def _failure(finished: tools.Finished, complaints: Sequence[Complaint], log_file: Path) -> str:
+    start = f"atc exited with {finished.exit_code}"
+    if complaints:
+        return f"{start}: {complaints[0].line}{_cause(complaints)}; whole log in {log_file}"
+    said = " | ".join([line for line in finished.lines if line.strip()][-SHOWN_LINES:]) or "no output"
+    return (
+        f"{start} and gave no error code: {said}; set atc.log: debug and ASCEND_SLOG_PRINT_TO_STDOUT=1 to see more; "
+        f"whole log in {log_file}"
+    )
+
+
+def _cause(complaints: Sequence[Complaint]) -> str:
+    """Cause and next step of the first complaint; nothing if there is none."""
+    if not complaints:
+        return ""
+    first = complaints[0]
+    if first.explanation is None:
+        return f"; {first.code} is not among the codes known here, read the line above in the log"
+    others = sorted({complaint.code for complaint in complaints[1:] if complaint.code})
+    more = f" (also in the log: {', '.join(others)})" if others else ""
+    return f"; that is: {first.explanation.cause}; next: {first.explanation.step}{more}"
+
+
+def _products(output: Path) -> list[Path]:
+    plain = Path(f"{output}.om")
+    return [path for path in (plain, *sorted(output.parent.glob(f"{output.name}_linux_*.om"))) if path.exists()]

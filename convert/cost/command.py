@@ -1,0 +1,165 @@
+"""`python -m convert plan`: options, table, JSON."""
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector import cli
+from detector.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from convert.cost.forecast import Figure, Speed
+    from convert.cost.macs import Work
+    from detector.spec import DetectorSpec
+
+EPILOG = """examples:
+  python -m convert plan --onnx work/demo/demo.onnx --batch_size 1,8
+  python -m convert plan --model fcos_r50_caffe_fpn_1x --images 5000        (nothing is exported yet)
+
+Every figure is measured (with --measured, a short run here), computed (from the graph and the spec) or from source
+(published). The last line of stdout is one JSON object.
+"""
+BATCHES = (1, 4, 8, 16, 32, 64)
+
+
+def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str], int | tuple[int, ...]]) -> cli.Parser:
+    """The command's options."""
+    options = cli.Parser(
+        prog="python -m convert plan", description="What a deployment will cost, before anything runs.", epilog=EPILOG
+    )
+    source = options.add_mutually_exclusive_group(required=True)
+    source.add_argument("--onnx", type=Path, help="canonical ONNX of `python -m export`")
+    source.add_argument("--model", help="name in atc_configs/, or a .yaml; without a graph the published work is taken")
+    options.add_argument(
+        "--batch_size", type=batch_sizes, default=BATCHES, metavar="N[,N...]", help="default 1,4,...,64"
+    )
+    options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
+    options.add_argument(
+        "--images", type=_positive, default=5000, help="of the data set (default %(default)s, val2017)"
+    )
+    options.add_argument("--soc_version", help="chip; default: the spec's")
+    options.add_argument(
+        "--measured", type=Path, metavar="SUMMARY", help="<dirname>_summary.json of a short `python -m infer` run here"
+    )
+    return options
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
+def plan_command(
+    argv: Sequence[str],
+    canvas: Callable[[str], tuple[int, int]],
+    batch_sizes: Callable[[str], int | tuple[int, ...]],
+    say: Callable[[str], None],
+) -> int:
+    """Parse, count, print.
+
+    Args:
+        argv: after the word `plan`.
+        canvas: parses `H,W`.
+        batch_sizes: parses `N,N`.
+        say: writes a line to standard output.
+    """
+    args = parser(canvas, batch_sizes).parse_args(argv)
+    from convert.cost.forecast import card_figures, card_speeds, machine_figures, size_figures
+    from detector.spec import normalized_chip, replace
+
+    spec, work, graph = _load(args)
+    if args.soc_version:
+        spec = replace(spec, atc={**spec.atc.model_dump(), "soc_version": normalized_chip(args.soc_version)})
+    chip = spec.atc.soc_version
+    sizes = (args.batch_size,) if isinstance(args.batch_size, int) else args.batch_size
+    cores = len(os.sched_getaffinity(0))
+    seconds = _measured(args.measured) if args.measured else None
+    figures = [
+        *size_figures(spec, work, images=args.images, counted=graph is not None),
+        *card_figures(chip),
+        *machine_figures(work.macs, images=args.images, cores=cores, measured_seconds=seconds),
+    ]
+    for line in _table(spec, figures, card_speeds(work.macs, chip, sizes), chip):
+        say(line)
+    say(json.dumps(_document(spec, figures, card_speeds(work.macs, chip, sizes), chip)))
+    return 0
+
+
+def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProto | None]":
+    """The spec, the work of one image, and the graph it was counted on."""
+    from convert.cost.forecast import published_work
+    from convert.cost.macs import count_work
+    from convert.freeze import freeze
+    from detector.geometry import Size
+    from detector.onnx_file import read_onnx
+    from detector.spec_files import load_spec
+
+    spec = load_spec(args.onnx or args.model)
+    if args.canvas:
+        spec = spec.with_canvas(Size(*args.canvas))
+    if args.onnx is None:
+        return spec, published_work(spec), None
+    graph = freeze(read_onnx(args.onnx), batch_size=1, canvas=spec.canvas)
+    return spec, count_work(graph), graph
+
+
+def _measured(summary: Path) -> float:
+    """Seconds per image of a run of `python -m infer`, from the throughput in its summary (images per second)."""
+    try:
+        throughput = float(json.loads(summary.read_bytes())["throughput"])
+        return 1 / throughput
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot read {summary}: {error.strerror}; run `python -m infer` on a few bins first"
+        ) from error
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise ArtifactError(
+            f"{summary} is no summary of `python -m infer`: it has no throughput; run it again"
+        ) from error
+
+
+def _table(spec: "DetectorSpec", figures: "Sequence[Figure]", speeds: "Sequence[Speed]", chip: str) -> list[str]:
+    lines = [f"{spec.name}, {spec.canvas}"]
+    for figure in figures:
+        value = "not known" if figure.value is None else _number(figure.value)
+        note = f"  {figure.note}" if figure.note else ""
+        lines.append(f"{figure.label:<46} {value:>12}  {figure.provenance:<11}{note}")
+    lines += [
+        "",
+        f"images per second of one {chip}, device time (computed from the figures above,",
+        "without memory traffic and vector work: too high for small networks)",
+        "batch      at peak   as FCOS's guide   as RetinaNet's guides",
+    ]
+    for speed in speeds:
+        low, high = speed.like_retinanet
+        lines.append(f"{speed.batch_size:>5} {speed.peak:>12.1f} {speed.like_fcos:>17.1f} {low:>14.1f} to {high:.1f}")
+    return lines
+
+
+def _number(value: float) -> str:
+    """With a unit prefix from 10 000 on."""
+    for limit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= limit:
+            scale = 1e3 if name == "k" else limit
+            return f"{value / scale:.1f} {name}"
+    return f"{value:g}"
+
+
+def _document(
+    spec: "DetectorSpec", figures: "Sequence[Figure]", speeds: "Sequence[Speed]", chip: str
+) -> dict[str, object]:
+    return {
+        "model": spec.name,
+        "canvas": list(spec.canvas),
+        "soc_version": chip,
+        "figures": {figure.key: {"value": figure.value, "provenance": figure.provenance} for figure in figures},
+        "images_per_second": [dataclasses.asdict(speed) for speed in speeds],
+    }

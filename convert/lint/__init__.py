@@ -1,0 +1,1 @@
+"""An ONNX checked against what atc and the chip take, without CANN."""

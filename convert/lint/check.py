@@ -1,0 +1,118 @@
+"""Will atc take this ONNX for the 310P? Every rule we know a source for, without CANN."""
+
+from collections.abc import Iterator
+
+import onnx
+
+from convert.fold import fold_constants
+from convert.lint.facts import facts
+from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
+from convert.lint.gears import Gears, gear_problems, largest_shapes
+from convert.lint.memory import memory_bytes, memory_problems
+from convert.lint.nms import nms_problems, row_problem
+from convert.lint.nodes import node_problems
+from convert.lint.operators import DEFAULT_DOMAINS, operator_problems
+from convert.lint.tensors import Tensors, known_tensors
+from convert.subgraphs import all_nodes
+from detector.errors import SpecError
+
+DEFAULT_CANN = "8.1"
+
+
+def lint(
+    model: onnx.ModelProto, *, soc: str = "Ascend310P3", cann: str = DEFAULT_CANN, gears: Gears | None = None
+) -> Report:
+    """Check a graph for atc and the card.
+
+    Args:
+        model: any ONNX; left unchanged.
+        soc: chip; `310P3` is accepted for `Ascend310P3`.
+        cann: release of atc.
+        gears: values for open dimensions.
+
+    Raises:
+        SpecError: chip or release is not in the table.
+    """
+    soc = _known_soc(soc)
+    if cann not in facts().opsets:
+        raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().opsets)}")
+    gears = gears or Gears()
+    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    opset = versions[0] if versions else None
+    as_given, model = model, _at_gear(model, largest_shapes(model.graph, gears))
+    tensors = known_tensors(model)
+    findings, verdicts = _of_nodes(model, tensors, opset or facts().opsets[cann][1])
+    needed = memory_bytes(model.graph, tensors)
+    of_graph = [
+        *_opset_problems(model, opset, cann),
+        *gear_problems(as_given.graph, gears),
+        *memory_problems(needed, soc),
+    ]
+    rows = row_problem(model.graph, tensors)
+    findings += [Finding.at(problem) for problem in (*of_graph, *([rows] if rows else []))]
+    notes = {name: operator.note for name, operator in facts().operators.items()}
+    return Report(soc, cann, opset, tuple(findings), rows_of(verdicts, notes), needed)
+
+
+def _at_gear(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
+    """The graph at its largest gear, constants folded: atc compiles each gear as a static graph."""
+    if not shapes:
+        return model
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
+            dim.dim_value = size
+    return fold_constants(fixed)
+
+
+def _known_soc(soc: str) -> str:
+    name = soc if soc.startswith("Ascend") else f"Ascend{soc}"
+    if name not in facts().memory:
+        raise SpecError(f"chip {soc} is not in our table; known are {', '.join(facts().memory)}")
+    return name
+
+
+def _of_nodes(model: onnx.ModelProto, tensors: Tensors, opset: int) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
+    findings: list[Finding] = []
+    verdicts: list[tuple[str, Verdict]] = []
+    for node in all_nodes(model.graph):
+        problems = [*operator_problems(node, tensors, opset), *nms_problems(node, tensors)]
+        if node.domain in DEFAULT_DOMAINS:
+            problems += node_problems(node, tensors)
+        name = node.name or f"{node.op_type} of {node.output[0] if node.output else 'nothing'!r}"
+        findings += [Finding.at(problem, node=name, operator=node.op_type) for problem in problems]
+        verdicts.append((node.op_type, worst(problem.verdict for problem in problems)))
+    return findings, verdicts
+
+
+def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Iterator[Problem]:
+    first, last, source = facts().opsets[cann]
+    if opset is None:
+        yield Problem("opset", "fails", "the file names no opset of ai.onnx", "export it again", ("ge",))
+    elif not first <= opset <= last:
+        yield Problem(
+            "opset",
+            "fails",
+            f"opset {opset}; CANN {cann} takes {first} to {last}",
+            f"export with opset {min(max(opset, first), last)}, or use another CANN",
+            (source,),
+        )
+    domains = sorted({entry.domain or "ai.onnx" for entry in model.opset_import})
+    if len(model.opset_import) > 1:
+        yield Problem(
+            "opset-domains",
+            "fails",
+            f"the file imports {len(model.opset_import)} opset domains ({', '.join(domains)}); atc takes one (E16005)",
+            "remove the domains that the graph does not need (`python -m convert` does)",
+            ("ge",),
+        )
+    if model.functions:
+        names = ", ".join(sorted(function.name for function in model.functions)[:3])
+        yield Problem(
+            "functions",
+            "fails",
+            f"the file defines functions of its own ({names}), which atc does not read",
+            "run `python -m convert`, or inline them (onnx.inliner)",
+            ("ge",),
+        )

@@ -1,0 +1,115 @@
+"""Gears, the fixed set of shapes that one OM is compiled for: what was asked for, and whether it fits the graph."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx
+
+from convert.atc.shapes import shape_problems
+from convert.lint.findings import Problem
+from detector.spec import AtcSpec
+
+SOURCES = ("atc",)
+
+
+@dataclass(frozen=True, slots=True)
+class Gears:
+    """Values for the open dimensions, spelled as atc's options are; rules of their form are those of `atc_shapes`.
+
+    Attributes:
+        dynamic_batch_size: `1,2,4`.
+        dynamic_image_size: `800,1344;1344,800`, heights and widths.
+        dynamic_dims: `1,800,1344;4,800,1344`, a value for every open dimension of all inputs, in order.
+    """
+
+    dynamic_batch_size: str = ""
+    dynamic_image_size: str = ""
+    dynamic_dims: str = ""
+
+    @classmethod
+    def of(cls, atc: AtcSpec) -> "Gears":
+        """Those of a spec."""
+        return cls(
+            ",".join(map(str, atc.batch_sizes or ())),
+            ";".join(",".join(map(str, size)) for size in atc.image_sizes or ()),
+            ";".join(",".join(map(str, shape)) for shape in atc.dims or ()),
+        )
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The options that were given, by name."""
+        named = {
+            "dynamic_batch_size": self.dynamic_batch_size,
+            "dynamic_image_size": self.dynamic_image_size,
+            "dynamic_dims": self.dynamic_dims,
+        }
+        return {name: text for name, text in named.items() if text}
+
+    @property
+    def values(self) -> list[tuple[int, ...]]:
+        """The sizes of every gear; empty if they are not numbers."""
+        try:
+            if self.dynamic_batch_size:
+                return [(int(size),) for size in self.dynamic_batch_size.split(",")]
+            text = self.dynamic_image_size or self.dynamic_dims
+            return [tuple(map(int, gear.split(","))) for gear in text.split(";")] if text else []
+        except ValueError:
+            return []
+
+
+def open_dims(graph: onnx.GraphProto) -> dict[str, list[int]]:
+    """Per input that has any: the positions of its dimensions without a fixed size."""
+    found: dict[str, list[int]] = {}
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        dims = value.type.tensor_type.shape.dim
+        positions = [index for index, dim in enumerate(dims) if dim.dim_value < 1]
+        if positions and value.name not in weights:
+            found[value.name] = positions
+    return found
+
+
+def gear_problems(graph: onnx.GraphProto, gears: Gears) -> Iterator[Problem]:
+    """Open dimensions without gears, and gears that break a rule or do not fit the graph's inputs."""
+    dynamic = open_dims(graph)
+    if dynamic and not gears.given:
+        which = ", ".join(f"{name!r} at {positions}" for name, positions in dynamic.items())
+        yield Problem(
+            "dynamic-input",
+            "fails",
+            f"open dimensions ({which}) and no gears (E10001)",
+            "fix the shape (`python -m convert` does), or give --dynamic_batch_size, --dynamic_image_size or "
+            "--dynamic_dims",
+            SOURCES,
+        )
+    if not gears.given:
+        return
+    weights = {tensor.name for tensor in graph.initializer}
+    shapes = ";".join(_spelled(value) for value in graph.input if value.name not in weights)
+    layout = "ND" if gears.dynamic_dims else "NCHW"
+    for problem in shape_problems({**gears.given, "input_shape": shapes, "input_format": layout}):
+        text, _, fix = str(problem).partition("; ")
+        yield Problem("gears", "fails" if problem.is_fatal else "warns", text, fix or "change it so", SOURCES)
+
+
+def largest_shapes(graph: onnx.GraphProto, gears: Gears) -> dict[str, tuple[int, ...]]:
+    """Shapes of the inputs at the gear with the most elements; without a gear an open dimension is left out."""
+    dynamic, values = open_dims(graph), gears.values
+    if not dynamic or not values:
+        return {}
+    sizes = itertools.cycle(max(values, key=math.prod))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for value in graph.input:
+        if value.name in dynamic:
+            dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+            for index in dynamic[value.name]:
+                dims[index] = next(sizes)
+            shapes[value.name] = tuple(dims)
+    return shapes
+
+
+def _spelled(value: onnx.ValueInfoProto) -> str:
+    dims = (str(dim.dim_value) if dim.dim_value > 0 else "-1" for dim in value.type.tensor_type.shape.dim)
+    return f"{value.name}:{','.join(dims)}"
