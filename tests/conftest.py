@@ -1,5 +1,6 @@
 """Small detectors that several tests share."""
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+# A shell that starts the tests in the background makes them ignore interrupts; some tests send themselves one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

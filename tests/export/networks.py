@@ -1,6 +1,7 @@
 """Small random detectors for the tests of this folder."""
 
 import dataclasses
+import functools
 
 import onnx
 import onnxruntime as ort
@@ -8,12 +9,13 @@ import torch
 from onnx import TensorProto, helper
 
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
-from detector.spec import DecodeSpec
+from detector.spec import DecodeSpec, DetectorSpec
 from export.checkpoints.canonical import ANCHOR_RATIOS, ANCHOR_SCALES
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
 from export.tail import append_nms
+from export.to_onnx import export_onnx
 
 SMALL = FcosNetwork(
     depth=18,
@@ -127,3 +129,52 @@ def tail_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
     append_nms(model, decode, opset=opset)
     onnx.checker.check_model(model)
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+# Three, for torch takes its time to export: together they have most forms of candidates, suppression, clipping, padding
+# and cells.
+EXPORTED = {
+    "fcos": (dataclasses.replace(SMALL, same_padding=True, cell_step="canvas"), {}),
+    "retinanet": (
+        dataclasses.replace(SMALL_RETINANET, delta_clamp="above"),
+        {
+            "nms": "iou_plus_one",
+            "clip": "after_nms",
+            "drop_empty": False,
+            "candidates": "locations",
+            "candidates_per_level": None,
+            "candidates_total": 200,
+        },
+    ),
+    "mindspore": (
+        dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False),
+        {
+            "score": "geometric_mean",
+            "threshold_on": "score",
+            "rank_by": "score",
+            "candidates": "best_class",
+            "candidates_per_level": None,
+            "candidates_total": 500,
+            "nms": "diou_plus_one",
+            "last_pixel": True,
+        },
+    ),
+}
+
+
+@functools.cache
+def exported(name: str) -> tuple[Detector, onnx.ModelProto]:
+    """A random detector and its canonical graph; no test may change either."""
+    config, decode = EXPORTED[name]
+    network = random_detector(config, DecodeSpec.model_validate(decode))
+    spec = DetectorSpec.model_validate(
+        {
+            "name": name,
+            "detector": "fcos" if isinstance(config, FcosNetwork) else "retinanet",
+            "canvas": [128, 192],
+            "image": {"channels": "RGB", "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
+            "decode": decode,
+            "classes": tuple("abcde"),
+        }
+    )
+    return network, export_onnx(network, spec, opset=16)

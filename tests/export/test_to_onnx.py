@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from detector.spec import DecodeSpec, replace
-from export.to_onnx import export_onnx, fuse_batch_norms
+from export.to_onnx import fuse_batch_norms
 from export.verify import verify
-from tests.export.networks import SMALL, SMALL_RETINANET, random_detector
+from tests.export.networks import EXPORTED, SMALL, exported, random_detector
 
 
 @pytest.mark.parametrize(
@@ -39,24 +38,8 @@ def test_the_network_itself_is_left_alone():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-TORCHVISION_LIKE = dataclasses.replace(SMALL_RETINANET, cell_step="canvas", anchor_rounding="torchvision")
-MINDSPORE_LIKE = dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False)
-
-
-@pytest.mark.parametrize(
-    ("config", "decode"),
-    [
-        (TORCHVISION_LIKE, {"nms": "iou_plus_one", "clip": "after_nms", "max_detections": 300}),
-        (
-            MINDSPORE_LIKE,
-            {"candidates": "best_class", "candidates_total": 500, "candidates_per_level": None, "nms": "diou_plus_one"}
-            | {"score": "geometric_mean", "threshold_on": "score", "rank_by": "score", "last_pixel": True},
-        ),
-    ],
-    ids=["torchvision-like", "mindspore-like"],
-)
-def test_the_exported_graph_is_the_network(config, decode, spec):
-    network = random_detector(config, DecodeSpec.model_validate(decode))
-    model = export_onnx(network, replace(spec, decode=decode), opset=16)
+@pytest.mark.parametrize("name", EXPORTED)
+def test_the_exported_graph_is_the_network(name):
+    network, model = exported(name)
     found = verify(network, model, np.random.default_rng(0).normal(size=(2, 3, 160, 224)).astype(np.float32))
     assert found.detections > 20
