@@ -12,6 +12,8 @@ SOC     ?=
 WORK    ?= work
 BACKEND ?= auto
 LIMIT   ?=
+# Keys of the spec's `atc` for `om`: ATC="nms=refine precision_mode=cube_fp16in_fp32out".
+ATC     ?=
 # Of `forecast`: atc's --precision_mode and --keep_dtype; default: the spec's.
 PRECISION ?=
 KEEP    ?=
@@ -41,6 +43,7 @@ PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | h
 TRUTH    = $(COCO)/annotations/instances_val2017.json
 # A model without a YAML file is what its checkpoint and SET say.
 NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set name=$(MODEL)) $(foreach pair,$(SET),--set '$(pair)')
+OPTIONS  = $(foreach pair,$(ATC),--atc '$(pair)')
 BINS    := $(FOLDER)/bins$(SUBSET)
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
@@ -61,7 +64,7 @@ $(FOLDER)/.settings: FORCE
 $(FOLDER)/.images$(SUBSET): FORCE
 	$(call remember,$(COCO))
 om_models/.$(MODEL)_bs$(BATCH): FORCE
-	$(call remember,$(ONNX) $(SOC))
+	$(call remember,$(ONNX) $(SOC) $(ATC))
 FORCE:
 
 coco-is-needed:
@@ -70,7 +73,7 @@ coco-is-needed:
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET)'
+	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
 
@@ -116,10 +119,10 @@ $(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wi
 	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set))
 	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
-om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= BACKEND=)
+om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)
 
 $(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) | $(READY)
-	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) --output $(basename $@)
+	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) $(OPTIONS) --output $(basename $@)
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
@@ -135,7 +138,7 @@ $(SUMMARY): $(OM) $(BINS)/manifest.json | $(READY)
 	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT)
 
 EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
-	    --annotations_path $(TRUTH) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+	    --model $(OM) --annotations_path $(TRUTH) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
 
 # Scoring takes seconds and its table is what one asks for: `make eval` always runs it.
 eval: $(SUMMARY) ## outputs -> COCO mAP
@@ -152,11 +155,11 @@ FORECAST = $(FOLDER)/forecast_bs$(BATCH)
 
 # The fp32 figures first: what the forecast stands beside.
 forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
-	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) \
+	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) $(OPTIONS) \
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
 	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET)
 	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(BINS)/manifest.json \
-	    --annotations_path $(TRUTH) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
+	    --model $(FORECAST).onnx --annotations_path $(TRUTH) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
 stream: $(OM) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \

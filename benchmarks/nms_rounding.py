@@ -20,10 +20,10 @@ from benchmarks.machine import machine_text
 from convert.device_nms import CardNms
 from convert.lower import lower
 from convert.reference import LoweredGraph, Runner
+from detector.atc_spec import AtcSpec
 from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_function
-from detector.spec import AtcSpec
 from postprocess.coco import Annotations, Detection, read_annotations
 from postprocess.evaluate import evaluate
 

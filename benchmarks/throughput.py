@@ -11,11 +11,12 @@ from typing import Any
 
 from benchmarks.machine import machine_facts
 from convert.build import convert
-from convert.plan import Plan, Target, plan_conversion
+from convert.plan import NO_GEARS, Plan, Target, plan_conversion
 from detector import tools
 from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import MissingEnvironmentError, PipelineError, ToolError
 from detector.geometry import Size
+from detector.manifests import bins_of_canvas
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,8 @@ def measure(
 ) -> Bench:
     """Convert and run a model for each batch size; leaves the models and, last, `bench.json` in the output folder.
 
+    Each model has one shape, that batch on the spec's canvas, whatever gears the spec lists.
+
     The default input is zeros, not `--pure_data_type random`: random bytes read as float32 hold NaN, which spread to
     every activation, so that NMS would idle as well, without the run saying so.
 
@@ -133,16 +136,20 @@ def measure(
         output: folder, created if need be.
         target: as of `python -m convert`.
         loop: executions per run.
-        bins: folder of `python -m preprocess`; None: one run on zeros.
+        bins: folder of `python -m preprocess`, of several canvases the one of the model's; None: one run on zeros.
         run: executes a command, as `detector.tools.run`.
 
     Raises:
         PipelineError: a batch size failed; the message names it. No `bench.json` exists then.
     """
     plans = [
-        plan_conversion(onnx_file, batch_size=size, target=target, output=output / f"{onnx_file.stem}_bs{size}")
+        plan_conversion(
+            onnx_file, batch_size=size, target=target, output=output / f"{onnx_file.stem}_bs{size}", options=NO_GEARS
+        )
         for size in batch_sizes
     ]
+    canvas = plans[0].spec.canvas
+    bins = bins and bins_of_canvas(bins, canvas)
     make_folder(output)
     result = output / BENCH_NAME
     try:
@@ -151,7 +158,7 @@ def measure(
         raise write_error(result, error) from error
     measurements = tuple(_measure_one(plan, output, loop=loop, bins=bins, run=run) for plan in plans)
     spec = plans[0].spec
-    bench = Bench(spec.name, spec.canvas, plans[0].target, str(bins) if bins else None, measurements)
+    bench = Bench(spec.name, canvas, plans[0].target, str(bins) if bins else None, measurements)
     write_json(result, {**bench.document(), "machine": machine_facts(["numpy", "onnx", "onnxruntime"])})
     return bench
 

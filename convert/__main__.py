@@ -38,6 +38,14 @@ def batch_sizes(text: str) -> int | tuple[int, ...]:
     return sizes if len(sizes) > 1 else sizes[0]
 
 
+def setting(text: str) -> str:
+    """Check that it is `KEY=VALUE`."""
+    key, equals, _ = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, such as log=info, got {text!r}")
+    return text
+
+
 def parser() -> cli.Parser:
     """The command's options."""
     options = cli.Parser(prog="python -m convert", description=__doc__, epilog=EPILOG)
@@ -60,7 +68,12 @@ def parser() -> cli.Parser:
     )
     options.add_argument("--soc_version", help="chip, such as Ascend310P3; default: the spec's")
     options.add_argument(
-        "--atc", action="append", default=[], metavar="KEY=VALUE", help="a key of the spec's `atc`, such as log=info"
+        "--atc",
+        action="append",
+        type=setting,
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the spec's `atc`, such as log=info, see docs/atc_options.md",
     )
     options.add_argument(
         "--dtype",
@@ -123,10 +136,10 @@ def _convert(args: argparse.Namespace) -> int:
         )
     elif result.target == "cpu":
         logging.getLogger("convert").info(
-            "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s.atc.onnx, %s.atc.sh"
-            " and %s.om.json to the NPU host and run the script",
+            "atc is not used here: %s stands in for the OM on onnxruntime; to build the OM copy %s to the NPU host and"
+            " run the script",
             result.model,
-            *[plan.output] * 3,
+            ", ".join(str(file) for file in result.files if file != result.model),
         )
     for file in result.files:
         print(f"{file}  {file.stat().st_size} bytes")

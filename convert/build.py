@@ -5,34 +5,28 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import onnx
 
-from convert.adopt.adopt import adopt, read_foreign
 from convert.aipp.config import aipp_of, aipp_text
-from convert.aipp.graph import with_aipp
 from convert.atc.command import atc_command, atc_script
 from convert.atc.files import FILE_OPTIONS
 from convert.atc.run import run_atc
-from convert.candidates import with_candidate_count, with_candidate_outputs
-from convert.fold import fold_constants
-from convert.freeze import dynamic_part, with_fixed_input
-from convert.gears.batch import by_factors, with_open_batch
-from convert.gears.shape import with_open_shape
+from convert.candidates import with_candidate_count
+from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
 from convert.lint.check import lint
 from convert.lint.gears import Gears
 from convert.lint.report import first_causes
-from convert.lower import lower, obstacle
 from convert.plan import Plan
-from convert.precise_norm import with_precise_norms
+from convert.precision.files import read_keep
+from convert.precision.modes import require_names
 from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
 from detector.errors import ArtifactError, SpecError
-from detector.geometry import Size
-from detector.onnx_file import embed_spec, read_onnx, write_onnx
+from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
 
@@ -65,16 +59,19 @@ def convert(plan: Plan) -> Conversion:
     """Carry a plan out; the model itself is written last.
 
     Raises:
-        SpecError: the graph cannot be made static or lowered.
+        SpecError: the graph cannot be made static or lowered, or `atc.keep_dtype` names what it lacks.
         ToolError: atc failed.
         ArtifactError: a file cannot be read or written.
     """
-    _keep_inputs(plan)
+    _keep_input(plan)
     frozen, problem = frozen_graph(plan)
     if plan.spec.atc.nms == "host":
         plan = dataclasses.replace(plan, spec=with_candidate_count(plan.spec, frozen.graph))
-    lowered = None if problem else _lowered(plan, frozen)
+    _keep_om(plan)
+    lowered = None if problem else lowered_graph(plan, frozen)
     if lowered is not None:
+        if plan.spec.atc.keep_dtype is not None:
+            require_names(lowered.graph, read_keep(Path(plan.spec.atc.keep_dtype)))
         problem = _lint_problem(plan, lowered)
     if problem is not None and not plan.may_stand_alone:
         raise SpecError(
@@ -93,60 +90,6 @@ def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
     """The first rules of atc and the card that the lowered graph breaks; None: it keeps all that are known."""
     report = lint(lowered, soc=plan.soc_version, gears=Gears.of(plan.spec.atc))
     return first_causes(report) if report.failures else None
-
-
-def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
-    """The graph at one shape, and why atc cannot take it."""
-    if plan.is_foreign:
-        foreign = read_foreign(plan.onnx_file)
-        model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
-    else:
-        model = read_onnx(plan.onnx_file)
-    fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
-    if plan.spec.atc.nms == "host":
-        fixed = with_candidate_outputs(fixed, plan.spec)
-    problem = obstacle(fixed)
-    if problem is not None:  # folding removes none of these; onnxruntime folds by itself
-        return fixed, problem
-    folded = fold_constants(fixed)
-    problem = dynamic_part(folded.graph)
-    if problem is not None and plan.is_foreign:
-        problem += "; export it at a fixed input size, or simplify it (onnxslim, onnxsim)"
-    return folded, problem
-
-
-def _lowered(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
-    """What atc reads."""
-    return _with_gears(plan, lower(frozen, plan.spec.atc), lambda static: lower(static, plan.spec.atc))
-
-
-def _stand_in(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
-    """What onnxruntime runs in place of the OM: open where the OM has gears, fed with bytes where AIPP is."""
-    model = _with_gears(plan, with_precise_norms(frozen), lambda static: by_factors(with_precise_norms(static)))
-    return with_aipp(model, aipp_of(plan.spec)) if plan.aipp_file else model
-
-
-def _with_gears(
-    plan: Plan, static: onnx.ModelProto, finish: Callable[[onnx.ModelProto], onnx.ModelProto]
-) -> onnx.ModelProto:
-    """The finished graph itself, or one for all gears of the OM."""
-    atc = plan.spec.atc
-    if atc.batch_sizes is not None:
-        return with_open_batch(lambda size: finish(_frozen_at(plan, size, plan.spec.canvas)), plan.batch_size)
-    shapes = [(plan.batch_size, *size) for size in atc.image_sizes or ()] or list(atc.dims or ())
-    if not shapes:
-        return static
-    return with_open_shape([finish(_frozen_at(plan, size, Size(*canvas))) for size, *canvas in shapes])
-
-
-def _frozen_at(plan: Plan, batch_size: int, canvas: Size) -> onnx.ModelProto:
-    """The graph at one gear, with the spec of the whole."""
-    at = dataclasses.replace(plan, batch_size=batch_size, spec=plan.spec.with_canvas(canvas))
-    frozen, problem = frozen_graph(at)
-    if problem is not None:
-        raise SpecError(f"{plan.onnx_file} cannot be lowered for atc at {canvas}: {problem}")
-    embed_spec(frozen, plan.spec)
-    return frozen
 
 
 def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
@@ -177,7 +120,7 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         write_onnx(aside / f"{name}.atc.onnx", lowered)
         write_json(aside / f"{name}.om.json", _record(plan))
         write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name)), mode=0o755)
-        write_onnx(aside / f"{name}.onnx", _stand_in(plan, frozen))
+        write_onnx(aside / f"{name}.onnx", stand_in_graph(plan, frozen))
         if plan.aipp_file:
             write_text(aside / plan.aipp_file.name, aipp_text(aipp_of(plan.spec)))
         companions = _companions(plan)
@@ -207,7 +150,7 @@ def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Co
     for suffix in PRODUCTS[:3]:
         if suffix != ".om.json" or not Path(f"{plan.output}.om").exists():
             Path(f"{plan.output}{suffix}").unlink(missing_ok=True)
-    write_onnx(model, _stand_in(plan, frozen))
+    write_onnx(model, stand_in_graph(plan, frozen))
     return Conversion(model, "cpu", (), (model,), plan.spec, problem)
 
 
@@ -231,14 +174,18 @@ def _record(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _keep_inputs(plan: Plan) -> None:
-    """Refuse to overwrite the model that is converted, or to describe an OM that was built from something else."""
+def _keep_input(plan: Plan) -> None:
+    """Refuse to overwrite the model that is converted."""
     for suffix in PRODUCTS:
         target = Path(f"{plan.output}{suffix}")
         if target.is_dir():
             raise ArtifactError(f"cannot write {target}: a folder is in the way; remove it or give another --output")
         if target.resolve() == plan.onnx_file.resolve():
             raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
+
+
+def _keep_om(plan: Plan) -> None:
+    """Refuse to describe an OM that was built from something else."""
     om = Path(f"{plan.output}.om")
     if plan.target == "cpu" and om.exists() and plan.sidecar.exists():
         described = read_spec_json(plan.sidecar)

@@ -17,9 +17,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from detector.errors import SpecError
+
 Floats = NDArray[np.floating[Any]]
 
 CANDIDATES_PER_CLASS = 4080
+MAX_SIZE = 1000  # of both limits of rows; atc stops at more
 SCALE, BACK, FAR_SHIFT = 0.1, 10.0, 1.0
 # The card leaves what happens to be there; this is no class of any detector, so that whoever reads it notices.
 UNUSED_CLASS = 12344.0
@@ -32,10 +35,13 @@ class CardNms:
     Attributes:
         score_threshold: a row is kept if its score exceeds this.
         iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
-        max_size_per_class: rows of one class.
-        max_total_size: rows of all classes, M.
+        max_size_per_class: rows of one class, at most 1000.
+        max_total_size: rows of all classes, M, at most 1000.
         kind: float16 as on the card; float32: the same operator without rounding and scaling.
         scales_boxes: the card's scaling, which is of float16 only; False shows what it costs.
+
+    Raises:
+        SpecError: more rows than the kernel takes, or none.
     """
 
     score_threshold: float
@@ -44,6 +50,14 @@ class CardNms:
     max_total_size: int
     kind: type[np.float16] | type[np.float32] = np.float16
     scales_boxes: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_size_per_class", "max_total_size"):
+            if not 1 <= getattr(self, name) <= MAX_SIZE:
+                raise SpecError(
+                    f"{name} is {getattr(self, name)}, the card's operator takes 1 to {MAX_SIZE}: set "
+                    "decode.max_detections of the spec"
+                )
 
     @classmethod
     def of_node(cls, node: onnx.NodeProto, kind: type[np.float16] | type[np.float32] = np.float16) -> "CardNms":

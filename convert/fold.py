@@ -91,9 +91,11 @@ def _evaluate(
             constants[name] = numpy_helper.to_array(weights[name])
         feeds[name] = constants[name]
     try:
-        return list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
+        values = list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
     except NotImplementedError:  # an operator that the reference lacks stays a node
         return None
+    # A list of tensors (SequenceEmpty, SequenceConstruct) is no constant that a graph can hold.
+    return None if any(isinstance(value, list) for value in values) else values
 
 
 def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

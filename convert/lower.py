@@ -25,9 +25,9 @@ from convert.passes.softmax import softmax_over_the_last_axis
 from convert.passes.split import split_as_attribute
 from convert.passes.where import where_as_gather
 from convert.subgraphs import all_nodes
+from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP
-from detector.spec import AtcSpec
 
 # Opset range of the operator's ONNX parser (Ascend ONNX operator list, CANN 6.0.1 to 9.0).
 NMS_OPSETS = range(8, 17)

@@ -8,19 +8,14 @@ from typing import Any, Literal
 from convert.aipp.config import aipp_of
 from convert.atc.command import atc_command
 from convert.atc.run import ATC_HINT
+from convert.chosen_spec import chosen_spec, with_batch, with_changes
 from detector import tools
-from detector.artifacts import sha256_of
-from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
+from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
-from detector.spec import Checkpoint, DetectorSpec, replace
-from detector.spec_files import METADATA_KEY, find_spec_onnx
+from detector.spec import DetectorSpec
+from detector.spec_files import find_spec_onnx
 
 Target = Literal["auto", "om", "cpu"]
-MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize
-# What `export` sets in a spec, or what concerns no conversion: a spec given again may lack it.
-SET_BY_EXPORT = frozenset({"network", "checkpoint", "departures", "references", "precision"})
-# What concerns the OM alone, so that the spec given with the conversion decides it.
-OF_CONVERSION = frozenset({"atc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,6 @@ class Plan:
         output: product without suffix.
         spec: that the product will carry.
         batch_size: images per run; of batch gears the largest.
-        soc_version: chip.
         target: "om" or "cpu".
         is_foreign: someone else exported the ONNX.
         may_stand_alone: "cpu" was asked for by name, so that a stand-in without the files for atc will do.
@@ -42,10 +36,14 @@ class Plan:
     output: Path
     spec: DetectorSpec
     batch_size: int
-    soc_version: str
     target: Literal["om", "cpu"]
     is_foreign: bool = False
     may_stand_alone: bool = False
+
+    @property
+    def soc_version(self) -> str:
+        """The chip."""
+        return self.spec.atc.soc_version
 
     @property
     def lowered_file(self) -> Path:
@@ -73,6 +71,10 @@ class Plan:
             soc_version=self.soc_version,
             insert_op_conf=self.aipp_file,
         )
+
+
+# Options of one that serves its canvas alone, at one batch size.
+NO_GEARS: Mapping[str, None] = {"batch_sizes": None, "image_sizes": None, "dims": None}
 
 
 def plan_conversion(
@@ -106,56 +108,34 @@ def plan_conversion(
         MissingEnvironmentError: an OM was asked for and atc is not on PATH.
     """
     carried = find_spec_onnx(onnx_file)
-    spec = _foreign_spec(onnx_file, spec) if carried is None else _carried_spec(onnx_file, carried, spec)
-    if canvas is not None:
-        spec = spec.with_canvas(canvas)
-    if dtype is not None:
-        spec = replace(spec, image={**spec.image.model_dump(), "dtype": dtype})
-    changes = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
-    if changes:
-        spec = replace(spec, atc={**spec.atc.model_dump(), **changes})
-    spec, largest = _with_batch(spec, batch_size)
+    atc = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
+    spec = with_changes(chosen_spec(onnx_file, carried=carried, given=spec), canvas=canvas, dtype=dtype, atc=atc)
+    spec, largest = with_batch(spec, batch_size)
     output = output or Path("om_models") / _product_name(spec, largest)
+    _refuse_illegal(spec, output, largest)
+    return Plan(onnx_file, output, spec, largest, _buildable(target), carried is None, may_stand_alone=target == "cpu")
+
+
+def _refuse_illegal(spec: DetectorSpec, output: Path, batch_size: int) -> None:
+    """What AIPP or atc would refuse is refused before anything is written."""
     if spec.image.dtype == "uint8":
         aipp_of(spec)
-    # Refused before anything is written; on the NPU host the files lie beside each other.
-    atc_command(spec, Path(f"{output.name}.atc.onnx"), Path(output.name), batch_size=largest)
+    elif spec.atc.insert_op_conf is not None:
+        raise SpecError(
+            f"atc.insert_op_conf names {spec.atc.insert_op_conf}: the OM would take images that neither the float32 "
+            "bins nor the stand-in follow; drop the key and set image.dtype to 'uint8' (--dtype uint8), for which the "
+            "file is rendered from the spec"
+        )
+    # On the NPU host the files lie beside each other.
+    atc_command(spec, Path(f"{output.name}.atc.onnx"), Path(output.name), batch_size=batch_size)
+
+
+def _buildable(target: Target) -> Literal["om", "cpu"]:
+    """What can be built on this machine."""
     has_atc = tools.which("atc") is not None
     if target == "om" and not has_atc:
         raise MissingEnvironmentError(f"atc not found on PATH: {ATC_HINT}, or use --target cpu")
-    return Plan(
-        onnx_file=onnx_file,
-        output=output,
-        spec=spec,
-        batch_size=largest,
-        soc_version=spec.atc.soc_version,
-        target="om" if has_atc and target != "cpu" else "cpu",
-        is_foreign=carried is None,
-        may_stand_alone=target == "cpu",
-    )
-
-
-def _with_batch(spec: DetectorSpec, given: int | Sequence[int] | None) -> tuple[DetectorSpec, int]:
-    """The spec with the batch sizes of this conversion, and the largest of them."""
-    sizes = tuple(dict.fromkeys([given] if isinstance(given, int) else given or ()))
-    if given is not None and not isinstance(given, int) and len(sizes) < len(given):
-        raise SpecError(f"--batch_size {','.join(map(str, given))} lists a size twice; give each once")
-    if spec.atc.dims is not None:
-        if sizes:
-            raise SpecError("atc.dims of the spec says the batch sizes: leave out --batch_size, or drop that key")
-        sizes = tuple(gear[0] for gear in spec.atc.dims)
-    elif sizes:
-        gears = sizes if len(sizes) > 1 else None
-        if gears != spec.atc.batch_sizes:
-            spec = replace(spec, atc={**spec.atc.model_dump(), "batch_sizes": gears})
-    else:
-        sizes = spec.atc.batch_sizes or ()
-    if not sizes:
-        raise SpecError("how many images per run? give --batch_size 8 (or 1,4,8), or atc.batch_sizes in the spec")
-    if min(sizes) < 1 or max(sizes) > MAX_BATCH_SIZE:
-        wrong = next(size for size in sizes if not 1 <= size <= MAX_BATCH_SIZE)
-        raise SpecError(f"batch_size must be in 1..{MAX_BATCH_SIZE}, got {wrong}")
-    return spec, max(sizes)
+    return "om" if has_atc and target != "cpu" else "cpu"
 
 
 def _product_name(spec: DetectorSpec, largest: int) -> str:
@@ -165,27 +145,3 @@ def _product_name(spec: DetectorSpec, largest: int) -> str:
         return f"{spec.name}_dims"
     batch = "-".join(map(str, atc.batch_sizes or (largest,)))
     return f"{spec.name}_bs{batch}{'_images' if atc.image_sizes else ''}"
-
-
-def _foreign_spec(onnx_file: Path, given: DetectorSpec | None) -> DetectorSpec:
-    if given is None:
-        raise ArtifactError(
-            f"{onnx_file} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make "
-            "export), or, if someone else exported it, say with --spec FILE.yaml or --model NAME what it is"
-        )
-    weights = Checkpoint(file=onnx_file.name, sha256=sha256_of(onnx_file), dialect="onnx")
-    return replace(given, checkpoint=weights.model_dump())
-
-
-def _carried_spec(onnx_file: Path, carried: DetectorSpec, given: DetectorSpec | None) -> DetectorSpec:
-    """What the file says about itself is true; a spec given again must say the same, but may set other `atc`."""
-    if given is not None:
-        ours, theirs = (spec.model_dump(exclude=set(SET_BY_EXPORT | OF_CONVERSION)) for spec in (carried, given))
-        name = next((name for name in ours if ours[name] != theirs[name]), None)
-        if name is not None:
-            raise SpecError(
-                f"{onnx_file} carries the spec of {carried.name}, and the one given has another {name!r}: leave out "
-                "--spec and --model, or export again with it"
-            )
-        return replace(carried, atc=given.atc.model_dump())
-    return carried

@@ -1,4 +1,4 @@
-"""Files that stages hand to each other: atomic writes, fingerprints, names and the manifest of a folder of bins."""
+"""Files that stages hand to each other: atomic writes, fingerprints, names, and where results come from."""
 
 import contextlib
 import errno
@@ -14,11 +14,8 @@ from typing import BinaryIO, Literal
 import pydantic
 
 from detector.errors import ArtifactError
-from detector.geometry import Letterbox, Size
-from detector.spec import Checkpoint, DetectorSpec, spec_problem
-
-MANIFEST_NAME = "manifest.json"
-INPUT_NAME = "input"
+from detector.geometry import Size
+from detector.spec import Checkpoint, spec_problem
 
 
 @contextlib.contextmanager
@@ -118,72 +115,6 @@ def unique_stems(names: Iterable[str]) -> list[str]:
 
 def _plain_stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", os.path.splitext(name)[0])
-
-
-class BinImage(pydantic.BaseModel):
-    """One preprocessed image: its source and where it lies on the canvas, see `Letterbox`."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    stem: str
-    file_name: str
-    image: Size
-    resized: Size
-    top: int
-    left: int
-    ratio: float | None = None
-
-    @classmethod
-    def of(cls, box: Letterbox, *, stem: str, file_name: str) -> "BinImage":
-        """The image of that letterbox; its canvas is the spec's."""
-        resized, top, left = box.resized, box.top, box.left
-        return cls(
-            stem=stem, file_name=file_name, image=box.image, resized=resized, top=top, left=left, ratio=box.ratio
-        )
-
-    def letterbox(self, canvas: Size) -> Letterbox:
-        """The geometry of this image on a canvas."""
-        return Letterbox(self.image, canvas, self.resized, self.top, self.left, self.ratio)
-
-
-class BinsManifest(pydantic.BaseModel):
-    """What a folder of bins holds; written last, so that a folder with a manifest is complete."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["omline-bins-1"] = "omline-bins-1"
-    spec: DetectorSpec
-    image_source: str
-    images: tuple[BinImage, ...]
-
-
-def write_manifest(folder: Path, manifest: BinsManifest) -> Path:
-    """Write the manifest of a finished folder."""
-    path = folder / MANIFEST_NAME
-    write_text(path, manifest.model_dump_json(indent=1) + "\n")
-    return path
-
-
-def read_manifest(path: Path) -> BinsManifest:
-    """Read a manifest, given its file or its folder.
-
-    Raises:
-        ArtifactError: there is none (the folder is unfinished), or it is damaged.
-    """
-    file = path / MANIFEST_NAME if path.is_dir() else path
-    try:
-        text = file.read_bytes()
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{file} not found: preprocessing did not run or did not finish;"
-            " run `python -m preprocess` (make preprocess)"
-        ) from error
-    try:
-        return BinsManifest.model_validate_json(text)
-    except pydantic.ValidationError as error:
-        raise ArtifactError(
-            f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again"
-        ) from error
 
 
 class ModelFile(pydantic.BaseModel):

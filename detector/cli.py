@@ -58,6 +58,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def positive(text: str) -> int:
+    """Parse a count, as an argparse type."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
+
+
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional package.
 

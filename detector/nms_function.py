@@ -12,11 +12,12 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 
 NMS_DOMAIN = "omline"
 NMS_OP = "BatchMultiClassNMS"
 NMS_OPSET_VERSION = 1
+NMS_ATTRIBUTES = ("score_threshold", "iou_threshold", "max_size_per_class", "max_total_size")
 
 
 def nms_attributes(decode: DecodeSpec) -> dict[str, Any]:
@@ -35,9 +36,19 @@ def nms_attributes(decode: DecodeSpec) -> dict[str, Any]:
 
 def nms_function(opset: int) -> onnx.FunctionProto:
     """The operator's meaning in standard ONNX operators, so that any runtime executes the same graph."""
-    node = helper.make_node
-    attributes = ["score_threshold", "iou_threshold", "max_size_per_class", "max_total_size"]
-    nodes = [
+    return helper.make_function(
+        NMS_DOMAIN,
+        NMS_OP,
+        ["boxes", "scores"],
+        ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
+        [*_constants(), *_suppression(), *_best_rows()],
+        [helper.make_opsetid("", opset)],
+        [*NMS_ATTRIBUTES],
+    )
+
+
+def _constants() -> list[onnx.NodeProto]:
+    return [
         _constant_ref("score_limit", "value_float", "score_threshold"),
         _constant_ref("iou_limit", "value_float", "iou_threshold"),
         _constant_ref("per_class", "value_int", "max_size_per_class"),
@@ -48,6 +59,13 @@ def nms_function(opset: int) -> onnx.FunctionProto:
         _constant("three", [3]),
         _constant("flat_shape", [0, -1]),
         _constant("vector", [-1]),
+    ]
+
+
+def _suppression() -> list[onnx.NodeProto]:
+    """boxes, scores -> corners; kept_flat: scores by class and box, zero where nothing is left; shape of the latter."""
+    node = helper.make_node
+    return [
         # Greedy suppression per image and class: rows (image, class, box).
         node("Squeeze", ["boxes", "two"], ["corners"]),
         node("Transpose", ["scores"], ["class_scores"], perm=[0, 2, 1]),
@@ -58,6 +76,13 @@ def nms_function(opset: int) -> onnx.FunctionProto:
         node("GatherND", ["class_scores", "selected"], ["chosen"]),
         node("ScatterND", ["field", "selected", "chosen"], ["kept"]),
         node("Reshape", ["kept", "flat_shape"], ["kept_flat"]),
+    ]
+
+
+def _best_rows() -> list[onnx.NodeProto]:
+    """corners, kept_flat, shape -> the operator's outputs."""
+    node = helper.make_node
+    return [
         # Room for max_total_size rows even if there are fewer (class, box) pairs.
         node("Reshape", ["total", "vector"], ["rows"]),
         node("Slice", ["shape", "zero", "one"], ["images"]),
@@ -79,15 +104,6 @@ def nms_function(opset: int) -> onnx.FunctionProto:
         node("Cast", ["used"], ["used_int"], to=TensorProto.INT32),
         node("ReduceSum", ["used_int", "one"], ["nmsed_num"], keepdims=0),
     ]
-    return helper.make_function(
-        NMS_DOMAIN,
-        NMS_OP,
-        ["boxes", "scores"],
-        ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
-        nodes,
-        [helper.make_opsetid("", opset)],
-        attributes,
-    )
 
 
 def _constant(name: str, values: list[int]) -> onnx.NodeProto:

@@ -26,7 +26,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise ArtifactError(f"{error.filename or path} not found: run `python -m export` (make export)") from error
     except DecodeError as error:
         raise ArtifactError(f"{path} is not an ONNX file or is truncated; run `python -m export` again") from error
-    except onnx.checker.ValidationError as error:  # external data missing or outside the model's folder
+    except (onnx.checker.ValidationError, ValueError) as error:  # external data: missing, too short, outside the folder
         raise ArtifactError(f"{path}: {' '.join(str(error).split())}") from error
 
 

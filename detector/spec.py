@@ -8,31 +8,17 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from detector.atc_spec import AtcSpec
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
+from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from detector.geometry import Letterbox, ResizeRule, Size
+from detector.geometry import Letterbox, Size
+from detector.graph_spec import GraphSpec
+from detector.image_spec import ImageSpec
+from detector.part import Part
 from detector.validation import describe
 
-Triple = tuple[float, float, float]
 Fact = bool | int | float | str
-Count = Annotated[int, Field(ge=1)]
-# Legal on 310P; atc knows more, for chips that compute bfloat16 or hif8.
-PrecisionMode = Literal[
-    "force_fp16",
-    "force_fp32",
-    "cube_fp16in_fp32out",
-    "allow_fp32_to_fp16",
-    "must_keep_origin_dtype",
-    "allow_mix_precision",
-    "allow_mix_precision_fp16",
-]
-PrecisionModeV2 = Literal["fp16", "origin", "cube_fp16in_fp32out", "mixed_float16"]
-
-
-class Part(pydantic.BaseModel):
-    """Base of all parts: immutable, unknown keys refused."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TensorSpec(Part):
@@ -50,229 +36,6 @@ class TensorSpec(Part):
 
     def __str__(self) -> str:
         return f"{self.name!r} {list(self.shape)} {self.dtype}"
-
-
-class ImageSpec(Part):
-    """From decoded image to input tensor.
-
-    Attributes:
-        resize: whose rule rounds the resized sides and places the image, see `Letterbox.fit`; the order of the
-            operations that normalize is that framework's as well.
-        filter: what resizes the pixels: "cv2" bilinear on bytes, "pillow" bilinear on bytes with antialiasing, "float"
-            bilinear on the normalized image without antialiasing (torch).
-        short: bound of the shorter resized side in pixels; None: the canvas alone bounds.
-        long: bound of the longer resized side.
-        channels: channel order of the input tensor.
-        mean: per channel of the input tensor, in 0..255.
-        std: divisor per channel, applied after the mean.
-        padding: "zero": 0 in the input tensor; "black": what a black pixel becomes, -mean / std.
-        dtype: element type of the bins: "float32", normalized, (3, height, width); or "uint8", the pixels as decoded,
-            (height, width, 3) BGR, which the card (AIPP) or the first nodes of the stand-in normalize. Bytes cannot
-            hold a mean that is no whole number: under "uint8" the padding "zero" is the rounded mean.
-    """
-
-    resize: ResizeRule = "mmdet"
-    filter: Literal["cv2", "pillow", "float"] = "cv2"
-    short: Annotated[int, Field(ge=1)] | None = None
-    long: Annotated[int, Field(ge=1)] | None = None
-    channels: Literal["BGR", "RGB"]
-    mean: Triple
-    std: Triple
-    padding: Literal["zero", "black"] = "zero"
-    dtype: Literal["float32", "uint8"] = "float32"
-
-    @pydantic.field_validator("std")
-    @classmethod
-    def _std_is_positive(cls, std: Triple) -> Triple:
-        if min(std) <= 0:
-            raise ValueError(f"must be positive, got {list(std)}")
-        return std
-
-    @pydantic.model_validator(mode="after")
-    def _bytes_hold_the_pixels(self) -> "ImageSpec":
-        if self.dtype == "uint8" and self.filter == "float":
-            raise ValueError(
-                "dtype 'uint8' cannot go with filter 'float', which interpolates the normalized image: its values are "
-                "no bytes; set filter to 'cv2' or 'pillow', or dtype to 'float32'"
-            )
-        return self
-
-    @property
-    def padding_pixel(self) -> tuple[int, int, int]:
-        """The BGR bytes around the image in uint8 bins."""
-        if self.padding == "black":
-            return (0, 0, 0)
-        first, second, third = (min(max(round(mean), 0), 255) for mean in self.mean)
-        return (first, second, third) if self.channels == "BGR" else (third, second, first)
-
-
-class DecodeSpec(Part):
-    """From head outputs to detections.
-
-    Attributes:
-        score: of an FCOS detection: "product" of class probability and centerness, or their "geometric_mean" (the root
-            of the product). Detectors without centerness score by class probability.
-        score_threshold: what a candidate must exceed.
-        threshold_on: the threshold applies to the "class" probability, before centerness, or to the final "score".
-        candidates: what is counted: "pairs" (location, class); "locations" with all their classes, best class first;
-            "best_class": every location with its best class only.
-        rank_by: candidates are ranked by "class" probability or by final "score".
-        candidates_per_level: candidates kept per pyramid level; None: no limit.
-        candidates_per_cell: at most as many pairs of a level as it has locations (cvpods).
-        candidates_total: candidates kept over all levels; None: no limit.
-        nms: how overlap is measured, per class: "iou"; "iou_plus_one": sides are x2 - x1 + 1; "areas_plus_one": areas
-            only are of such sides; "diou_plus_one": sides as before, minus the squared distance of the centres over
-            that of the enclosing box's corners.
-        drop_empty: boxes without extent are no candidates.
-        iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
-        max_detections: rows of the outputs, at most 1000 (the Ascend NMS operator's limit).
-        clip: boxes are clipped to the canvas "before_nms" or "after_nms".
-        last_pixel: boxes are clipped to size - 1, the last pixel, instead of size.
-        inclusive: a box includes its last pixel: its width in the result is x2 - x1 + 1.
-    """
-
-    score: Literal["product", "geometric_mean"] = "product"
-    score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    threshold_on: Literal["class", "score"] = "class"
-    candidates: Literal["pairs", "locations", "best_class"] = "pairs"
-    rank_by: Literal["class", "score"] = "class"
-    candidates_per_level: Annotated[int, Field(ge=1)] | None = 1000
-    candidates_per_cell: bool = False
-    candidates_total: Annotated[int, Field(ge=1)] | None = None
-    drop_empty: bool = True
-    nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
-    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
-    max_detections: Annotated[int, Field(ge=1, le=1000)] = 100
-    clip: Literal["before_nms", "after_nms"] = "before_nms"
-    last_pixel: bool = False
-    inclusive: bool = False
-
-    @pydantic.model_validator(mode="after")
-    def _nms_fits_candidates(self) -> "DecodeSpec":
-        if self.nms in ("areas_plus_one", "diou_plus_one") and (
-            self.candidates != "best_class" or self.candidates_total is None or self.candidates_total > 4096
-        ):
-            raise ValueError(
-                f"nms {self.nms!r} compares every two candidates: it needs candidates 'best_class' and "
-                "candidates_total of at most 4096"
-            )
-        return self
-
-
-class GraphSpec(Part):
-    """How to read an ONNX that someone else exported; `convert` adopts it.
-
-    Attributes:
-        input: name of the image input; None: the graph's only one.
-        outputs: names of the outputs by role: dets (x1 y1 x2 y2 score) and labels; boxes, scores and labels; or boxes
-            and class scores before suppression. None: the outputs are called so.
-        boxes: what the four numbers of a box are; "xywh" starts at the upper left corner.
-        units: of the boxes: "pixels" of the canvas, or "fraction" of its width and height.
-        labels: what a label is: the position in `classes`, counted "from_0" or "from_1" (0 is the background), or one
-            of the spec's "category_ids" (rows with another id are left out). Of class scores: what a column is.
-        class_axis: of class scores (batch, ., .): 1 or 2; None: told by the sizes.
-    """
-
-    input: str | None = None
-    outputs: dict[Literal["dets", "boxes", "scores", "labels"], str] | None = None
-    boxes: Literal["xyxy", "xywh", "cxcywh", "yxyx"] | None = None
-    units: Literal["pixels", "fraction"] | None = None
-    labels: Literal["from_0", "from_1", "category_ids"] | None = None
-    class_axis: Literal[1, 2] | None = None
-
-    @pydantic.field_validator("outputs")
-    @classmethod
-    def _outputs_are_complete(cls, outputs: dict[str, str] | None) -> dict[str, str] | None:
-        kinds = ({"dets", "labels"}, {"boxes", "scores", "labels"}, {"boxes", "scores"})
-        if outputs is not None and set(outputs) not in kinds:
-            raise ValueError(
-                "must name dets and labels; boxes, scores and labels; or boxes and scores, "
-                f"got {', '.join(sorted(outputs)) or 'nothing'}"
-            )
-        return outputs
-
-
-class AtcSpec(Part):
-    """Options of the converter (atc); `convert` checks them against each other, see `convert/atc/rules.py`.
-
-    One OM serves one shape, or a list of them ("gears"): at most one of `batch_sizes`, `image_sizes` and `dims`. A file
-    is named as on the machine where `convert` runs; it is copied beside the files for the NPU host.
-
-    Attributes:
-        soc_version: chip name as atc spells it; `310P3` is taken for `Ascend310P3`.
-        log: atc's log level.
-        opset: of the ONNX that atc reads; 11 is what every CANN release from 5.0.4 on takes, and AOE.
-        nms: where boxes are suppressed: "device": by the card's operator, in float16; "host": by postprocess, the OM
-            ends at boxes and scores; "refine": by the card's operator, a later node recovers the float32 boxes of
-            what it picked.
-        candidates: set by convert under nms "host": rows that the OM puts out per image.
-        batch_sizes: gears: images per run.
-        image_sizes: gears: (height, width) in pixels; the canvas is one of them.
-        dims: gears: (images per run, height, width).
-        precision_mode: how float32 operators are computed; None: atc's default, force_fp16. Never with the next one.
-        precision_mode_v2: the same in the newer spelling; default fp16.
-        keep_dtype: file with the operators that keep their element type, one name or `OpType::<type>` a line.
-        customize_dtypes: file with the element types of single operators.
-        modify_mixlist: JSON file of the operators that mixed precision may or may not lower.
-        op_precision_mode: ini file with the precision of single operators.
-        insert_op_conf: AIPP file.
-        enable_small_channel: the first convolution's special path; profitable with static AIPP only.
-        fusion_switch_file: file with the fusion passes to switch off.
-        buffer_optimize: None: atc's default, l2_optimize; off when hunting accuracy bugs.
-        disable_reuse_memory: every tensor gets memory of its own.
-        op_debug_level: other than 0 leaves `kernel_meta/`; those fit for production.
-        op_compiler_cache_mode: whether compiled operators are kept; default disable.
-        op_compiler_cache_dir: folder of that cache; default `$HOME/atc_data`.
-        deterministic: equal results in every run, slower.
-        status_check: the OM detects overflow.
-        host_env_os: of the machine that runs the OM, if it is not this one; with the next one.
-        host_env_cpu: processor of that machine.
-    """
-
-    soc_version: Literal["Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7"] = "Ascend310P3"
-    log: Literal["debug", "info", "warning", "error", "null"] = "error"
-    opset: Literal[11, 13, 16] = 11
-    nms: Literal["device", "host", "refine"] = "device"
-    candidates: Count | None = None
-    batch_sizes: tuple[Count, ...] | None = None
-    image_sizes: tuple[tuple[Count, Count], ...] | None = None
-    dims: tuple[tuple[Count, Count, Count], ...] | None = None
-    precision_mode: PrecisionMode | None = None
-    precision_mode_v2: PrecisionModeV2 | None = None
-    keep_dtype: str | None = None
-    customize_dtypes: str | None = None
-    modify_mixlist: str | None = None
-    op_precision_mode: str | None = None
-    insert_op_conf: str | None = None
-    enable_small_channel: bool = False
-    fusion_switch_file: str | None = None
-    buffer_optimize: Literal["l2_optimize", "off_optimize"] | None = None
-    disable_reuse_memory: bool = False
-    op_debug_level: Literal[0, 3, 4] = 0
-    op_compiler_cache_mode: Literal["enable", "force", "disable"] | None = None
-    op_compiler_cache_dir: str | None = None
-    deterministic: bool = False
-    status_check: bool = False
-    host_env_os: Literal["linux"] | None = None
-    host_env_cpu: Literal["x86_64", "aarch64"] | None = None
-
-    @pydantic.field_validator("soc_version", mode="before")
-    @classmethod
-    def _spell_chip(cls, value: Any) -> Any:
-        return normalized_chip(value) if isinstance(value, str) else value
-
-    @pydantic.field_validator("precision_mode", "precision_mode_v2", mode="before")
-    @classmethod
-    def _chip_has_the_type(cls, value: Any) -> Any:
-        if isinstance(value, str) and any(name in value for name in ("bf16", "bfloat16", "hif8")):
-            raise ValueError(f"the 310P chips compute neither bfloat16 nor hif8, got {value!r}; take a float16 mode")
-        return value
-
-
-def normalized_chip(name: str) -> str:
-    """The chip's name as atc spells it: `npu-smi info` prints it without the prefix (`310P3`)."""
-    bare = name[len("ascend") :] if name.lower().startswith("ascend") else name
-    return f"Ascend{bare.upper()}"
 
 
 class Reference(Part):
@@ -324,7 +87,7 @@ class DetectorSpec(Part):
     atc: AtcSpec = AtcSpec()
     graph: GraphSpec | None = None
     references: tuple[Reference, ...] = ()
-    network: dict[str, Fact] = {}
+    network: dict[str, Fact] = Field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     departures: tuple[str, ...] = ()
     precision: str | None = None
@@ -388,9 +151,17 @@ class DetectorSpec(Part):
             TensorSpec(name="dets", shape=(rows, 5), dtype="float32"),
         )
 
+    @property
+    def canvases(self) -> tuple[Size, ...]:
+        """The image sizes that an OM with gears is compiled for; without gears the canvas."""
+        sizes = [*(self.atc.image_sizes or ()), *(gear[1:] for gear in self.atc.dims or ())]
+        return tuple(dict.fromkeys(Size(*size) for size in sizes)) or (self.canvas,)
+
     def letterbox(self, image: Size) -> Letterbox:
-        """Where an image of this size lies on the canvas."""
-        return Letterbox.fit(image, self.canvas, rule=self.image.resize, short=self.image.short, long=self.image.long)
+        """Where an image of this size lies: on the canvas where it is largest; of several such on the smallest one."""
+        bounds = {"short": self.image.short, "long": self.image.long}
+        boxes = [Letterbox.fit(image, canvas, rule=self.image.resize, **bounds) for canvas in self.canvases]
+        return max(boxes, key=lambda box: (math.prod(box.resized), -math.prod(box.canvas)))
 
     def with_canvas(self, canvas: Size) -> "DetectorSpec":
         """The same detector on another canvas.

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from detector import filters
 from detector.geometry import Letterbox, Size
+from detector.image_spec import ImageSpec
 from detector.images import Image
-from detector.spec import DetectorSpec, ImageSpec
+from detector.spec import DetectorSpec
 
 Tensor = NDArray[np.float32]
 Input = NDArray[np.float32] | NDArray[np.uint8]

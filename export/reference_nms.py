@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.select import Candidates, clip_boxes
 
 

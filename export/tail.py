@@ -3,8 +3,8 @@
 import onnx
 from onnx import TensorProto, helper
 
+from detector.decode_spec import DecodeSpec
 from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_attributes, nms_function
-from detector.spec import DecodeSpec
 from export.pairwise_nms import PAIRWISE_OP, pairwise_function
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from detector import cli
+from detector.decode_spec import DecodeSpec
 from detector.errors import AccuracyError
-from detector.spec import DecodeSpec
 from export.network.detector import Detector
 from export.reference_nms import reference_nms
 from export.to_onnx import level_tensors
@@ -66,14 +66,14 @@ def verify(
         if name.endswith("boxes"):
             # Some frameworks clip after suppression only: what lies beyond the canvas is of no consequence.
             ours, theirs = (np.clip(each, 0, side) for each in (outputs[name], value.numpy()))
-            boxes = max(boxes, _largest(ours, theirs) / side)
+            boxes = _larger(boxes, _largest(ours, theirs) / side)
         else:
-            head = max(head, _largest(outputs[name], value.numpy()))
+            head = _larger(head, _largest(outputs[name], value.numpy()))
     rows, scores, edges = compare_detections(
         (outputs["labels"], outputs["dets"]), (labels.numpy(), dets.numpy()), decode=network.decode
     )
     found = Verification(head, boxes, rows, scores, edges)
-    if not max(head, boxes, scores, edges / side) <= tolerance:  # a NaN fails, too
+    if not all(difference <= tolerance for difference in (head, boxes, scores, edges / side)):  # a NaN fails, too
         raise AccuracyError(
             f"the exported graph differs from the network by more than {tolerance:g}: probabilities {head:.2g}, boxes"
             f" {boxes:.2g} of the canvas, detections {scores:.2g} in score and {edges:.2g} px; the file was not written"
@@ -107,8 +107,8 @@ def compare_detections(
                 raise AccuracyError(f"image {image}, label {label}: {len(a)} detections instead of {len(b)}")
             for row in b:
                 nearest = int(np.abs(a - row).max(1).argmin())
-                scores = max(scores, float(abs(a[nearest, 4] - row[4])))
-                edges = max(edges, float(np.abs(a[nearest, :4] - row[:4]).max()))
+                scores = _larger(scores, abs(a[nearest, 4] - row[4]))
+                edges = _larger(edges, np.abs(a[nearest, :4] - row[:4]).max())
                 a = np.delete(a, nearest, 0)
             rows += len(b)
         if int((own >= 0).sum()) != int((reference >= 0).sum()):
@@ -130,6 +130,11 @@ def generated_picture() -> NDArray[np.uint8]:
         cells = generator.uniform(0, 255, (480 >> octave, 640 >> octave, 3)).astype(np.float32)
         picture += cv2.resize(cells, (640, 480), interpolation=cv2.INTER_LINEAR) / 6
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _larger(a: float, b: float) -> float:
+    """The larger of two differences; a NaN stays one, which Python's `max` may drop."""
+    return float(np.maximum(a, b))
 
 
 def _largest(a: Array, b: Array) -> float:

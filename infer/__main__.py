@@ -6,7 +6,7 @@ from pathlib import Path
 
 from detector import cli
 from detector.errors import PipelineError
-from infer.options import parse
+from infer.options import Options, parse
 
 # ais_bench has no positional arguments, so that these words cannot mean anything else.
 SIDE_COMMANDS = ("doctor", "explain")
@@ -19,6 +19,20 @@ def main(argv: Sequence[str]) -> int:
 
         return side_command(argv[0], argv[1:])
     options = parse(argv)
+    from detector.manifests import canvas_folders
+
+    folders = canvas_folders(Path(options.input)) if options.input else ()
+    if folders:
+        from infer.canvases import check_canvases, run_by_canvas
+        from infer.device_command import ais_bench_command
+
+        check_canvases(options, folders)
+        return run_by_canvas(options, folders, lambda part: run(part, ais_bench_command(part)[3:]))
+    return run(options, argv)
+
+
+def run(options: Options, argv: Sequence[str]) -> int:
+    """One run of the tool that the model's kind needs; `argv` is what its summary records."""
     if options.model.endswith(".om"):
         from infer.ais_bench import run_om
 

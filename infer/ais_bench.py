@@ -50,7 +50,7 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     if spec is not None:
         options = settle_gear(options, gears_of(spec), bins.canvas if bins else None)
     python = _python_with_ais_bench(run)
-    _check_paths(options, entries)
+    preflight.check_paths(options)
     summary = _prepare_output(options)
     command = ais_bench_command(options, python=python)
     finished = run(command, echo=True, check=False)
@@ -71,17 +71,6 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
 def _known(lines: Sequence[str]) -> str:
     """What is known about the messages, to append to an error."""
     return "".join(f"; {finding}" for finding in explain(lines))
-
-
-def _check_paths(options: Options, entries: list[str]) -> None:
-    """Refuse what ais_bench would refuse, with the command that mends it."""
-    limits = {options.model: preflight.MODEL_MAX, options.acl_json_path: 8 * 1024, options.aipp_config: 12_800}
-    for path, limit in limits.items():
-        if path is not None:
-            preflight.refuse(preflight.read_problem(path, limit=limit))
-    preflight.check_inputs(entries)
-    if options.output is not None:
-        preflight.check_output(options.output, options.output_dirname)
 
 
 def _result_folders(options: Options, lines: Sequence[str]) -> list[str]:

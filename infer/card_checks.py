@@ -1,6 +1,7 @@
 """What a machine needs to run an OM: driver, cards, device files, CANN, ais_bench. Standard library only."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from infer.check import Check
 
 CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
 ACLRUNTIME = "0.0.2"
+CANN_MIN = (6, 0)  # of ais_bench (ais_bench.md section 0.1)
 GUIDE = "docs/npu_host.md"
 
 
@@ -55,7 +57,8 @@ def _chip(driver: host.Driver | None, wanted: str | None) -> Check:
     if not spelt:
         return Check("chip", "note", found, "give SOC= to make om on a machine without a card")
     if wanted is not None and wanted.removeprefix("Ascend") not in (name.removeprefix("Ascend") for name in spelt):
-        return Check("chip", "missing", found, f"the OM is for {wanted}: build it again with SOC={spelt[0]}")
+        mend = f"build it again with SOC={spelt[0]}" if spelt[0] in CHIPS else "this card needs another project"
+        return Check("chip", "missing", found, f"the OM is for {wanted}: {mend}")
     strange = [name for name in spelt if name not in CHIPS]
     if strange:
         return Check("chip", "note", found, f"this project knows {', '.join(CHIPS)}; an OM runs only on its own chip")
@@ -88,6 +91,9 @@ def _cann(cann: host.Cann | None) -> Check:
         return Check("cann", "missing", f"{version} in {cann.folder}, not set here", f"run `source {cann.set_env}`")
     if cann.version is None:
         return Check("cann", "note", f"{version} in {cann.folder}", "opsets by release: " + GUIDE)
+    if host.release(cann.version) < CANN_MIN:
+        fix = "ais_bench asks for CANN 6.0.RC1 or later; atc of this one takes opset 11 (UNCONFIRMED for 5.1)"
+        return Check("cann", "note", f"{version} in {cann.folder}", fix)
     opset = f"opset up to {host.opset_max(cann.version)} with the NMS operator"
     return Check("cann", "ok", f"{version} in {cann.folder}, {opset}")
 
@@ -96,6 +102,14 @@ def _atc() -> Check:
     path = tools.which("atc")
     if path is None:
         return Check("atc", "note", "not on PATH", "needed only to build OMs here; source set_env.sh of the toolkit")
+    # Compile-time stubs of the libraries: atc needs them where no driver is, a run with a card must not see them.
+    has_stubs = re.search(r"/devlib/*(:|$)", os.environ.get("LD_LIBRARY_PATH", "")) is not None
+    if has_stubs and host.device_nodes():
+        fix = "take devlib out of LD_LIBRARY_PATH: with a card its libraries end in return code 100039"
+        return Check("atc", "note", f"{path}, devlib in LD_LIBRARY_PATH", fix)
+    if not has_stubs and not host.device_nodes():
+        fix = f"without a card atc wants {host.LIBRARIES}/devlib of CANN in LD_LIBRARY_PATH"
+        return Check("atc", "note", f"{path}, no devlib in LD_LIBRARY_PATH", fix)
     return Check("atc", "ok", path)
 
 

@@ -57,7 +57,6 @@ CODES: dict[int, tuple[str, str]] = {
     145019: ("a library is missing or LD_LIBRARY_PATH is wrong", SETTING),
     145021: ("a shape is invalid", "look at --dymHW, --dymDims or --dymShape"),
     145022: ("an element type is invalid", REBUILD),
-    148049: ("ASCEND_OPP_PATH is not set or wrong", SETTING),
     200000: ("memory could not be allocated", MEMORY),
     207000: ("this chip or driver does not support the function", DRIVER),
     207001: ("memory could not be allocated", MEMORY),
@@ -92,7 +91,6 @@ CODES: dict[int, tuple[str, str]] = {
     545001: ("the model could not be loaded", REBUILD),
     545002: ("the model could not be loaded", REBUILD),
     545003: ("the model's weights could not be loaded", REBUILD),
-    545601: ("the model took too long", LOGS),
 }
 # First digit of an unlisted code: what the reference says of the class.
 CLASSES = {

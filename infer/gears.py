@@ -35,6 +35,11 @@ class Gears:
         """The image sizes among the gears; empty where only the batch changes."""
         return frozenset((*self.images, *(Size(*shape[2:]) for shape in self.shapes)))
 
+    def batch_size(self, canvas: Size) -> int | None:
+        """The largest batch of a canvas; None where the gears leave it to the model."""
+        batches = self.batches or [shape[0] for shape in self.shapes if shape[2:] == tuple(canvas)]
+        return max(batches, default=None)
+
 
 def settle_gear(options: Options, gears: Gears, canvas: Size | None) -> Options:
     """The options with a gear that the OM has: the one asked for, or the one that fits the bins.
@@ -66,12 +71,24 @@ def settle_gear(options: Options, gears: Gears, canvas: Size | None) -> Options:
         if asked != [name] or value not in values:
             given = " ".join(f"{OPTIONS[other]} {getattr(options, other)}" for other in asked)
             raise SpecError(f"{given} is no gear of {options.model}, give one that it has: {_listed(name, values)}")
+        _refuse_other_canvas(value, gears, values, canvas)
         return options
     chosen = _fitting(options, gears, canvas)
     if chosen is None:
         wanted = f"bins of {canvas}" if canvas else "bins without a manifest"
         raise SpecError(f"no gear of {options.model} is known to fit {wanted}, give one: {_listed(name, values)}")
     return chosen
+
+
+def _refuse_other_canvas(value: str, gears: Gears, values: Sequence[str], canvas: Size | None) -> None:
+    """A gear of another canvas than the bins: turned by 90 degrees it has as many bytes, so nothing else would tell."""
+    sizes = gears.images or [Size(*shape[2:]) for shape in gears.shapes]
+    if canvas is None or not sizes or sizes[values.index(value)] == canvas:
+        return
+    raise SpecError(
+        f"the bins are of {canvas}, the gear {value} is of {sizes[values.index(value)]}: leave the option out, or give "
+        "the bins of that canvas"
+    )
 
 
 def _choices(gears: Gears) -> tuple[str, list[str]]:

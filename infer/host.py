@@ -20,10 +20,14 @@ DEVICES = Path("/dev")
 ROOTS = ("/usr/local/Ascend", "~/Ascend")
 # Folders of one CANN below a root; from 8.5 on it is called cann.
 INSTALLED = ("cann", "ascend-toolkit/latest", "ascend-toolkit", "nnrt/latest")
+# CANN's folder for this processor.
+LIBRARIES = f"{platform.machine()}-linux"
 HOME_VARIABLES = ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")
+# Seconds for `npu-smi info` (it takes a few), and timeout's exit codes, the second after a kill.
+PATIENCE, TIMED_OUT = 60, (124, 137)
 # Two lines a chip: "| 32      310P3     | OK      | NA   49   0 / 0 |", "| 0       1         | 0000:02:00.0 | ...".
 CARD = re.compile(
-    r"^\|\s*(\d+)\s+([0-9A-Za-z]+)\s*\|\s*(OK|Warning|Alarm|Critical|UNKNOWN)\s*\|.*\n"
+    r"^\|\s*(\d+)\s+([0-9A-Za-z]+)\s*\|\s*([A-Za-z]+)\s*\|.*\n"
     r"\|\s*\d+\s+(\d+)\s*\|",
     re.MULTILINE,
 )
@@ -99,13 +103,17 @@ def read_driver(run: Runner = tools.run) -> Driver | None:
     """The driver and its cards; None where npu-smi is not on PATH."""
     if tools.which("npu-smi") is None:
         return None
-    finished = run(["npu-smi", "info"], check=False)
+    # `timeout` of coreutils: npu-smi can wait forever for a card that does not answer. It also tells of an npu-smi that
+    # this machine cannot run.
+    finished = run(["timeout", "-k", "5", str(PATIENCE), "npu-smi", "info"], check=False)
     text = "\n".join(finished.lines)
     version = VERSION.search(text)
     found = CARD.findall(text)
     cards = tuple(Card(int(npu), name, health, int(device)) for npu, name, health, device in found)
     said = next((line for line in reversed(finished.lines) if line.strip()), "no output")
     problem = f"exited with {finished.exit_code}: {said}" if finished.exit_code else None
+    if finished.exit_code in TIMED_OUT:
+        problem = f"gave no answer in {PATIENCE} s"
     return Driver(version[1] if version else None, cards, problem)
 
 
@@ -125,7 +133,7 @@ def find_cann() -> Cann | None:
 
 def _cann_version(folder: Path) -> str | None:
     for name in ("ascend_toolkit_install.info", "ascend_nnrt_install.info"):
-        for file in (folder / f"{platform.machine()}-linux" / name, folder / name):
+        for file in (folder / LIBRARIES / name, folder / name):
             if file.is_file():
                 found = re.search(r"^version=(\S+)", file.read_text(errors="replace"), re.MULTILINE)
                 if found:
@@ -135,8 +143,12 @@ def _cann_version(folder: Path) -> str | None:
 
 def opset_max(version: str) -> int:
     """Highest opset of a graph with the NMS operator that this CANN documents."""
-    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
-    return min(next(opset for release, opset in OPSETS if numbers >= release), NMS_OPSET_MAX)
+    return min(next(opset for first, opset in OPSETS if release(version) >= first), NMS_OPSET_MAX)
+
+
+def release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a CANN version: (8, 1) of 8.1.RC1."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def device_nodes() -> list[Path]:

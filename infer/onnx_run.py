@@ -21,6 +21,7 @@ from infer.contract import check_bins, model_spec, origin_of
 from infer.gears import gears_of, settle_gear
 from infer.inputs import Run
 from infer.options import Options, refuse_card_options
+from infer.preflight import check_paths
 from infer.session import Session, Tensor
 from infer.shapes import batch_size, settle
 from infer.summary import Summary, Timings
@@ -59,6 +60,8 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
     Raises:
         PipelineError: anything that stops the run; no summary exists then.
     """
+    if options.strict_paths:
+        check_paths(options)
     refuse_card_options(options)
     entries = [] if options.input is None else options.input.split(",")
     spec = model_spec(options.model)

@@ -14,7 +14,7 @@ DESCRIPTION = """\
 Run a model over a folder of .bin or .npy files, with the options, files and last lines of ais_bench.
 
 A .om runs the real ais_bench (python3 -m ais_bench) with these options and, if you give none, a gear of its .om.json;
-paths that ais_bench would refuse are named before it starts.
+paths that ais_bench would refuse are named before it starts (for a .onnx with --strict_paths 1).
 A .onnx runs here, on the CPU, and writes what ais_bench would write:
 <output>/<output_dirname>/<stem>_<i>.bin, <output>/<output_dirname>_summary.json. Its times are those of this CPU.
 With a manifest or spec, <output>/<output_dirname>_origin.json records which bins and model gave the results.
@@ -31,7 +31,7 @@ SIZE_MAX = 16 * 1024**3
 
 @dataclass(slots=True)
 class Options:
-    """One field per option of ais_bench, holding its default; argparse fills in what the user gave.
+    """One field per option of ais_bench, and `strict_paths`, which is ours; argparse fills in what the user gave.
 
     Paths stay text as given: the result folder's summary repeats them.
     """
@@ -71,6 +71,7 @@ class Options:
     dump_npy: bool = False
     divide_input: bool = False
     threads: int = 1
+    strict_paths: bool = False
 
     @property
     def auto_shape(self) -> bool:
@@ -181,6 +182,8 @@ def _add_run_options(parser: Parser) -> None:
     add("--device", "-d", type=values.devices, help="device id; a list needs the card (default 0)")
     add("--display_all_summary", type=values.boolean, metavar="BOOL", help="also print copy times")
     add("--debug", type=values.boolean, metavar="BOOL", help="also print the model's inputs and outputs")
+    strict = "refuse the paths and permissions that ais_bench would refuse, for a .onnx too (default false)"
+    add("--strict_paths", type=values.boolean, metavar="BOOL", help=strict)
 
 
 def _add_card_options(parser: Parser) -> None:

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 
 from detector.errors import ArtifactError
+from infer.options import Options
 
 # Letters that a path may have, its length and that of one of its names.
 ILLEGAL = re.compile(r"[^_A-Za-z0-9/.-]")
@@ -19,7 +20,29 @@ PATH_MAX, NAME_MAX = 4096, 255
 READ_REFUSED = stat.S_IWGRP | stat.S_IWOTH
 WRITE_REFUSED = READ_REFUSED | stat.S_IROTH | stat.S_IXOTH
 GIGABYTE = 1024**3
-MODEL_MAX, BIN_MAX = 10 * GIGABYTE, 4 * GIGABYTE
+MODEL_MAX, BIN_MAX, ACL_JSON_MAX, AIPP_CONFIG_MAX = 10 * GIGABYTE, 4 * GIGABYTE, 8 * 1024, 12_800
+
+
+class RefusedPathError(ArtifactError):
+    """A path that ais_bench refuses while it reads its command line: a usage error, as there."""
+
+    exit_code = 2
+
+
+def check_paths(options: Options) -> None:
+    """Refuse paths that ais_bench would refuse, with its exit code and the command that mends it.
+
+    Raises:
+        RefusedPathError: a path of the command line (exit 2).
+        ArtifactError: something in an input or result folder, which ais_bench finds while it runs (exit 1).
+    """
+    limits = {options.model: MODEL_MAX, options.acl_json_path: ACL_JSON_MAX, options.aipp_config: AIPP_CONFIG_MAX}
+    for path, limit in limits.items():
+        if path is not None:
+            _refuse_argument(read_problem(path, limit=limit))
+    check_inputs(options.input.split(",") if options.input else [])
+    if options.output is not None:
+        check_output(options.output, options.output_dirname)
 
 
 def read_problem(path: str, *, limit: int | None = None) -> str | None:
@@ -96,7 +119,7 @@ def check_inputs(entries: list[str]) -> None:
         ArtifactError: names the first such path, and how many there are if one command mends them all.
     """
     for entry in filter(None, entries):
-        refuse(read_problem(entry, limit=BIN_MAX))
+        _refuse_argument(read_problem(entry, limit=BIN_MAX))
         if Path(entry).is_dir():
             _check_folder(entry)
 
@@ -111,29 +134,29 @@ def check_output(output: str, dirname: str | None) -> None:
     Raises:
         ArtifactError: names the folder.
     """
-    refuse(umask_problem())
-    refuse(write_problem(output))
+    _refuse(umask_problem())
+    _refuse_argument(write_problem(output))
     if dirname is None:
         return
     problem = write_problem(dirname)
     if problem:
         # The trap: the tool checks the bare name as a path of its own, from the working directory.
         where = f" (ais_bench looks at {dirname!r} in the working directory {Path.cwd()}, wherever --output points)"
-        raise ArtifactError(problem + where)
+        raise RefusedPathError(problem + where)
     result = os.path.join(output, dirname)  # noqa: PTH118 (as ais_bench joins it)
     if Path(result).exists():
-        refuse(read_problem(result))
+        _refuse(read_problem(result))
         _check_owned(result)
 
 
-def refuse(problem: str | None) -> None:
-    """Raise what a check found.
-
-    Raises:
-        ArtifactError: there is a problem.
-    """
+def _refuse(problem: str | None) -> None:
     if problem:
         raise ArtifactError(problem)
+
+
+def _refuse_argument(problem: str | None) -> None:
+    if problem:
+        raise RefusedPathError(problem)
 
 
 def _check_folder(folder: str) -> None:
@@ -147,7 +170,7 @@ def _check_folder(folder: str) -> None:
             f"refuses to read them: run `chmod -R go-w {shlex.quote(folder)}`{_umask_hint()}"
         )
     for entry in entries:
-        refuse(read_problem(entry.path, limit=BIN_MAX))
+        _refuse(read_problem(entry.path, limit=BIN_MAX))
 
 
 def _check_owned(folder: str) -> None:

@@ -15,6 +15,8 @@ from infer.inputs import PURE_NAME
 # Names of options as the tool's own command line may spell them (prefixes are legal there).
 LOOP_NAMES = ("--loop", "-l", "--lo", "--loo")
 COARSE = 0.01
+# Of the summary that totals the runs of several canvases (infer/canvases.py).
+RUNS_FORMAT = "omline-runs-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Speed:
 
 
 def read_speeds(path: Path) -> list[Speed]:
-    """The summaries of one run: one, or one per device.
+    """The summaries of one run: one, or one per device or canvas.
 
     Args:
         path: a `*_summary.json`, or a result folder (its summary lies beside it, those of several devices in it).
@@ -82,14 +84,25 @@ def read_speeds(path: Path) -> list[Speed]:
         ArtifactError: there is none, or it is none of ais_bench's.
     """
     if not path.is_dir():
-        return [read_speed(path)]
+        return [read_speed(file) for file in _parts(path)]
     beside = path.with_name(f"{path.absolute().name}_summary.json")
-    files = [beside] if beside.exists() else sorted(path.glob("device*_summary.json"))
+    files = _parts(beside) if beside.exists() else sorted(path.glob("device*_summary.json"))
     if not files:
         raise ArtifactError(
             f"neither {beside} nor {path}/device*_summary.json exists: the run failed, or --output was not given"
         )
     return [read_speed(file) for file in files]
+
+
+def _parts(path: Path) -> list[Path]:
+    """The summaries that a total of several canvases names; otherwise the file itself."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return [path]  # `read_speed` says what is wrong with it
+    if isinstance(document, dict) and document.get("format") == RUNS_FORMAT:
+        return [path.parent / name for name in document["runs"].values()]
+    return [path]
 
 
 def read_speed(path: Path) -> Speed:
@@ -125,7 +138,7 @@ def _speed(file: str, document: Mapping[str, Any]) -> Speed:
         device_ms_p99=float(compute.get("percentile(99%)", 0.0)),
         copy_in_ms=float(copies[0]),
         copy_out_ms=float(copies[1]),
-        batch_size=float(document["throughput"] * compute["mean"] / 1000),
+        batch_size=round(float(document["throughput"] * compute["mean"] / 1000), 6),  # 8, not 7.999999999999999
         throughput=float(document["throughput"]),
         samples=len(infos) if infos and not is_pure else None,
         is_pure=is_pure,

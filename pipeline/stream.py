@@ -6,30 +6,42 @@ import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from detector.artifacts import BinImage
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
-from detector.spec import DetectorSpec, TensorSpec
+from detector.geometry import Size
+from detector.manifests import BinImage
+from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx
 from detector.tensor import Input
-from infer.session import Session
+from infer.gears import gears_of
+from infer.session import DYNAMIC, Session
 from postprocess.coco import AnnotatedImage, Annotations, find_annotations, read_annotations
 from postprocess.join import join_names, require_size
 from postprocess.record import Evaluation
 from postprocess.results import ImageResult, require_sound, to_result
 from postprocess.scoring import require_all, score_results
-from preprocess.folder import image_stems, read_input
+from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered
 
 log = logging.getLogger(__name__)
 
-Read = Callable[[tuple[str, str]], tuple[BinImage, Input]]
+Read = Callable[[tuple[str, str]], Placed]
+
 
 # A detector keeps all cores busy for longer than a few processes need to read its next images.
 WORKERS_MAX = 4
+
+
+class Batch(NamedTuple):
+    """Images of one canvas, the spec with that canvas, and the tensors behind a batch axis of fixed length."""
+
+    spec: DetectorSpec
+    images: list[BinImage]
+    feed: Input
 
 
 def stream(
@@ -45,10 +57,11 @@ def stream(
     """Detect on every image and score it; leaves `detections.json` and, last, `metrics.json` in `out`.
 
     Both are what `preprocess`, `infer` and `postprocess eval` leave, to the byte, for every batch size and number of
-    workers. Names, classes, sizes of tensors and the folder for the products are checked before the first execution.
+    workers. Batches hold images of one canvas each, where the model has gears for several. Names, classes, sizes of
+    tensors and the folder for the products are checked before the first execution.
 
     Args:
-        model: a converted .onnx, whose batch size is fixed.
+        model: a converted .onnx, whose shape, or list of shapes (gears), is fixed.
         images: flat folder of image files.
         annotations_path: COCO annotation file or its folder.
         out: folder for the products, created if need be.
@@ -83,17 +96,18 @@ def stream(
 def _infer(
     model: Path, spec: DetectorSpec, files: Mapping[str, str], read: Read, *, workers: int, truth: Annotations
 ) -> Generator[ImageResult, None, None]:
-    """Results in order of the files; the model is loaded and the workers live while they are asked for."""
+    """Results as their batches are full; the model is loaded and the workers live while they are asked for."""
     annotated = join_names(files, truth)
     with Session(model) as session:
-        batch_size = _batch_size(session, spec, model)
-        log.info("%s runs on the CPU (onnxruntime), batch size %d, %d workers", model, batch_size, workers)
+        batch_sizes = _batch_sizes(session, spec, model)
+        told = ", ".join(f"{size} on {canvas}" for canvas, size in batch_sizes.items())
+        log.info("%s runs on the CPU (onnxruntime), batch size %s, %d workers", model, told, workers)
         # The next batch waits in memory while one is executed, and no more: a tensor of 800x1333 has 12.8 MB.
-        ahead = batch_size + workers
+        ahead = max(batch_sizes.values()) + workers
         decoded = map_ordered(read, list(files.items()), workers=workers, preload=read_input.__module__, ahead=ahead)
         with contextlib.closing(decoded):
             inputs = _sized(decoded, annotated, source=truth.source)
-            yield from _execute(session, spec, _batches(inputs, spec.input, batch_size), model=str(model))
+            yield from _execute(session, _batches(inputs, spec, batch_sizes), model=str(model))
 
 
 def _require_writable(out: Path) -> None:
@@ -105,53 +119,60 @@ def _require_writable(out: Path) -> None:
         )
 
 
-def _batch_size(session: Session, spec: DetectorSpec, model: Path) -> int:
-    """The model's own, after a look at whether its input is what its spec says."""
-    tensor = session.inputs[0]
-    if tensor.is_dynamic:
-        raise SpecError(
-            f"{model} takes {tensor}, of no fixed size: convert it first, `python -m convert --onnx {model} "
-            "--batch_size 8` (make om)"
+def _batch_sizes(session: Session, spec: DetectorSpec, model: Path) -> dict[Size, int]:
+    """The model's batch size per canvas, after a look at whether its input is what its spec says."""
+    tensor, gears = session.inputs[0], gears_of(spec)
+    batch_sizes = {}
+    for canvas in spec.canvases:
+        expected = spec.with_canvas(canvas).input
+        batch_size = gears.batch_size(canvas) or tensor.shape[0]
+        if batch_size == DYNAMIC or (tensor.is_dynamic and not gears):
+            raise SpecError(
+                f"{model} takes {tensor}, of no fixed size: convert it first, `python -m convert --onnx {model} "
+                "--batch_size 8` (make om)"
+            )
+        wanted = (batch_size, *expected.shape)
+        fits = len(tensor.shape) == len(wanted) and all(
+            size in (DYNAMIC, want) for size, want in zip(tensor.shape, wanted, strict=True)
         )
-    if len(session.inputs) > 1 or tensor.shape[1:] != spec.input.shape or tensor.dtype != spec.input.dtype:
-        takes = ", ".join(map(str, session.inputs))
-        raise SpecError(f"{model} takes {takes}, its spec says a batch of {spec.input}; convert it again (make om)")
-    return tensor.shape[0]
+        if len(session.inputs) > 1 or not fits or tensor.dtype != expected.dtype:
+            takes = ", ".join(map(str, session.inputs))
+            raise SpecError(f"{model} takes {takes}, its spec says a batch of {expected}; convert it again (make om)")
+        batch_sizes[canvas] = batch_size
+    return batch_sizes
 
 
-def _sized(
-    decoded: Iterable[tuple[BinImage, Input]], annotated: Mapping[str, AnnotatedImage], *, source: str
-) -> Iterator[tuple[BinImage, Input]]:
-    for image, tensor in decoded:
-        require_size(image, annotated[image.file_name], source=source)
-        yield image, tensor
+def _sized(decoded: Iterable[Placed], annotated: Mapping[str, AnnotatedImage], *, source: str) -> Iterator[Placed]:
+    for placed in decoded:
+        require_size(placed.image, annotated[placed.image.file_name], source=source)
+        yield placed
 
 
-def _batches(
-    inputs: Iterable[tuple[BinImage, Input]], tensor_spec: TensorSpec, batch_size: int
-) -> Iterator[tuple[list[BinImage], Input]]:
-    """Images in order with their tensors behind a batch axis, an array that is used again for the next batch.
+def _batches(inputs: Iterable[Placed], spec: DetectorSpec, batch_sizes: Mapping[Size, int]) -> Iterator[Batch]:
+    """Images with their tensors, batches of one canvas each; a canvas's array is used again for its next batch.
 
-    The last batch is filled up with its first tensor, as in `infer`; the list holds the real images only.
+    The last batch of a canvas is filled up with its first tensor, as in `infer`.
     """
-    feed: Input = np.empty((batch_size, *tensor_spec.shape), tensor_spec.dtype)
-    images: list[BinImage] = []
-    for image, tensor in inputs:
-        feed[len(images)] = tensor
-        images.append(image)
-        if len(images) == len(feed):
-            yield images, feed
-            images = []
-    if images:
-        feed[len(images) :] = feed[0]
-        yield images, feed
+    batches: dict[Size, Batch] = {}
+    for image, canvas, tensor in inputs:
+        if canvas not in batches:
+            at = spec.with_canvas(canvas)
+            batches[canvas] = Batch(at, [], np.empty((batch_sizes[canvas], *at.input.shape), at.input.dtype))
+        batch = batches[canvas]
+        batch.feed[len(batch.images)] = tensor
+        batch.images.append(image)
+        if len(batch.images) == len(batch.feed):
+            yield batch
+            batch.images.clear()
+    for batch in batches.values():
+        if batch.images:
+            batch.feed[len(batch.images) :] = batch.feed[0]
+            yield batch
 
 
-def _execute(
-    session: Session, spec: DetectorSpec, batches: Iterable[tuple[list[BinImage], Input]], *, model: str
-) -> Iterator[ImageResult]:
+def _execute(session: Session, batches: Iterable[Batch], *, model: str) -> Iterator[ImageResult]:
     """One result per real image, checked as `postprocess.results.read_results` checks files."""
-    for images, feed in batches:
+    for spec, images, feed in batches:
         arrays = session.infer([feed])
         got = [(array.shape, array.dtype.name) for array in arrays]
         expected = [((len(feed), *tensor.shape), tensor.dtype) for tensor in spec.outputs]

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from detector.artifacts import BinImage, BinsManifest, read_manifest, unique_stems
+from detector.artifacts import unique_stems
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import ResizeRule, Size
+from detector.manifests import BinImage, BinsManifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 
@@ -37,26 +38,30 @@ class Told:
     recipe: ResizeRule | None = None
 
 
-def read_bins(path: Path, told: Told) -> BinsManifest:
+def read_bins(path: Path, told: Told) -> dict[str, BinsManifest]:
     """Read `--test_annotation`: a bins manifest, its folder, or an info file (`index path width height` per line).
 
     A manifest or a named model is the truth about canvas and recipe, and an option that contradicts it is an error.
     An info file alone means the guide's model on the canvas that the options say.
+
+    Returns:
+        As `detector.manifests.read_manifests`: the results of each lie in the folder of that name.
 
     Raises:
         ArtifactError: missing, damaged, lists no image or one image twice.
         SpecError: options, model and manifest contradict each other.
     """
     if _is_manifest(path):
-        manifest = read_manifest(path)
-        spec = _model_of_bins(manifest.spec, told.model, path)
-        _refuse_contradiction(spec, told, f"the manifest {path}")
-        manifest = manifest.model_copy(update={"spec": spec})
+        manifests = read_manifests(path)
+        for name, manifest in manifests.items():
+            spec = _model_of_bins(manifest.spec, told.model, path)
+            _refuse_contradiction(spec, told, f"the manifest {path}")
+            manifests[name] = manifest.model_copy(update={"spec": spec})
     else:
         rows = read_info(path)
-        manifest = _manifest_of_info(path, rows, _spec_of_info(told))
-    _require_distinct(path, manifest.images)
-    return manifest
+        manifests = {"": _manifest_of_info(path, rows, _spec_of_info(told))}
+    _require_distinct(path, [image for manifest in manifests.values() for image in manifest.images])
+    return manifests
 
 
 def read_info(path: Path) -> list[tuple[str, Size]]:
@@ -115,6 +120,11 @@ def _spec_of_info(told: Told) -> DetectorSpec:
     if told.model is not None:
         spec = load_spec(told.model)
         _refuse_contradiction(spec, told, f"the model {told.model}")
+        if len(spec.canvases) > 1:
+            raise SpecError(
+                f"{told.model} has the canvases {', '.join(map(str, spec.canvases))}, and an info file does not say on "
+                "which of them an image lies: give the manifest of the bins"
+            )
         return spec
     if told.height is None or told.width is None:
         _log.warning("no --net_input_height or --net_input_width: taking %d, as the guide's script does", GUIDE_SIDE)
@@ -128,6 +138,8 @@ def _model_of_bins(bins: DetectorSpec, model: str | None, path: Path) -> Detecto
     if model is None:
         return bins
     spec = load_spec(model)
+    if bins.canvas in spec.canvases:
+        spec = spec.with_canvas(bins.canvas)
     if spec.bins_fingerprint() != bins.bins_fingerprint():
         facts = {"canvas": (spec.canvas, bins.canvas)}
         facts |= {key: (getattr(spec.image, key), getattr(bins.image, key)) for key in type(spec.image).model_fields}

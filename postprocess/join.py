@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import BinImage
 from detector.errors import DataError
+from detector.manifests import BinImage
 from detector.spec import DetectorSpec
 from postprocess.coco import AnnotatedImage, Annotations
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import BinImage, BinsManifest
 from detector.errors import ArtifactError
+from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest
 from detector.spec import DetectorSpec, TensorSpec, replace
 from postprocess.origin import require_origin
 from postprocess.suppress import suppress
@@ -22,15 +23,16 @@ NEXT_STEP = "run inference again (make infer)"
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """The outputs of one image: labels (N,) int64 and dets (N, 5) float32 x1 y1 x2 y2 score in canvas pixels."""
+    """The outputs of one image: labels (N,) int64 and dets (N, 5) float32 x1 y1 x2 y2 score in pixels of the canvas."""
 
     image: BinImage
+    canvas: Size
     labels: NDArray[np.int64]
     dets: NDArray[np.float32]
 
 
 def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
-    """Read the outputs of every image of a manifest, in its order.
+    """Read the outputs of every image of a manifest, all of one canvas, in its order.
 
     Names and sizes of all files are checked before the first image is read, values (and .npy headers) as they are read.
 
@@ -58,18 +60,24 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
 def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str) -> ImageResult:
     """One image's outputs, in the order of the spec's; candidates are suppressed here.
 
+    Args:
+        image: placed on the spec's canvas.
+        arrays: without the batch axis.
+        spec: with the canvas of this image.
+        where: the arrays' source, for messages.
+
     Raises:
         ArtifactError: a candidate is not finite.
     """
     named = {tensor.name: array for tensor, array in zip(spec.outputs, arrays, strict=True)}
     if spec.atc.nms != "host":
-        return ImageResult(image, named["labels"], named["dets"])
+        return ImageResult(image, spec.canvas, named["labels"], named["dets"])
     for name, array in named.items():
         if not np.isfinite(array).all():
             raise ArtifactError(
                 f"{where}: image {image.file_name}: {name} are not finite; the model is not the spec's, or {NEXT_STEP}"
             )
-    return ImageResult(image, *suppress(named["boxes"], named["scores"], spec.decode, spec.canvas))
+    return ImageResult(image, spec.canvas, *suppress(named["boxes"], named["scores"], spec.decode, spec.canvas))
 
 
 def _with_candidates(folder: Path, files: Mapping[str, int], suffix: str, manifest: BinsManifest) -> BinsManifest:

@@ -1,5 +1,6 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def score_folder(
     """Score a result folder of ais_bench; leaves `detections.json` and, last, `metrics.json` in `out`.
 
     Args:
-        results: the folder with `<stem>_<i>.bin`.
+        results: the folder with `<stem>_<i>.bin`; of bins of several canvases, with a folder for each canvas.
         test_annotation: bins manifest, its folder, or the guide's info file.
         annotations_path: COCO annotation file or its folder.
         out: folder for the products, created if need be.
@@ -41,15 +42,19 @@ def score_folder(
     Raises:
         ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
-    bins = read_bins(test_annotation, told)
+    manifests = read_bins(test_annotation, told)
     annotations = read_annotations(find_annotations(annotations_path))
-    image_ids = join_images(bins.images, annotations)
+    # In order of the names, as they were preprocessed, whatever canvas they lie on.
+    images = sorted((image for each in manifests.values() for image in each.images), key=lambda image: image.file_name)
+    image_ids = join_images(images, annotations)
     if not subset:
         require_all(annotations, image_ids.values())
-    origin = find_origin(results)
+    first, manifest = next(iter(manifests.items()))
+    origin = find_origin(results / first)
     # The bins know nothing of how the model that read them computes.
-    spec = bins.spec.model_copy(update={"precision": origin.precision if origin else bins.spec.precision})
-    return score_results(read_results(results, bins), spec, annotations, image_ids, out)
+    spec = manifest.spec.model_copy(update={"precision": origin.precision if origin else manifest.spec.precision})
+    read = itertools.chain.from_iterable(read_results(results / name, each) for name, each in manifests.items())
+    return score_results(read, spec, annotations, image_ids, out)
 
 
 def score_results(
@@ -62,31 +67,31 @@ def score_results(
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
 
     Args:
-        results: one per scored image, checked (`postprocess.results.require_sound`); asked for only after the classes
-            have been joined.
-        spec: of the detector.
+        results: one per scored image, in any order, checked (`postprocess.results.require_sound`); asked for only
+            after the classes have been joined.
+        spec: of the detector; each result knows its canvas.
         annotations: the truth.
-        image_ids: COCO image id per file name of the scored images.
+        image_ids: COCO image id per file name of the scored images, in the order of the written detections.
         out: folder for the products, created if need be.
 
     Raises:
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
     category_ids = join_classes(spec, annotations)
-    detections: list[Detection] = []
+    by_image: dict[int, list[Detection]] = {}
     used = 0
     for result in results:
-        letterbox = result.image.letterbox(spec.canvas)
         image_id = image_ids[result.image.file_name]
         used += int((result.dets[:, 4] > 0).sum())
-        detections += to_detections(
+        by_image[image_id] = to_detections(
             result.labels,
             result.dets,
             image_id=image_id,
-            letterbox=letterbox,
+            letterbox=result.image.letterbox(result.canvas),
             category_ids=category_ids,
             inclusive=spec.decode.inclusive,
         )
+    detections = [row for image_id in image_ids.values() for row in by_image[image_id]]
     metrics = evaluate(
         annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())
     )

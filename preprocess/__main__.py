@@ -4,11 +4,14 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detector.cli import Parser, run
 
 DESCRIPTION = "Decode, letterbox and normalize the images of a folder: one .bin per image, then manifest.json."
 EPILOG = """\
+A model with gears for several image sizes gets a folder for each, BINS/800x1344 and BINS/1344x800; an image lies in the
+one where it is largest.
 Reads .jpg .jpeg .jfif .png .bmp .tif .tiff .webp (any case) of one flat folder, not the names that start with a dot.
 Another command: python -m preprocess info jpg IMAGES OUT.info   (lines: index path width height)
 """
@@ -33,16 +36,18 @@ def _bins(args: argparse.Namespace) -> None:
         "dtype": args.dtype,
     }
     spec = guide_spec(**asked) if args.model is None else model_spec(args.model, **asked)
-    manifest = preprocess_folder(args.image_src_path, args.bin_file_path, spec, workers=args.workers, limit=args.limit)
-    count = len(manifest.images)
-    print(f"{count} images -> {args.bin_file_path} ({spec.input}, recipe {spec.image.resize})")
-    result = {
-        "images": count,
-        "bin_file_path": str(args.bin_file_path),
-        "bytes": count * spec.input.num_bytes,
-        "fingerprint": spec.bins_fingerprint(),
+    manifests = preprocess_folder(args.image_src_path, args.bin_file_path, spec, workers=args.workers, limit=args.limit)
+    folders: dict[str, dict[str, Any]] = {}
+    for name, manifest in manifests.items():
+        of, count = manifest.spec, len(manifest.images)
+        print(f"{count} images -> {args.bin_file_path / name} ({of.input}, recipe {of.image.resize})")
+        folders[name] = {"images": count, "bytes": count * of.input.num_bytes, "fingerprint": of.bins_fingerprint()}
+    whole = folders.get("") or {
+        "images": sum(folder["images"] for folder in folders.values()),
+        "bytes": sum(folder["bytes"] for folder in folders.values()),
+        "folders": folders,
     }
-    print(json.dumps(result))
+    print(json.dumps({"bin_file_path": str(args.bin_file_path), **whole}))
 
 
 def _info(args: argparse.Namespace) -> None:

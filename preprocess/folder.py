@@ -1,21 +1,36 @@
-"""A folder of images to a folder of bins: all or nothing."""
+"""A folder of images to a folder of bins, or one per canvas: all or nothing."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from detector.artifacts import BinImage, BinsManifest, atomic_file, unique_stems, write_manifest
+from detector.artifacts import atomic_file, unique_stems
+from detector.geometry import Size
 from detector.images import read_image
+from detector.manifests import BinImage, BinsManifest, folder_of, write_manifests
 from detector.spec import DetectorSpec
 from detector.tensor import Input, to_input
 from preprocess.listing import image_names
-from preprocess.output import prepare_output, taken_back_on_failure
+from preprocess.output import bin_name, drop_empty_folders, prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
+
+
+class Placed(NamedTuple):
+    """One image as the network is fed: what the manifest says of it, its canvas, and its tensor."""
+
+    image: BinImage
+    canvas: Size
+    tensor: Input
 
 
 def preprocess_folder(
     images: Path, bins: Path, spec: DetectorSpec, *, workers: int | None = None, limit: int | None = None
-) -> BinsManifest:
+) -> dict[str, BinsManifest]:
     """Write one bin per image, `<stem>.bin`, and then the manifest.
+
+    A spec with several canvases (gears of the OM) gets a folder for each, `<height>x<width>`, with a manifest of its
+    own; every image lies in the one where it is largest (`DetectorSpec.letterbox`). A canvas without images has none.
 
     The bytes do not depend on the number of workers. A run that fails or is interrupted takes its bins away again and
     leaves no manifest; the files of an earlier finished run are replaced.
@@ -23,9 +38,12 @@ def preprocess_folder(
     Args:
         images: flat folder of image files.
         bins: folder to write to, created if it is not there.
-        spec: canvas and normalization.
+        spec: canvases and normalization.
         workers: processes; None: as many as there are cores to use.
         limit: only the first so many images in order of their names.
+
+    Returns:
+        As `detector.manifests.read_manifests`.
 
     Raises:
         DataError: an image or the folder of images is unusable; the message names the file.
@@ -33,14 +51,33 @@ def preprocess_folder(
     """
     images, bins = images.absolute(), bins.absolute()
     files = image_stems(images, limit=limit)
-    bin_names = [_bin_name(stem) for stem in files.values()]
-    prepare_output(bins, bin_names, bytes_each=spec.input.num_bytes)
+    folders = [folder_of(canvas, spec) for canvas in spec.canvases]
+    # Which canvas an image will lie on is known when it has been decoded.
+    possible = [bin_name(folder, stem) for folder in folders for stem in files.values()]
+    prepare_output(bins, possible, needed=len(files) * max_num_bytes(spec))
     work = functools.partial(_write_bin, images=images, bins=bins, spec=spec)
-    with taken_back_on_failure(bins, bin_names):
+    with taken_back_on_failure(bins, possible):
         done = map_with_bar(work, list(files.items()), workers=workers, preload=__name__, label="preprocess")
-        manifest = BinsManifest(spec=spec, image_source=str(images), images=tuple(done))
-        write_manifest(bins, manifest)
-    return manifest
+        manifests = _manifests(list(done), spec, str(images))
+        write_manifests(bins, manifests)
+        drop_empty_folders(bins, possible)
+    return manifests
+
+
+def max_num_bytes(spec: DetectorSpec) -> int:
+    """Bytes of one bin on the largest canvas."""
+    return max(spec.with_canvas(canvas).input.num_bytes for canvas in spec.canvases)
+
+
+def _manifests(done: Sequence[tuple[Size, BinImage]], spec: DetectorSpec, source: str) -> dict[str, BinsManifest]:
+    result = {}
+    for canvas in spec.canvases:
+        images = tuple(image for place, image in done if place == canvas)
+        if images:
+            result[folder_of(canvas, spec)] = BinsManifest(
+                spec=spec.with_canvas(canvas), image_source=source, images=images
+            )
+    return result
 
 
 def image_stems(images: Path, *, limit: int | None = None) -> dict[str, str]:
@@ -54,23 +91,19 @@ def image_stems(images: Path, *, limit: int | None = None) -> dict[str, str]:
     return dict(list(zip(names, unique_stems(names), strict=True))[:limit])
 
 
-def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> tuple[BinImage, Input]:
-    """One image, given by file name and stem: its place on the canvas and its tensor, of the shape of `spec.input`.
+def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Placed:
+    """One image, given by file name and stem, on the canvas where it is largest.
 
     Raises:
         DataError: the image is unusable; the message names the file.
     """
     name, stem = item
     tensor, box = to_input(read_image(images / name), spec)
-    return BinImage.of(box, stem=stem, file_name=name), tensor
+    return Placed(BinImage.of(box, stem=stem, file_name=name), box.canvas, tensor)
 
 
-def _bin_name(stem: str) -> str:
-    return f"{stem}.bin"
-
-
-def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> BinImage:
-    image, tensor = read_input(item, images=images, spec=spec)
-    with atomic_file(bins / _bin_name(image.stem)) as file:
+def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> tuple[Size, BinImage]:
+    image, canvas, tensor = read_input(item, images=images, spec=spec)
+    with atomic_file(bins / bin_name(folder_of(canvas, spec), image.stem)) as file:
         file.write(tensor.data)
-    return image
+    return canvas, image

@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from detector.artifacts import MANIFEST_NAME, BinImage, make_folder, read_manifest, write_error
+from detector.artifacts import make_folder, write_error
 from detector.errors import ArtifactError
+from detector.manifests import MANIFEST_NAME, read_manifests
 
 logger = logging.getLogger(__name__)
 
@@ -15,35 +17,38 @@ logger = logging.getLogger(__name__)
 INPUT_SUFFIXES = (".bin", ".BIN", ".npy", ".NPY")
 
 
-def prepare_output(folder: Path, names: Sequence[str], *, bytes_each: int) -> None:
-    """Make the folder ready for the named bins.
+def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
+    """Make the folder ready for the named bins, and the folders of single canvases that the names lead to.
 
     The manifest of an earlier run goes first, then the bins that it lists, bins of the same names that an unfinished
     run left, and unfinished files. Nothing is removed unless the new bins may be written.
 
     Args:
         folder: created if it is not there.
-        names: files about to be written.
-        bytes_each: size of every one of them.
+        names: files that may be written, relative to it: `a.bin`, or `800x1344/a.bin` where there are several canvases.
+        needed: bytes that will be written.
 
     Raises:
         ArtifactError: the folder holds bins of other origin, the new ones do not fit on the disk, or the folder cannot
             be written.
     """
-    present = _listing(folder)
-    old = {f"{image.stem}.bin" for image in _old_images(folder)}
-    replaced = sorted(present & (old | set(names)))
-    foreign = sorted(name for name in present - old - set(names) if name.endswith(INPUT_SUFFIXES))
+    old, wanted = _old_names(folder), set(names)
+    folders = _folders({*old, *wanted})
+    present = set().union(*(_listing(folder, name) for name in folders))
+    replaced = sorted(present & (old | wanted))
+    foreign = sorted(name for name in present - old - wanted if name.endswith(INPUT_SUFFIXES))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise ArtifactError(
             f"{folder} holds {foreign[0]}{more}, which this run did not make and inference would read as inputs; "
             f"remove such files or give another --bin_file_path"
         )
-    _check_space(folder, needed=len(names) * bytes_each, freed=[folder / name for name in replaced])
+    _check_space(folder, needed=needed, freed=[folder / name for name in replaced])
     make_folder(folder)
     _warn_if_group_writable(folder)
-    _remove(folder, replaced)
+    _remove(folder, replaced, folders)
+    for name in _folders(wanted):
+        make_folder(folder / name)
 
 
 @contextlib.contextmanager
@@ -59,37 +64,66 @@ def taken_back_on_failure(folder: Path, names: Sequence[str]) -> Iterator[None]:
     finally:
         if not finished:
             with contextlib.suppress(OSError):  # the first error is the one to report
-                _remove(folder, names)
+                _remove(folder, names, _folders(names))
 
 
-def _remove(folder: Path, names: Sequence[str]) -> None:
-    (folder / MANIFEST_NAME).unlink(missing_ok=True)
-    # What `detector.artifacts.atomic_file` was writing when its process was killed.
-    unfinished = [path.name for path in folder.iterdir() if path.name.startswith(".") and path.name.endswith(".part")]
-    for name in [*names, *unfinished]:
+def drop_empty_folders(folder: Path, names: Sequence[str]) -> None:
+    """Remove the folders of canvases that no image was placed on, among those that the names lead to."""
+    for name in _folders(names) - {""}:
+        with contextlib.suppress(OSError):  # not empty, or never made
+            (folder / name).rmdir()
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """The folder itself, "", and those that the names lead to."""
+    return {"", *map(os.path.dirname, names)}
+
+
+def _remove(folder: Path, names: Sequence[str], folders: Collection[str]) -> None:
+    for name in sorted(folders):  # the manifest of the whole first
+        (folder / name / MANIFEST_NAME).unlink(missing_ok=True)
+    for name in names:
         (folder / name).unlink(missing_ok=True)
+    for name in folders:
+        # What `detector.artifacts.atomic_file` was writing when its process was killed.
+        unfinished = [file for file in _listing(folder, name) if _is_unfinished(os.path.basename(file))]
+        for file in unfinished:
+            (folder / file).unlink(missing_ok=True)
+    drop_empty_folders(folder, [f"{name}/" for name in folders])
 
 
-def _listing(folder: Path) -> set[str]:
+def _is_unfinished(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")
+
+
+def _listing(folder: Path, name: str) -> set[str]:
+    """What lies in `folder/name`, relative to `folder`; nothing if it is not there."""
     try:
-        return {path.name for path in folder.iterdir()}
+        return {str(path.relative_to(folder)) for path in (folder / name).iterdir()}
     except FileNotFoundError:
         return set()
     except OSError as error:
-        raise write_error(folder, error) from error
+        raise write_error(folder / name, error) from error
 
 
-def _old_images(folder: Path) -> tuple[BinImage, ...]:
+def _old_names(folder: Path) -> set[str]:
+    """The bins that the manifest of an earlier run lists."""
     path = folder / MANIFEST_NAME
     if not path.exists():
-        return ()
+        return set()
     try:
-        return read_manifest(path).images
+        manifests = read_manifests(path)
     except ArtifactError as error:
         raise ArtifactError(
             f"{path} is not a manifest of this version, so what may be replaced in {folder} is unknown; "
             f"remove the folder or give another --bin_file_path"
         ) from error
+    return {bin_name(name, image.stem) for name, manifest in manifests.items() for image in manifest.images}
+
+
+def bin_name(folder: str, stem: str) -> str:
+    """A bin's name relative to the folder of bins, given the name of its canvas's folder ("": the folder itself)."""
+    return f"{folder}/{stem}.bin" if folder else f"{stem}.bin"
 
 
 def _check_space(folder: Path, *, needed: int, freed: Sequence[Path]) -> None:

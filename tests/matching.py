@@ -28,22 +28,23 @@ def match(found: tuple[np.ndarray, np.ndarray], wanted: tuple[np.ndarray, np.nda
         if label < 0:
             continue
         candidates = [index for index in free if found[0][index] == label]
-        overlaps = [overlap(found[1][index], row) for index in candidates]
-        if not candidates or max(overlaps) < 0.5:
+        overlaps = overlap(found[1][candidates], row)
+        if overlaps.max(initial=0) < 0.5:
             lost += 1
             continue
         best = candidates[int(np.argmax(overlaps))]
         free.remove(best)
         rows += 1
-        iou = min(iou, max(overlaps))
-        score = max(score, abs(float(found[1][best, 4]) - float(row[4])))
-        edge = max(edge, float(np.abs(found[1][best, :4] - row[:4]).max()))
+        # numpy's keep a NaN, Python's may drop it.
+        iou = float(np.minimum(iou, overlaps.max()))
+        score = float(np.maximum(score, abs(float(found[1][best, 4]) - float(row[4]))))
+        edge = float(np.maximum(edge, np.abs(found[1][best, :4] - row[:4]).max()))
     return Match(rows, lost + len(free), iou, score, edge)
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    size = np.maximum(np.minimum(a[2:4], b[2:4]) - np.maximum(a[:2], b[:2]), 0)
-    both = size.prod()
-    return float(both / ((a[2:4] - a[:2]).prod() + (b[2:4] - b[:2]).prod() - both))
+def overlap(boxes: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (N, 4 or more) with another one -> (N,)."""
+    a, b = boxes.astype(np.float64), other.astype(np.float64)
+    size = np.maximum(np.minimum(a[:, 2:4], b[2:4]) - np.maximum(a[:, :2], b[:2]), 0)
+    both = size.prod(1)
+    return both / ((a[:, 2:4] - a[:, :2]).prod(1) + (b[2:4] - b[:2]).prod() - both)

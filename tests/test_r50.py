@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from detector.artifacts import read_manifest
 from detector.images import read_image
+from detector.manifests import read_manifest
 from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
 from detector.tensor import to_input

@@ -16,9 +16,10 @@ from convert.adopt.input import feed_image, find_image
 from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import find_detections
 from convert.subgraphs import all_graphs, all_nodes, node_names, rename, tensor_names
+from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
-from detector.spec import DecodeSpec, DetectorSpec
+from detector.spec import DetectorSpec
 
 CANONICAL = ("input", "labels", "dets")
 DEFAULT_DOMAINS = ("", "ai.onnx")

@@ -9,9 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from detector.errors import ArtifactError, SpecError
-from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
-
-ATTRIBUTES = ("score_threshold", "iou_threshold", "max_size_per_class", "max_total_size")
+from detector.nms_function import NMS_ATTRIBUTES, NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
 
 def with_card_nms(model: onnx.ModelProto, *, where: str) -> onnx.ModelProto:
@@ -50,10 +48,10 @@ def with_card_nms(model: onnx.ModelProto, *, where: str) -> onnx.ModelProto:
 def _check(node: onnx.NodeProto, where: str) -> None:
     given = {attribute.name for attribute in node.attribute}
     problem = None
-    if set(ATTRIBUTES) - given:
-        problem = f"lacks the attributes {', '.join(sorted(set(ATTRIBUTES) - given))}"
-    elif given - set(ATTRIBUTES):
-        problem = f"has the attributes {', '.join(sorted(given - set(ATTRIBUTES)))}, which have no stand-in"
+    if set(NMS_ATTRIBUTES) - given:
+        problem = f"lacks the attributes {', '.join(sorted(set(NMS_ATTRIBUTES) - given))}"
+    elif given - set(NMS_ATTRIBUTES):
+        problem = f"has the attributes {', '.join(sorted(given - set(NMS_ATTRIBUTES)))}, which have no stand-in"
     elif len(node.input) != 2 or len(node.output) > 4:
         problem = f"takes {len(node.input)} inputs, of which the stand-in has boxes and scores"
     if problem:

@@ -9,7 +9,8 @@ from onnx import TensorProto, helper
 
 from convert.adopt.nodes import PREFIX
 from detector.errors import SpecError
-from detector.spec import DetectorSpec, GraphSpec
+from detector.graph_spec import GraphSpec
+from detector.spec import DetectorSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.adopt.outputs import Detections, Output, class_columns
+from detector.graph_spec import GraphSpec
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes
-from detector.spec import DetectorSpec, GraphSpec
+from detector.spec import DetectorSpec
 
 PREFIX = "adopted."  # of every tensor and node made here
 

@@ -8,7 +8,8 @@ import onnx
 from onnx import TensorProto
 
 from detector.errors import SpecError
-from detector.spec import DetectorSpec, GraphSpec
+from detector.graph_spec import GraphSpec
+from detector.spec import DetectorSpec
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from convert.atc.files import FILE_OPTIONS, check_files
 from convert.atc.line import Problem
 from convert.atc.rules import check_arguments
 from convert.atc.run import ATC_HINT, SUCCESS
+from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
-from detector.spec import AtcSpec, DetectorSpec
+from detector.spec import DetectorSpec
 
 ONNX_FRAMEWORK = 5
 CHANNELS = 3
@@ -140,6 +141,7 @@ def atc_script(command: Sequence[str], output: Path) -> str:
         output: the product without suffix, relative to the script.
     """
     om = shlex.quote(f"{output}.om")
+    platform = f"{shlex.quote(str(output))}_linux_*.om"
     log = shlex.quote(f"{output}.atc.log")
     return f"""#!/bin/sh
 # Builds {output}.om on a host with CANN (no NPU needed); copy it there together with the .atc.onnx beside it.
@@ -148,16 +150,18 @@ if ! command -v atc >/dev/null; then
     echo "error: atc not found; {ATC_HINT}" >&2
     exit 5
 fi
-rm -f {om}
+rm -f {om} {platform}
+echo "atc builds {output}.om, which takes minutes; what it says goes to {output}.atc.log"
 {shlex.join(command)} >{log} 2>&1
 code=$?
 cat {log}
 # CANN releases that compile host code append the platform to the name.
-for made in {shlex.quote(str(output))}_linux_*.om; do
+for made in {platform}; do
     if [ -e "$made" ]; then mv "$made" {om}; fi
 done
 if [ "$code" -ne 0 ] || ! grep -q "{SUCCESS}" {log} || [ ! -s {om} ]; then
     echo "error: atc exited with $code and left no valid {output}.om; whole log in {output}.atc.log" >&2
+    rm -f {om}
     echo "what its error codes mean: python -m convert explain {output}.atc.log" >&2
     exit 1
 fi

@@ -1,12 +1,12 @@
 """Files that options of atc name: they exist, have the form the manual asks for, and fit the other options."""
 
-import json
 import re
 from pathlib import Path
 
 from convert.aipp.rules import aipp_problems
+from convert.atc.file_forms import file_problem
+from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
-from detector.spec import AtcSpec
 
 FILE_OPTIONS = (
     "keep_dtype",
@@ -25,10 +25,10 @@ def check_files(atc: AtcSpec) -> None:
         SpecError: a file is missing, is no such file, or does not fit the other options.
     """
     texts = {name: _text(name, getattr(atc, name)) for name in FILE_OPTIONS if getattr(atc, name) is not None}
-    if "modify_mixlist" in texts:
-        _check_mixlist(Path(str(atc.modify_mixlist)), texts["modify_mixlist"])
-    if "op_precision_mode" in texts and Path(str(atc.op_precision_mode)).suffix != ".ini":
-        raise SpecError(f"atc.op_precision_mode: {atc.op_precision_mode} must be an .ini file; rename it")
+    for name, text in texts.items():
+        problem = file_problem(name, Path(getattr(atc, name)), text)
+        if problem:
+            raise SpecError(f"atc.{name}: {getattr(atc, name)}{problem}")
     if "insert_op_conf" in texts:
         _check_small_channel(atc, texts["insert_op_conf"])
         problem = next(iter(aipp_problems(texts["insert_op_conf"], image_gears=atc.image_sizes is not None)), None)
@@ -45,19 +45,6 @@ def _text(name: str, file: str) -> str:
     if not text.strip():
         raise SpecError(f"atc.{name}: {file} is empty; fill it, or drop the key")
     return text
-
-
-def _check_mixlist(file: Path, text: str) -> None:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise SpecError(f"atc.modify_mixlist: {file} is not JSON: {error}; see the manual's sample") from error
-    lists = {"black-list", "white-list"}
-    if file.suffix != ".json" or not isinstance(document, dict) or not set(document) <= lists:
-        got = sorted(document) if isinstance(document, dict) else type(document).__name__
-        raise SpecError(
-            f"atc.modify_mixlist: {file} must be a .json file with the keys {' and '.join(sorted(lists))}, got {got}"
-        )
 
 
 def _check_small_channel(atc: AtcSpec, text: str) -> None:

@@ -4,16 +4,18 @@ Facts of the ATC manual in source form (hicann/ge, docs/zh/user_guides/atc_tools
 (api/atc/cmd_flag_info.cc); values are those of ONNX models on the 310P chips.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from detector.spec import AtcSpec, PrecisionMode, PrecisionModeV2
+from detector.atc_spec import AtcSpec, PrecisionMode, PrecisionModeV2
 
 CHIPS: tuple[str, ...] = get_args(AtcSpec.model_fields["soc_version"].annotation)
 """Names of the 310P family: those with a platform file in CANN 8.1.RC1."""
 
-OTHER_CHIPS = ("Ascend310", "Ascend310B1", "Ascend310B4", "Ascend710", "Ascend910")
-"""Other chips that guides name; their OM does not run on a 310P. Ascend710 was an early name of the 310P family."""
+OTHER_CHIP = re.compile(r"Ascend(?!310P)\d{3}\w*")
+"""Chips outside the 310P family (`Ascend310`, `Ascend310B1`, `Ascend910B4`): their OM does not run on a 310P. Ascend710
+was an early name of the family."""
 
 REQUIRED = ("framework", "model", "output", "soc_version")
 """Without one of them atc makes no OM (E10054, E10007)."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from convert.atc.line import Problem, entries, read_line
-from convert.atc.options import CHIPS, OPTIONS, OTHER_CHIPS, REQUIRED
+from convert.atc.options import CHIPS, OPTIONS, OTHER_CHIP, REQUIRED
 from convert.atc.shapes import shape_problems
 
 ONNX_FRAMEWORK = "5"
@@ -83,7 +83,7 @@ def _chip(values: Values) -> Iterator[Problem]:
     chip = values.get("soc_version")
     if chip is None or chip in CHIPS:
         return
-    if chip in OTHER_CHIPS:
+    if OTHER_CHIP.fullmatch(chip):
         yield Problem("other chip", "soc_version", f"{chip!r} is another chip; of the 310P are {', '.join(CHIPS)}")
         return
     hint = f"write Ascend{chip}" if f"Ascend{chip}" in CHIPS else f"legal are {', '.join(CHIPS)}"

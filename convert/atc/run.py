@@ -44,13 +44,13 @@ def run_atc(command: Sequence[str], output: Path, *, run: Callable[..., tools.Fi
             f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}{_cause(complaints)}; "
             f"whole log in {log_file}"
         )
-    products = _products(output)
-    if len(products) != 1 or not products[0].stat().st_size:
+    product = next((path for path in _products(output) if path.stat().st_size), None)
+    if product is None:
         raise ArtifactError(f"atc reported success but left no {om}{_cause(complaints)}; whole log in {log_file}")
     for complaint in complaints:
         log.warning("%s%s; whole log in %s", complaint.line, _cause([complaint]), log_file)
-    if products[0] != om:
-        os.replace(products[0], om)
+    if product != om:
+        os.replace(product, om)
     return om
 
 

@@ -69,7 +69,7 @@ def _gear_problems(option: str, values: Mapping[str, str], shapes: Mapping[str, 
         return
     open_axes = {name: [axis for axis, size in enumerate(shape) if size == "-1"] for name, shape in shapes.items()}
     gears = _gears(option, values[option])
-    yield from _position_problems(option, shapes, open_axes)
+    yield from _position_problems(option, values, shapes, open_axes)
     yield from _list_problems(option, gears, sum(len(axes) for axes in open_axes.values()))
     yield from _format_problems(option, values)
 
@@ -81,8 +81,9 @@ def _gears(option: str, text: str) -> list[tuple[str, ...]]:
 
 
 def _position_problems(
-    option: str, shapes: Mapping[str, list[str]], open_axes: Mapping[str, list[int]]
+    option: str, values: Mapping[str, str], shapes: Mapping[str, list[str]], open_axes: Mapping[str, list[int]]
 ) -> Iterator[Problem]:
+    sides = [1, 2] if values.get("input_format") == "NHWC" else [2, 3]
     if not any(open_axes.values()):
         code = {"dynamic_batch_size": "E10031", "dynamic_image_size": "E10019"}.get(option, "E10001")
         yield Problem("illegal", "input_shape", f"has no -1 for the gears of --{option}", code)
@@ -93,7 +94,7 @@ def _position_problems(
             yield Problem(
                 "illegal", "input_shape", f"{shape!r}: only the first size may be -1 with --{option}", "E10018"
             )
-        if option == "dynamic_image_size" and axes and (len(shapes[name]) != 4 or axes not in ([2, 3], [1, 2])):
+        if option == "dynamic_image_size" and axes and (len(shapes[name]) != 4 or axes != sides):
             yield Problem(
                 "illegal",
                 "input_shape",

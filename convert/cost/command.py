@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
-from detector.errors import ArtifactError
+from detector.errors import ArtifactError, SpecError
 
 if TYPE_CHECKING:
     import onnx
@@ -41,20 +41,13 @@ def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str]
     )
     options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
     options.add_argument(
-        "--images", type=_positive, default=5000, help="of the data set (default %(default)s, val2017)"
+        "--images", type=cli.positive, default=5000, help="of the data set (default %(default)s, val2017)"
     )
     options.add_argument("--soc_version", help="chip; default: the spec's")
     options.add_argument(
         "--measured", type=Path, metavar="SUMMARY", help="<dirname>_summary.json of a short `python -m infer` run here"
     )
     return options
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
 
 
 def plan_command(
@@ -73,23 +66,27 @@ def plan_command(
     """
     args = parser(canvas, batch_sizes).parse_args(argv)
     from convert.cost.forecast import card_figures, card_speeds, machine_figures, size_figures
-    from detector.spec import normalized_chip, replace
+    from detector.atc_spec import normalized_chip
+    from detector.spec import replace
 
     spec, work, graph = _load(args)
     if args.soc_version:
         spec = replace(spec, atc={**spec.atc.model_dump(), "soc_version": normalized_chip(args.soc_version)})
     chip = spec.atc.soc_version
     sizes = (args.batch_size,) if isinstance(args.batch_size, int) else args.batch_size
+    if min(sizes) < 1:
+        raise SpecError(f"--batch_size {','.join(map(str, sizes))}: expected 1 or more images per run")
     cores = len(os.sched_getaffinity(0))
     seconds = _measured(args.measured) if args.measured else None
     figures = [
         *size_figures(spec, work, images=args.images, counted=graph is not None),
-        *card_figures(chip),
+        *card_figures(chip, work),
         *machine_figures(work.macs, images=args.images, cores=cores, measured_seconds=seconds),
     ]
-    for line in _table(spec, figures, card_speeds(work.macs, chip, sizes), chip):
+    speeds = card_speeds(work, chip, sizes)
+    for line in _table(spec, figures, speeds, chip):
         say(line)
-    say(json.dumps(_document(spec, figures, card_speeds(work.macs, chip, sizes), chip)))
+    say(json.dumps(_document(spec, figures, speeds, chip)))
     return 0
 
 
@@ -135,12 +132,14 @@ def _table(spec: "DetectorSpec", figures: "Sequence[Figure]", speeds: "Sequence[
     lines += [
         "",
         f"images per second of one {chip}, device time (computed from the figures above,",
-        "without memory traffic and vector work: too high for small networks)",
-        "batch      at peak   as FCOS's guide   as RetinaNet's guides",
+        "without vector work and launching: too high for small networks; the lower of the first two is the roof)",
+        "batch  by arithmetic    by memory   as FCOS's guide   as RetinaNet's guides",
     ]
     for speed in speeds:
         low, high = speed.like_retinanet
-        lines.append(f"{speed.batch_size:>5} {speed.peak:>12.1f} {speed.like_fcos:>17.1f} {low:>14.1f} to {high:.1f}")
+        memory = "not known" if speed.memory is None else f"{speed.memory:.1f}"
+        guides = f"{speed.like_fcos:>17.1f} {low:>14.1f} to {high:.1f}"
+        lines.append(f"{speed.batch_size:>5} {speed.peak:>14.1f} {memory:>12} {guides}")
     return lines
 
 

@@ -2,8 +2,11 @@
 
 The card: peak = cores * 4096 multiply-accumulates * clock (platform files of CANN 8.1.RC1: 310P3 has 8 cores of 1.06
 GHz, 69.5 TFLOPS float16). What of it is reached is what the published guides reached: FCOS R50 at 800 x 1333, images
-per second by batch, device time only; the RetinaNet guides reached half as much. This machine: 4.2 to 4.5 CPU-seconds
-per image were measured for FCOS R50 at 800 x 1344 in onnxruntime, 4.6 for RetinaNet R50: 0.02 per 10^9.
+per second by batch, device time only; the RetinaNet guides reached half as much. Memory: the least traffic of the
+matrix operators at half the 408 GB/s that the press reports of the Atlas 300I Duo, a card of two such chips
+(elektronikpraxis.de, 2025). UNCONFIRMED: Huawei's own figure, and that a card of one chip has half. This machine: 4.2
+to 4.5 CPU-seconds per image were measured for FCOS R50 at 800 x 1344 in onnxruntime, 4.6 for RetinaNet R50: 0.02 per
+10^9.
 """
 
 from collections.abc import Sequence
@@ -22,6 +25,7 @@ CORES_AND_MHZ = {
     "Ascend310P5": (8, 800),
     "Ascend310P7": (8, 550),
 }
+BYTES_PER_SECOND = {"Ascend310P3": 204e9}
 PUBLISHED_FPS = {1: 58, 4: 65, 8: 58, 16: 58, 32: 58, 64: 45}
 """Images per second on one 310P3 by batch, of ModelZoo-PyTorch's FCOS guide."""
 GUIDE_MACS = {"fcos": 214.7e9, "retinanet": 249.4e9}
@@ -29,6 +33,7 @@ GUIDE_MACS = {"fcos": 214.7e9, "retinanet": 249.4e9}
 GUIDE_CANVAS = (800, 1344)
 RETINANET_REACHED = (0.15, 0.20)
 CPU_SECONDS_PER_GMAC = 0.02
+FLOAT16_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,19 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The card at one batch size: images per second at its peak, as the FCOS guide did, as the RetinaNet guides did."""
+    """The card at one batch size, images per second.
+
+    Attributes:
+        batch_size: images per run.
+        peak: by the arithmetic alone.
+        memory: by the memory alone; None: not known.
+        like_fcos: at the part of the peak that the FCOS guide reached.
+        like_retinanet: at the least and the most that the RetinaNet guides reached.
+    """
 
     batch_size: int
     peak: float
+    memory: float | None
     like_fcos: float
     like_retinanet: tuple[float, float]
 
@@ -110,29 +124,47 @@ def peak_macs(chip: str) -> float:
     return cores * MACS_PER_CYCLE * mhz * 1e6
 
 
-def card_figures(chip: str) -> list[Figure]:
+def card_figures(chip: str, work: Work) -> list[Figure]:
     """What the roofline rests on."""
     reached = max(PUBLISHED_FPS.values()) * GUIDE_MACS["fcos"] / peak_macs("Ascend310P3")
     cores, mhz = CORES_AND_MHZ[chip]
     facts = f"{cores} cores, {mhz} MHz, {MACS_PER_CYCLE} MAC"
     guide = "65 images/s at batch 4"
+    bandwidth = BYTES_PER_SECOND.get(chip)
+    label = "  memory, bytes per second"
+    memory = Figure("memory_bandwidth", label, bandwidth, "from source", "UNCONFIRMED, press reports")
+    if bandwidth is None:
+        memory = Figure("memory_bandwidth", label, None, "not known", "no figure of this chip has a source here")
     return [
         Figure("peak_flops", f"{chip}: float16 operations per second", 2 * peak_macs(chip), "from source", facts),
         Figure("reached", "  reached by the published FCOS", round(reached, 3), "from source", guide),
-        Figure("memory_bandwidth", "  memory bandwidth", None, "not known", "no figure of the chip has a source here"),
+        memory,
+        Figure(
+            "traffic_bytes",
+            "  float16 bytes moved per image, at least",
+            FLOAT16_BYTES * work.values or None,
+            "computed" if work.values else "not known",
+            "what convolutions read and write; weights come once per batch" if work.values else "give --onnx",
+        ),
     ]
 
 
-def card_speeds(macs: int, chip: str, batch_sizes: Sequence[int]) -> list[Speed]:
+def card_speeds(work: Work, chip: str, batch_sizes: Sequence[int]) -> list[Speed]:
     """The card by batch size; what was not published is taken from the next smaller published batch."""
-    peak = peak_macs(chip) / macs
+    peak = peak_macs(chip) / work.macs
     speeds = []
     for size in batch_sizes:
         published = PUBLISHED_FPS[max(batch for batch in PUBLISHED_FPS if batch <= size)]
         reached = published * GUIDE_MACS["fcos"] / peak_macs("Ascend310P3")
         low, high = (peak * share for share in RETINANET_REACHED)
-        speeds.append(Speed(size, peak, peak * reached, (low, high)))
+        speeds.append(Speed(size, peak, _by_memory(work, chip, size), peak * reached, (low, high)))
     return speeds
+
+
+def _by_memory(work: Work, chip: str, batch_size: int) -> float | None:
+    if chip not in BYTES_PER_SECOND or not work.values:
+        return None
+    return BYTES_PER_SECOND[chip] / (FLOAT16_BYTES * (work.values + work.parameters / batch_size))
 
 
 def machine_figures(macs: int, *, images: int, cores: int, measured_seconds: float | None) -> list[Figure]:

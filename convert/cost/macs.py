@@ -1,4 +1,4 @@
-"""Multiply-accumulates and weights of a static graph: what the matrix unit has to do, before anything runs.
+"""Multiply-accumulates, values and weights of a static graph: what the matrix unit has to do, before anything runs.
 
 Counted are Conv, ConvTranspose, MatMul and Gemm, as published figures do; the rest of a detector is vector work.
 """
@@ -11,8 +11,9 @@ import onnx
 from convert.fold import known_shapes
 from detector.errors import SpecError
 
-WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "BatchNormalization", "InstanceNormalization")
-"""Operators whose float inputs are the network's parameters."""
+MATRIX_OPS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+WEIGHTED = (*MATRIX_OPS, "BatchNormalization", "InstanceNormalization")
+"""Operators whose float inputs count as parameters; scale and shift of a GroupNorm, a Mul and an Add, do not."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -25,11 +26,13 @@ class Work:
         convolutions: multiply-accumulates of Conv and ConvTranspose.
         products: those of MatMul and Gemm.
         parameters: weights of the network.
+        values: that these operators read and write, weights aside; 0: not known.
     """
 
     convolutions: int
     products: int
     parameters: int
+    values: int = 0
 
     @property
     def macs(self) -> int:
@@ -56,7 +59,15 @@ def count_work(model: onnx.ModelProto) -> Work:
     read = {name for node in graph.node if node.op_type in WEIGHTED for name in node.input[1:]}
     read |= {name for node in graph.node if node.op_type in ("MatMul", "Gemm") for name in node.input[:1]}
     parameters = sum(math.prod(tensor.dims) for tensor in graph.initializer if tensor.name in read)
-    return Work(convolutions, products, parameters)
+    return Work(convolutions, products, parameters, _values(graph, shapes))
+
+
+def _values(graph: onnx.GraphProto, shapes: Shapes) -> int:
+    """As if all else were fused into the operators that count, or stayed in the chip's own memory."""
+    weights = {tensor.name for tensor in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type in MATRIX_OPS]
+    moved = [(node, name) for node in nodes for name in (*node.input[:2], node.output[0]) if name not in weights]
+    return sum(math.prod(_shape(node, name, shapes)) for node, name in moved)
 
 
 def _conv(node: onnx.NodeProto, shapes: Shapes) -> int:

@@ -86,7 +86,8 @@ def _gear_number(graph: onnx.GraphProto, graphs: Sequence[onnx.ModelProto]) -> l
         node("Shape", [graph.input[0].name], [f"{PREFIX}.shape64"], name=f"{PREFIX}.shape64"),
         node("Cast", [f"{PREFIX}.shape64"], [f"{PREFIX}.shape"], name=f"{PREFIX}.shape", to=TensorProto.INT32),
         node("Equal", [f"{PREFIX}.shape", f"{PREFIX}.table"], [f"{PREFIX}.equal"], name=f"{PREFIX}.equal"),
-        node("Cast", [f"{PREFIX}.equal"], [f"{PREFIX}.equal32"], name=f"{PREFIX}.equal32", to=TensorProto.INT32),
+        # In float, of which ReduceMin and ArgMax have kernels on the card, should atc not fold them.
+        node("Cast", [f"{PREFIX}.equal"], [f"{PREFIX}.equal32"], name=f"{PREFIX}.equal32", to=TensorProto.FLOAT),
         node("ReduceMin", [f"{PREFIX}.equal32"], [f"{PREFIX}.is"], name=f"{PREFIX}.is", axes=[1], keepdims=0),
         node("ArgMax", [f"{PREFIX}.is"], [f"{PREFIX}.number"], name=f"{PREFIX}.number", axis=0, keepdims=0),
     ]

@@ -11,7 +11,8 @@ from convert.lint.gears import Gears, gear_problems, largest_shapes
 from convert.lint.memory import memory_bytes, memory_problems
 from convert.lint.nms import nms_problems, row_problem
 from convert.lint.nodes import node_problems
-from convert.lint.operators import DEFAULT_DOMAINS, operator_problems
+from convert.lint.operators import operator_problems
+from convert.lint.structure import DEFAULT_DOMAINS, graph_problems, name_problems, signature_problem
 from convert.lint.tensors import Tensors, known_tensors
 from convert.subgraphs import all_nodes
 from detector.errors import SpecError
@@ -39,11 +40,13 @@ def lint(
     gears = gears or Gears()
     versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     opset = versions[0] if versions else None
-    as_given, model = model, _at_gear(model, largest_shapes(model.graph, gears))
+    broken = list(graph_problems(model))
+    as_given, model = model, model if broken else _at_gear(model, largest_shapes(model.graph, gears))
     tensors = known_tensors(model)
     findings, verdicts = _of_nodes(model, tensors, opset or facts().opsets[cann][1])
     needed = memory_bytes(model.graph, tensors)
     of_graph = [
+        *broken,
         *_opset_problems(model, opset, cann),
         *gear_problems(as_given.graph, gears),
         *memory_problems(needed, soc),
@@ -76,14 +79,23 @@ def _known_soc(soc: str) -> str:
 def _of_nodes(model: onnx.ModelProto, tensors: Tensors, opset: int) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
     findings: list[Finding] = []
     verdicts: list[tuple[str, Verdict]] = []
-    for node in all_nodes(model.graph):
-        problems = [*operator_problems(node, tensors, opset), *nms_problems(node, tensors)]
-        if node.domain in DEFAULT_DOMAINS:
-            problems += node_problems(node, tensors)
+    of_names = name_problems(model.graph)
+    for index, node in enumerate(all_nodes(model.graph)):  # those of the outermost graph come first
+        problems = [*of_names.get(index, ()), *_of_node(node, model, tensors, opset)]
         name = node.name or f"{node.op_type} of {node.output[0] if node.output else 'nothing'!r}"
         findings += [Finding.at(problem, node=name, operator=node.op_type) for problem in problems]
         verdicts.append((node.op_type, worst(problem.verdict for problem in problems)))
     return findings, verdicts
+
+
+def _of_node(node: onnx.NodeProto, model: onnx.ModelProto, tensors: Tensors, opset: int) -> list[Problem]:
+    signature = signature_problem(node, model)
+    if signature:  # the other rules take the inputs and attributes for those of the operator
+        return [signature]
+    problems = [*operator_problems(node, tensors, opset), *nms_problems(node, tensors)]
+    if node.domain in DEFAULT_DOMAINS:
+        problems += node_problems(node, tensors)
+    return problems
 
 
 def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Iterator[Problem]:

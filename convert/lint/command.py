@@ -22,7 +22,7 @@ def parser() -> cli.Parser:
     options.add_argument("onnx", type=Path, help="the graph that atc would read, such as NAME.atc.onnx")
     options.add_argument("--soc", default="Ascend310P3", help="chip (Ascend310P3)")
     options.add_argument("--cann", choices=["6.0.1", "7.0", "8.1"], default="8.1", help="release of atc (8.1)")
-    options.add_argument("--dynamic_batch_size", default="", metavar="1,2,4", help="gears, as atc is given them")
+    options.add_argument("--dynamic_batch_size", default="", metavar="1,2,4", help="gears (those in the file)")
     options.add_argument("--dynamic_image_size", default="", metavar="H,W;H,W")
     options.add_argument("--dynamic_dims", default="", metavar="D,D;D,D")
     options.add_argument("--json", action="store_true", help="one JSON object and nothing else")
@@ -41,12 +41,17 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """
     args = parser().parse_args(argv)
     from convert.lint.check import lint
-    from convert.lint.gears import Gears
+    from convert.lint.gears import Gears, open_dims
     from convert.lint.report import report_lines
     from detector.onnx_file import read_onnx
+    from detector.spec_files import find_spec_onnx
 
+    model = read_onnx(args.onnx)
     gears = Gears(args.dynamic_batch_size, args.dynamic_image_size, args.dynamic_dims)
-    report = lint(read_onnx(args.onnx), soc=args.soc, cann=args.cann, gears=gears)
+    if open_dims(model.graph) and not gears.given:
+        spec = find_spec_onnx(args.onnx)
+        gears = Gears.of(spec.atc) if spec else gears
+    report = lint(model, soc=args.soc, cann=args.cann, gears=gears)
     document = {"model": str(args.onnx), **report.document()}
     if args.json:
         say(json.dumps(document))

@@ -9,14 +9,14 @@ import onnx
 
 from convert.atc.shapes import shape_problems
 from convert.lint.findings import Problem
-from detector.spec import AtcSpec
+from detector.atc_spec import AtcSpec
 
 SOURCES = ("atc",)
 
 
 @dataclass(frozen=True, slots=True)
 class Gears:
-    """Values for the open dimensions, spelled as atc's options are; rules of their form are those of `atc_shapes`.
+    """Values for the open dimensions, spelled as atc's options are; rules of their form: `convert.atc.shapes`.
 
     Attributes:
         dynamic_batch_size: `1,2,4`.

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 
 from convert.lint.findings import Problem
 from convert.lint.float16 import constant_problems, exp_problems
+from convert.lint.operands import operand_problems
 from convert.lint.tensors import Tensors
 
 Rule = Callable[[onnx.NodeProto, Tensors], Iterator[Problem]]
@@ -17,9 +18,10 @@ SIMPLE_COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_c
 
 
 def node_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    """What the rule of the node's operator says, and that of constants for every operator."""
+    """What the rules of the node's operator say, and that of constants for every operator."""
     if node.op_type in RULES:
         yield from RULES[node.op_type](node, tensors)
+    yield from operand_problems(node, tensors)
     yield from constant_problems(node, tensors)
 
 
@@ -123,7 +125,7 @@ def _resize(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
         )
     elif mode != "nearest":
         yield Problem("resize-mode", "fails", f"mode {mode!r} has no parser", "use 'nearest'", ("plugin",))
-    shape = tensors.shape(node.input[0])
+    shape = tensors.shape(_input(node, 0))
     if mode == "nearest" and shape is not None and len(shape) != 4:
         yield Problem(
             "resize-rank",

@@ -7,10 +7,10 @@ from onnx import TensorProto
 
 from convert.lint.facts import Operator, facts
 from convert.lint.findings import Problem
+from convert.lint.structure import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
 from detector.nms_function import NMS_DOMAIN, NMS_OP
 
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # The number of their results depends on the image.
 IMAGE_SIZED_OPS = frozenset({"NonZero", "NonMaxSuppression", "Compress", "Unique"})
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})
@@ -40,12 +40,13 @@ def operator_problems(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Ite
             "fails",
             f"{node.op_type} is not in our table: whether atc and the card take it is not known here",
             "export the model without it, or look it up in the operator list of your CANN and add it to "
-            "convert/operators.yaml with its source",
+            "convert/lint/operators.yaml with its source",
             ("plugin",),
         )
         return
     yield from _missing(node, operator, opset)
     yield from _types(node, operator, tensors)
+    yield from _mixed(node, tensors, opset)
     yield from _size(node, tensors)
 
 
@@ -144,6 +145,29 @@ def _types(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Iterat
         )
 
 
+def _mixed(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
+    """Inputs that ONNX wants to be of one type, whichever, and are of several."""
+    if node.op_type == NMS_OP or not onnx.defs.has(node.op_type, opset):
+        return
+    schema = onnx.defs.get_schema(node.op_type, opset)
+    variables = {constraint.type_param_str for constraint in schema.type_constraints}
+    kinds: dict[str, set[int]] = {}
+    for index, name in enumerate(node.input):
+        formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+        kind = tensors.kinds.get(name, TensorProto.UNDEFINED)
+        if name and kind != TensorProto.UNDEFINED and formal.type_str in variables and formal.is_homogeneous:
+            kinds.setdefault(formal.type_str, set()).add(kind)
+    several = next((found for found in kinds.values() if len(found) > 1), None)
+    if several:
+        yield Problem(
+            "mixed-types",
+            "fails",
+            f"its inputs are {_spell(frozenset(several))}; {node.op_type} takes one type for them",
+            "cast one of them to the other's type before",
+            ("onnx",),
+        )
+
+
 def _spell(kinds: frozenset[int]) -> str:
     names = {"float": "float32", "double": "float64"}
     spelled = (TensorProto.DataType.Name(kind).lower() for kind in kinds)
@@ -169,7 +193,7 @@ def _size(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
         yield Problem(
             "dynamic-output",
             "fails",
-            f"the shape of the result of {node.op_type} depends on computed values",
+            f"the shape of the result of {node.op_type} depends on computed values, or its operands do not fit",
             "fix the input shapes and fold the constants (`python -m convert` does; so do onnxslim and onnxsim)",
             ("atc",),
         )

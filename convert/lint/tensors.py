@@ -9,7 +9,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.subgraphs import all_nodes
+from convert.lint.structure import constants, is_standard, is_whole
+from convert.subgraphs import all_graphs, all_nodes
 from detector.nms_function import NMS_OP
 
 # Larger weights are not needed for shapes, and inference would copy them.
@@ -56,20 +57,19 @@ class Tensors:
 
 def known_tensors(model: onnx.ModelProto) -> Tensors:
     """Infer what can be known of any model, which is left unchanged."""
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors = (*model.graph.initializer, *constants(model.graph))
+    weights = {tensor.name: tensor for tensor in tensors if is_whole(tensor)}
     makers: dict[str, onnx.NodeProto] = {}
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in all_nodes(model.graph):
         makers.update((name, node) for name in node.output)
         for name in filter(None, node.input):
             readers.setdefault(name, []).append(node)
-        value = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
-        if node.op_type == "Constant" and value is not None:
-            weights[node.output[0]] = value
     inferred = onnx.shape_inference.infer_shapes(_skeleton(model), data_prop=True).graph
     kinds = {name: weight.data_type for name, weight in weights.items()}
     shapes: dict[str, tuple[int | None, ...]] = {name: tuple(weight.dims) for name, weight in weights.items()}
-    for value_info in (*inferred.input, *inferred.value_info, *inferred.output):
+    known = (value for graph in all_graphs(inferred) for value in (*graph.input, *graph.value_info, *graph.output))
+    for value_info in known:
         tensor = value_info.type.tensor_type
         if value_info.name in weights:
             continue
@@ -82,11 +82,11 @@ def known_tensors(model: onnx.ModelProto) -> Tensors:
 
 
 def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without large weights, function bodies and recorded shapes, for inference alone."""
+    """The model without large weights, function bodies, recorded shapes and what ONNX does not know."""
     nms = [node for node in model.graph.node if node.op_type == NMS_OP]
     graph = onnx.GraphProto(
         name="lint",
-        node=[node for node in model.graph.node if node.op_type != NMS_OP],
+        node=[node for node in model.graph.node if node.op_type != NMS_OP and is_standard(node, model)],
         input=model.graph.input,
         output=model.graph.output,
     )
@@ -102,7 +102,7 @@ def _declare_weights(graph: onnx.GraphProto, model: onnx.ModelProto) -> None:
     """Small ones with their values, which may be shapes; of the others the type is enough."""
     given = {value.name for value in graph.input}
     for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) <= SMALL:
+        if math.prod(tensor.dims) <= SMALL and is_whole(tensor):
             graph.initializer.append(_plain_k(tensor, graph))
         elif tensor.name not in given:
             graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))

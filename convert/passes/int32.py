@@ -54,14 +54,16 @@ class _Narrowing:
         schema = defs.get_schema(node.op_type, self.opset)
         allowed = {each.type_param_str: each.allowed_type_strs for each in schema.type_constraints}
         kinds = [schema.inputs[min(index, len(schema.inputs) - 1)].type_str for index in range(len(node.input))]
+        made = [schema.outputs[min(index, len(schema.outputs) - 1)].type_str for index in range(len(node.output))]
         moving = {kind for kind, name in zip(kinds, node.input, strict=True) if name in self.narrow}
-        moving = {kind for kind in moving if "tensor(int32)" in allowed.get(kind, ())}
+        # Of constants alone if the image decides which: rows of a table, the sides of a Where.
+        moving |= {kind for kind, name in zip(made, node.output, strict=True) if self.kinds.get(name) == INT64}
+        moving = {kind for kind in moving.intersection(kinds) if "tensor(int32)" in allowed.get(kind, ())}
         before = self._widen(node, [index for index, kind in enumerate(kinds) if kind not in moving])
         before += self._narrow_inputs(node, [index for index, kind in enumerate(kinds) if kind in moving])
         after: list[onnx.NodeProto] = []
-        for index, name in enumerate(node.output):
+        for index, (kind, name) in enumerate(zip(made, node.output, strict=True)):
             if name and self.kinds.get(name) == INT64:
-                kind = schema.outputs[min(index, len(schema.outputs) - 1)].type_str
                 after += self._output(node, index, follows=kind in moving, fixed=kind not in kinds)
         return [*before, node, *after]
 

@@ -1,4 +1,4 @@
-"""Which operators must keep float32 so that the card loses no more than is accepted: the fewest, for --keep_dtype."""
+"""Which operators must keep float32 so that the card loses no more than is accepted: none too many (--keep_dtype)."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -39,7 +39,10 @@ class Outcome:
 
 
 def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: int) -> Outcome:
-    """Find the smallest set of nodes.
+    """Find a set of nodes of which none can be left out.
+
+    It is the smallest where one repair is possible, as with overflows. Where several different ones are, each as it
+    stands without a superfluous node, the one that is found need not be the one of fewest nodes.
 
     Args:
         card: the graph.
@@ -74,6 +77,8 @@ def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: i
     left = search.shrink(_blocks(card))
     left = search.shrink([[index] for index in left])
     kept = tuple(names[index] for index in sorted(left))
+    if not search.is_minimal:
+        log.warning("the %d runs were used up: fewer than these %d nodes may do; give more --runs", runs, len(kept))
     return Outcome(kept, losses[frozenset(left)], without, at_best, len(losses), search.is_minimal)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
+from detector.errors import SpecError
 
 if TYPE_CHECKING:
     from convert.plan import Plan
@@ -81,7 +82,7 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     options = _options(
         "simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG, canvas
     )
-    options.add_argument("--batch_size", type=int, required=True, help="images per run")
+    options.add_argument("--batch_size", type=int, help="images per run; not with atc.dims, which says it")
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
     args = options.parse_args(argv)
     from convert.precision.simulate import CAVEAT, simulate
@@ -102,9 +103,16 @@ def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
     images.add_argument("--bins", type=Path, help="folder of `python -m preprocess`")
     images.add_argument("--image_src_path", type=Path, metavar="IMAGES", help="image folder")
     options.add_argument("--annotations_path", type=Path, metavar="DIR_OR_JSON", help="count in AP, not in agreement")
-    options.add_argument("--images", type=int, default=8, metavar="N", help="images to look at (default %(default)s)")
+    options.add_argument(
+        "--images", type=cli.positive, default=8, metavar="N", help="images to look at (default %(default)s)"
+    )
     options.add_argument("--accept", type=float, help="loss in points (default 0.1 of AP, 1 of agreement)")
-    options.add_argument("--runs", type=int, default=100, help="graphs to run at most (default %(default)s)")
+    options.add_argument(
+        "--runs",
+        type=cli.positive,
+        default=200,
+        help="graphs to run at most, but always the first two (default %(default)s)",
+    )
     options.add_argument("--batch_size", type=int, default=1, help="images per run (default %(default)s)")
     options.add_argument("--output", type=Path, help="file to write; default: om_models/<model>.keep_dtype.txt")
     return options
@@ -117,17 +125,18 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     from convert.precision.simulate import card_graph, stand_in
     from convert.precision.trials import Trials
     from detector.artifacts import make_folder
-    from detector.errors import SpecError
+    from detector.manifests import bins_of_canvas
 
     accept = args.accept if args.accept is not None else (0.1 if args.annotations_path else 1.0)
-    plan, rules = _plan(args)
+    # A repair at one shape is one at all: the gears of an OM share their operators.
+    plan, rules = _plan(args, with_gears=False)
     if plan.spec.atc.nms == "host" and not args.annotations_path:
         raise SpecError("atc.nms 'host' leaves suppression to postprocess: bisect needs --annotations_path to score it")
     card, exact = card_graph(plan), stand_in(plan)
     with tempfile.TemporaryDirectory(prefix="convert-bisect.") as folder:
         trials = Trials(Path(folder), card.spec)
         if args.bins:
-            trials.take_bins(args.bins, count=args.images)
+            trials.take_bins(bins_of_canvas(args.bins, plan.spec.canvas), count=args.images)
         else:
             trials.preprocess(exact, args.image_src_path, count=args.images)
         trials.compare_with(exact, args.annotations_path)
@@ -143,13 +152,15 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     }))  # fmt: skip
 
 
-def _plan(args: argparse.Namespace) -> "tuple[Plan, Rules]":
-    from convert.plan import plan_conversion
+def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, Rules]":
+    from convert.plan import NO_GEARS, plan_conversion
     from convert.precision.files import read_keep, read_mixlist
+    from convert.precision.modes import MODES as SYNONYMS
     from convert.precision.modes import Keep, Rules
     from detector.geometry import Size
     from detector.spec_files import Settings, load_spec
 
+    options = Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc", {})
     plan = plan_conversion(
         args.onnx,
         batch_size=args.batch_size,
@@ -158,14 +169,17 @@ def _plan(args: argparse.Namespace) -> "tuple[Plan, Rules]":
         target="cpu",
         output=args.output,
         dtype=args.dtype,
-        options=Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc"),
+        options={**options, **({} if with_gears else NO_GEARS)},
     )
     atc = plan.spec.atc
     if atc.customize_dtypes or atc.op_precision_mode:
         logging.getLogger("convert").warning("customize_dtypes and op_precision_mode of the spec are not simulated")
+    mode = args.precision_mode or atc.precision_mode or atc.precision_mode_v2 or "force_fp16"
+    if args.modify_mixlist and SYNONYMS[mode] != "allow_mix_precision":
+        raise SpecError(f"--modify_mixlist needs --precision_mode allow_mix_precision or mixed_float16, got {mode}")
     keep, mixlist = args.keep_dtype or atc.keep_dtype, args.modify_mixlist or atc.modify_mixlist
     rules = Rules(
-        mode=args.precision_mode or atc.precision_mode or atc.precision_mode_v2 or "force_fp16",
+        mode=mode,
         keep=read_keep(Path(keep)) if keep else Keep(),
         mix=read_mixlist(Path(mixlist)) if mixlist else {},
     )

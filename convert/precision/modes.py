@@ -96,7 +96,8 @@ def assign(graph: onnx.GraphProto, rules: Rules) -> list[Compute]:
     Raises:
         SpecError: the keep_dtype file names a node or type that the graph lacks.
     """
-    _require_known(graph, rules.keep)
+    require_names(graph, rules.keep)
+    _require_types(graph, rules.keep)
     mode = MODES[rules.mode]
     chosen: list[Compute] = []
     producers: dict[str, Compute] = {}
@@ -135,7 +136,12 @@ def _mixed(node: onnx.NodeProto, mix: Mapping[str, bool | None], producers: Mapp
     return Compute.HALF if lower else highest(node)
 
 
-def _require_known(graph: onnx.GraphProto, keep: Keep) -> None:
+def require_names(graph: onnx.GraphProto, keep: Keep) -> None:
+    """A name that no operator bears would be found by atc alone, on the other machine.
+
+    Raises:
+        SpecError: the keep_dtype file names a node that the lowered graph lacks.
+    """
     missing = sorted(keep.names - {node.name for node in graph.node})
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -143,6 +149,9 @@ def _require_known(graph: onnx.GraphProto, keep: Keep) -> None:
             f"keep_dtype names the node {missing[0]!r}{more}, which the lowered graph lacks: names are those of the "
             ".atc.onnx that atc reads"
         )
+
+
+def _require_types(graph: onnx.GraphProto, keep: Keep) -> None:
     types = {ir_type(node) for node in graph.node}
     unknown = sorted(keep.types - types)
     if unknown:

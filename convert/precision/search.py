@@ -1,4 +1,4 @@
-"""Delta debugging: the smallest part of a list that still does what the whole does (Zeller and Hildebrandt, 2002)."""
+"""Delta debugging: a part of a list that does what the whole does, none of it idle (Zeller, Hildebrandt, 2002)."""
 
 import itertools
 from collections.abc import Callable, Sequence

@@ -7,9 +7,9 @@ import onnx
 
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
-from convert.build import frozen_graph
 from convert.candidates import with_candidate_count
 from convert.fold import drop_dead
+from convert.graphs import frozen_graph, with_gears
 from convert.lower import lower
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
@@ -53,11 +53,13 @@ class Card:
 
     def simulated(self, rules: Rules) -> onnx.ModelProto:
         """The runnable graph with the storage that these rules give, carrying the spec and the mode."""
+        return _finished(self.rounded(rules), self.spec, rules)
+
+    def rounded(self, rules: Rules) -> onnx.ModelProto:
+        """The same before AIPP, with the input that atc reads."""
         computes = assign(self.model.graph, rules)
         model = with_precise_norms(with_half_storage(self.model, self._protected(computes), self.kinds))
         drop_dead(model.graph)
-        model = _with_aipp(model, self.spec)
-        embed_spec(model, replace(self.spec, precision=f"{rules.mode} (simulated)"))
         return model
 
     def _protected(self, computes: list[Compute]) -> list[Compute]:
@@ -67,7 +69,7 @@ class Card:
 
 
 def card_graph(plan: Plan) -> Card:
-    """The graph that atc would read for this plan, made runnable.
+    """The graph that atc would read for this plan, made runnable; of gears, the one of the plan's own shape.
 
     Raises:
         SpecError: the graph cannot be lowered, or names nodes twice.
@@ -75,6 +77,10 @@ def card_graph(plan: Plan) -> Card:
     frozen, problem = frozen_graph(plan)
     if problem is not None:
         raise SpecError(f"{plan.onnx_file} cannot be lowered for atc, so that there is nothing to simulate: {problem}")
+    return _card(plan, frozen)
+
+
+def _card(plan: Plan, frozen: onnx.ModelProto) -> Card:
     model = with_runnable_nms(lower(frozen, plan.spec.atc))
     names = [node.name for node in model.graph.node]
     twice = next((name for name in names if not name or names.count(name) > 1), None)
@@ -84,7 +90,7 @@ def card_graph(plan: Plan) -> Card:
 
 
 def simulate(plan: Plan, rules: Rules) -> Path:
-    """Write the simulated graph to `<output>.onnx`.
+    """Write the simulated graph to `<output>.onnx`; it serves every gear of the plan.
 
     Raises:
         SpecError: the graph cannot be lowered, or the rules do not fit it.
@@ -93,9 +99,10 @@ def simulate(plan: Plan, rules: Rules) -> Path:
     target = Path(f"{plan.output}.onnx")
     if target.resolve() == plan.onnx_file.resolve():
         raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
-    model = card_graph(plan).simulated(rules)
+    card = card_graph(plan)
+    model = with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
     make_folder(target.parent)
-    write_onnx(target, model)
+    write_onnx(target, _finished(model, card.spec, rules))
     return target
 
 
@@ -105,6 +112,12 @@ def stand_in(plan: Plan) -> onnx.ModelProto:
     model = _with_aipp(with_precise_norms(frozen), plan.spec)
     embed_spec(model, _spec(plan, frozen))
     return model
+
+
+def _finished(model: onnx.ModelProto, spec: DetectorSpec, rules: Rules) -> onnx.ModelProto:
+    result = _with_aipp(model, spec)
+    embed_spec(result, replace(spec, precision=f"{rules.mode} (simulated)"))
+    return result
 
 
 def _with_aipp(model: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:

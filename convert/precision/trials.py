@@ -11,8 +11,9 @@ import onnx
 
 from convert.precision.agreement import Detections, loss
 from detector import tools
-from detector.artifacts import make_folder, read_manifest, write_manifest
+from detector.artifacts import make_folder
 from detector.errors import ArtifactError
+from detector.manifests import read_manifest, write_manifest
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec
 

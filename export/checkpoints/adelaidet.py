@@ -9,7 +9,7 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, NORMALIZATION, normalized
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, DECODE, NORMALIZATION, normalized
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
@@ -24,20 +24,11 @@ _RENAMES: Final = (
     (rf"{_HEAD}\.scales\.(\d)\.scale", r"head.scale.\1"),
 )
 
-_DECODE: Final = {
+_DECODE: Final = DECODE | {
     "score": "geometric_mean",
-    "score_threshold": 0.05,
     "threshold_on": "class",
-    "candidates": "pairs",
     "rank_by": "score",
-    "candidates_per_level": 1000,
-    "drop_empty": False,
-    "nms": "iou",
     "iou_threshold": 0.6,
-    "max_detections": 100,
-    "clip": "after_nms",
-    "last_pixel": False,
-    "inclusive": False,
 }
 
 

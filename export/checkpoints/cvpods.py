@@ -10,7 +10,7 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, HEAD_RENAMES, NORMALIZATION, normalized, subnets
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, DECODE, HEAD_RENAMES, NORMALIZATION, normalized, subnets
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
@@ -22,21 +22,12 @@ _RENAMES: Final = (
     (r"head\.scales\.(\d)\.scale", r"head.scale.\1"),
 )
 
-_DECODE: Final = {
+_DECODE: Final = DECODE | {
     "score": "geometric_mean",
-    "score_threshold": 0.05,
     "threshold_on": "class",
-    "candidates": "pairs",
     "rank_by": "class",
-    "candidates_per_level": 1000,
     "candidates_per_cell": True,
-    "drop_empty": False,
-    "nms": "iou",
     "iou_threshold": 0.6,
-    "max_detections": 100,
-    "clip": "after_nms",
-    "last_pixel": False,
-    "inclusive": False,
 }
 
 

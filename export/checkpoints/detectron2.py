@@ -51,7 +51,7 @@ IMAGE: Final[dict[str, Any]] = {
 }
 """Defaults of Detectron2's config, which its descendants keep."""
 
-_DECODE: Final = {
+DECODE: Final = {
     "score_threshold": 0.05,
     "candidates": "pairs",
     "candidates_per_level": 1000,
@@ -63,6 +63,7 @@ _DECODE: Final = {
     "last_pixel": False,
     "inclusive": False,
 }
+"""The same of suppression."""
 
 NORMALIZATION: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
 """Buffers that hold the recipe, not the network."""
@@ -82,7 +83,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     )
     guesses = Fields()
     add_usual_anchors(guesses, tensors)
-    recipe = Recipe(normalized(file), _DECODE, "detectron2's defaults")
+    recipe = Recipe(normalized(file), DECODE, "detectron2's defaults")
     return assemble(file, "detectron2", RetinaNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
 
 
@@ -111,10 +112,9 @@ def normalized(file: CheckpointFile) -> dict[str, Any]:
     for name in ("mean", "std"):
         if (buffer := file.tensors.get(f"pixel_{name}")) is not None:
             image[name] = _triple(file, name, buffer)
+    # ImageNet's red is brighter than its blue: hardly the default order then, and no tensor says which.
     if image["mean"][0] > image["mean"][2]:
-        del image[
-            "channels"
-        ]  # ImageNet's red is brighter than its blue: hardly the default order, and no tensor says it
+        del image["channels"]
     return image
 
 

@@ -120,7 +120,8 @@ def _typed(kind: type[Network], name: str, value: Fact) -> Any:
             number: Callable[[str], float] = int if get_args(wanted)[0] is int else _finite
             return tuple(number(part) for part in str(value).split(","))
     except (TypeError, ValueError) as error:  # TypeError: a list, a mapping, nothing
-        raise SpecError(f"network.{name}: got {value!r}: {error}") from error
+        form = "a finite number" if wanted is float else "finite numbers with commas between, such as 1,2"
+        raise SpecError(f"network.{name}: expected {form}, got {value!r}") from error
     choices = get_args(wanted)
     if (choices and value not in choices) or (wanted in (bool, int) and type(value) is not wanted):
         expected = " or ".join(map(repr, choices)) or cast(type, wanted).__name__
@@ -131,7 +132,7 @@ def _typed(kind: type[Network], name: str, value: Fact) -> Any:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError("expected a finite number")
+        raise ValueError("infinite, or no number")
     return number
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from detector.decode_spec import MOST_DETECTIONS
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.weights import Recipe, Triple
 from export.network.config import FcosNetwork, Network
@@ -39,7 +40,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     notes: list[str] = []
     found = {**_normalization(config, model, steps), **_resize(config, steps, notes)}
     image = {name: value for name, value in found.items() if value is not None}
-    decode |= {name: value for name, value in _decoding(config, model, notes).items() if value is not None}
+    decode |= _decoding(config, model, notes)
     if background:
         name = "FCOS" if kind is FcosNetwork else "RetinaNet"
         notes.append(f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files")
@@ -70,12 +71,12 @@ def _steps(pipeline: Any) -> Iterator[dict[str, Any]]:
 
 def _normalization(config: Mapping[str, Any], model: Mapping[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
     processor = model.get("data_preprocessor")
-    if isinstance(processor, dict):  # 3.x; without mean it does not normalize
-        to_rgb = processor.get("bgr_to_rgb", False)
+    if isinstance(processor, dict):  # 3.x; without mean it does not normalize; either flag swaps the channels
+        to_rgb = processor.get("bgr_to_rgb", False) or processor.get("rgb_to_bgr", False)
         mean, std = processor.get("mean", (0, 0, 0)), processor.get("std", (1, 1, 1))
     else:
         places = [
-            *(step for step in steps if step.get("type") == "Normalize"),
+            *(step for step in steps if _type_of(step) == "Normalize"),
             config.get("img_norm_cfg"),
             _at(config, "data", "test", "img_norm_cfg"),
         ]
@@ -93,7 +94,8 @@ def _resize(config: Mapping[str, Any], steps: list[dict[str, Any]], notes: list[
     """Bounds from `scale=(1333, 800)`; in whatever order, mmcv takes the larger as the bound of the longer side."""
     scales = [step[key] for step in steps for key in ("scale", "img_scale") if key in step]
     scales += [scale] if (scale := _at(config, "data", "test", "img_scale")) is not None else []
-    if any(step.get("type") == "Resize" and step.get("keep_ratio", True) is False for step in steps):
+    # The default was True until 3.x, which alone says `scale`.
+    if any(_type_of(step) == "Resize" and step.get("keep_ratio", "scale" not in step) is False for step in steps):
         notes.append("the test pipeline resizes without keeping the aspect ratio")
         return {}
     for scale in scales:
@@ -117,12 +119,22 @@ def _decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[s
         iou = None
     if found.get("min_bbox_size", 0) not in (0, -1):
         notes.append(f"boxes smaller than {found['min_bbox_size']!r} pixels were dropped")
-    return {
-        "score_threshold": _number(found.get("score_thr"), below=1.0),
-        "candidates_per_level": _count(found.get("nms_pre")),
-        "iou_threshold": _number(iou, below=1.0),
-        "max_detections": _count(found.get("max_per_img")),
-    }
+    numbers = {"score_threshold": _number(found.get("score_thr")), "iou_threshold": _number(iou)}
+    return {name: value for name, value in numbers.items() if value is not None} | _limits(found, notes)
+
+
+def _limits(test_cfg: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """How many candidates and boxes are kept; -1 is no limit, which is also the default for candidates."""
+    limits: dict[str, Any] = {}
+    candidates, boxes = test_cfg.get("nms_pre", -1 if test_cfg else None), test_cfg.get("max_per_img")
+    if type(candidates) is int:
+        limits["candidates_per_level"] = candidates if candidates > 0 else None
+    if type(boxes) is int:
+        legal = 0 < boxes <= MOST_DETECTIONS
+        limits["max_detections"] = boxes if legal else MOST_DETECTIONS
+        if not legal:
+            notes.append(f"{'all' if boxes < 1 else f'up to {boxes}'} boxes of an image are kept")
+    return limits
 
 
 def _at(config: Mapping[str, Any], *path: str) -> Any:
@@ -142,9 +154,10 @@ def _positive(value: Triple | None) -> Triple | None:
     return value if value is not None and min(value) > 0 else None
 
 
-def _number(value: Any, *, below: float) -> float | None:
-    return float(value) if type(value) in (int, float) and 0 <= value <= below else None
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0 <= value <= 1 else None
 
 
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value > 0 else None
+def _type_of(step: Mapping[str, Any]) -> str:
+    """The class of a step, without its module or scope."""
+    return str(step.get("type")).rpartition(".")[2]

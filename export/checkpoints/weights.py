@@ -11,7 +11,7 @@ from torch import Tensor
 from detector.errors import CheckpointError, SpecError
 from export.checkpoints.canonical import LEVELS
 from export.checkpoints.facts import Decision
-from export.network.config import FcosNetwork, Network
+from export.network.config import FcosNetwork, Network, RetinaNetwork
 from export.network.detector import tensor_shapes
 
 Triple = tuple[float, float, float]
@@ -108,6 +108,11 @@ class Reading:
 
 
 def _check_numbers(network: Network) -> None:
+    if network.bn_eps < 0:
+        raise ValueError(f"bn_eps must not be negative, got {network.bn_eps}")
+    for name in ("anchor_scales", "anchor_ratios") if isinstance(network, RetinaNetwork) else ():
+        if min(getattr(network, name)) <= 0:
+            raise ValueError(f"{name} must be positive, got {getattr(network, name)}")
     if len(network.strides) != LEVELS or min(network.strides) < 1:
         raise ValueError(f"strides must be {LEVELS} positive numbers (P3 to P7), got {network.strides}")
     if network.norm_groups < 1 or (

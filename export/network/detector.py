@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 from export.network.fcos import FcosHead
 from export.network.fpn import Fpn

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.cells import cell_points
 from export.network.config import FcosNetwork
 from export.network.select import Level, clip_boxes

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.anchors import cell_anchors
 from export.network.cells import cell_points
 from export.network.config import RetinaNetwork

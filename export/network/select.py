@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 
 
 class Level(NamedTuple):

@@ -12,7 +12,10 @@ import pytest
 from benchmarks.throughput import Bench, Measurement, infer_command, measure
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.geometry import Size
-from detector.onnx_file import write_onnx
+from detector.manifests import CanvasFolders, write_manifest
+from detector.onnx_file import embed_spec, write_onnx
+from detector.spec import DetectorSpec, replace
+from detector.spec_files import load_spec
 from detector.tools import Finished
 
 TIMES = {"min": 1.0, "max": 9.0, "mean": 4.0, "median": 3.0, "percentile(99%)": 8.0, "count": 5}
@@ -94,6 +97,19 @@ def test_a_failure_names_its_batch_size_and_stops_the_series(
         measure(model, [2, 4], tmp_path / "bench", run=fake)
     assert len(fake.commands) == 1
     assert not (tmp_path / "bench" / "bench.json").exists()
+
+
+def test_a_model_with_gears_is_measured_on_its_canvas(canonical: onnx.ModelProto, spec: DetectorSpec, tmp_path: Path):
+    both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+    embed_spec(canonical, both)
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    (tmp_path / "bins").mkdir()
+    write_manifest(tmp_path / "bins", CanvasFolders(folders=("64x96", "96x64")))
+    infer = FakeInfer()
+    bench = measure(tmp_path / "tiny.onnx", [1], tmp_path / "bench", bins=tmp_path / "bins", run=infer)
+    (command,) = infer.commands
+    assert command[-2:] == ["--input", str(tmp_path / "bins" / "64x96")]
+    assert load_spec(bench.measurements[0].model).canvases == (Size(64, 96),)
 
 
 def test_a_missing_model_is_no_matter_of_batch_size(tmp_path: Path):

@@ -1,34 +1,19 @@
-import hashlib
+"""From an ONNX of `python -m export` to the files of a conversion."""
+
 import json
 import os
 import stat
 
-import numpy as np
-import onnx
 import pytest
 
 from convert.__main__ import main
 from convert.build import convert
-from convert.freeze import DYNAMIC_OPS
 from convert.plan import plan_conversion
-from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
+from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
-from tests.conftest import run_onnx
-from tests.convert import foreign
 
-
-@pytest.fixture
-def model_file(canonical, tmp_path):
-    path = tmp_path / "tiny.onnx"
-    write_onnx(path, canonical)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def no_atc(monkeypatch):
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+pytestmark = pytest.mark.usefixtures("no_atc")
 
 
 def test_without_atc_the_stand_in_and_what_the_host_needs(model_file, tmp_path):
@@ -68,33 +53,6 @@ def test_with_atc_on_path_the_om_is_built(model_file, tmp_path, monkeypatch):
     assert load_spec(tmp_path / "t.om").name == "tiny"
 
 
-def test_an_om_without_atc_is_a_missing_environment(model_file):
-    with pytest.raises(MissingEnvironmentError, match=r"atc not found on PATH: source .*set_env\.sh"):
-        plan_conversion(model_file, batch_size=1, target="om")
-
-
-@pytest.mark.parametrize(("given", "name"), [("310P3", "Ascend310P3"), ("Ascend310P1", "Ascend310P1")])
-def test_soc_names_are_normalized(model_file, given, name):
-    assert plan_conversion(model_file, batch_size=1, soc_version=given).soc_version == name
-
-
-def test_another_chip_is_refused(model_file):
-    with pytest.raises(SpecError, match=r"atc\.soc_version: .*'Ascend310P3'.* got 'Ascend310'"):
-        plan_conversion(model_file, batch_size=1, soc_version="310")
-
-
-def test_a_batch_below_1_is_refused(model_file):
-    with pytest.raises(SpecError, match=r"batch_size must be in 1\.\.4096, got 0"):
-        plan_conversion(model_file, batch_size=0)
-
-
-def test_an_onnx_without_spec_is_refused(model_file, canonical):
-    del canonical.metadata_props[:]
-    onnx.save(canonical, model_file)
-    with pytest.raises(ArtifactError, match=r"carries no spec .* export it with `python -m export`"):
-        plan_conversion(model_file, batch_size=1)
-
-
 def test_the_input_is_never_overwritten(model_file, tmp_path):
     before = model_file.read_bytes()
     with pytest.raises(SpecError, match="would overwrite the input"):
@@ -124,12 +82,6 @@ def test_products_are_not_converted_again(model_file, tmp_path, product):
         convert(plan_conversion(tmp_path / product, batch_size=2, output=tmp_path / "again"))
 
 
-def test_a_truncated_onnx_is_refused(model_file):
-    model_file.write_bytes(model_file.read_bytes()[:-100])
-    with pytest.raises(ArtifactError, match="is not an ONNX file or is truncated"):
-        plan_conversion(model_file, batch_size=1)
-
-
 def test_a_dry_run_prints_the_command_and_writes_nothing(model_file, tmp_path, capsys):
     main(["--onnx", str(model_file), "--batch_size", "8", "--output", str(tmp_path / "om" / "x"), "--dry_run"])
     lines = capsys.readouterr().out.splitlines()
@@ -139,158 +91,11 @@ def test_a_dry_run_prints_the_command_and_writes_nothing(model_file, tmp_path, c
     assert not (tmp_path / "om").exists()
 
 
-# --- a detector that someone else exported ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def their_file(tmp_path):
-    path = tmp_path / "theirs.onnx"
-    onnx.save(foreign.detector(foreign.three()), path)
-    return path
-
-
-@pytest.fixture
-def suppressing_file(tmp_path):
-    """With ONNX's own NonMaxSuppression inside; its result is not looked at."""
-    model = foreign.detector(foreign.three())
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([[[0.5]]], np.float32), "one_score"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([[[0, 0, 1, 1]]], np.float32), "one_box"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "first"))
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1], np.int64), "limit"))
-    node = onnx.helper.make_node
-    model.graph.node.extend(
-        [
-            node("NonMaxSuppression", ["one_box", "one_score", "limit"], ["kept"], name="their_nms"),
-            node("ReduceMax", ["kept"], ["highest"], keepdims=0),
-            node("Add", ["labels", "highest"], ["suppressed"]),
-        ]
-    )
-    model.graph.output[2].name = "suppressed"
-    path = tmp_path / "suppressing.onnx"
-    onnx.save(model, path)
-    return path
-
-
-SUPPRESSED = {**foreign.PLAIN, "outputs": {"boxes": "boxes", "scores": "scores", "labels": "suppressed"}}
-
-
-def test_a_foreign_detector_is_converted_like_ours(their_file, tmp_path):
-    spec = foreign.spec_of(foreign.PLAIN)
-    done = convert(plan_conversion(their_file, batch_size=2, spec=spec, output=tmp_path / "om" / "t"))
-    assert [file.name for file in done.files] == ["t.atc.onnx", "t.om.json", "t.atc.sh", "t.onnx"]
-    assert done.obstacle is None
-    lowered = onnx.load(tmp_path / "om" / "t.atc.onnx")
-    assert not {node.op_type for node in lowered.graph.node} & DYNAMIC_OPS
-    assert {node.domain for node in lowered.graph.node} == {""}
-    onnx.checker.check_model(lowered, full_check=True)
-
-
-def test_the_product_is_bound_to_the_foreign_file(their_file, tmp_path):
-    done = convert(
-        plan_conversion(their_file, batch_size=1, spec=foreign.spec_of(foreign.PLAIN), output=tmp_path / "t")
-    )
-    digest = hashlib.sha256(their_file.read_bytes()).hexdigest()
-    weights = load_spec(done.model).checkpoint
-    assert (weights.file, weights.sha256, weights.dialect) == ("theirs.onnx", digest, "onnx")
-
-
-def test_a_foreign_detector_without_a_spec_is_refused(their_file):
-    with pytest.raises(
-        ArtifactError, match=r"carries no spec .* or, if someone else exported it, say with --spec FILE"
-    ):
-        plan_conversion(their_file, batch_size=1)
-
-
-def test_class_scores_are_lowered_to_the_cards_operator(tmp_path):
-    outputs = {"boxes": (foreign.boxes(), foreign.FLOAT), "scores": (foreign.class_scores(1), foreign.FLOAT)}
-    onnx.save(foreign.detector(outputs), tmp_path / "theirs.onnx")
-    spec = foreign.spec_of({**foreign.PLAIN, "labels": "from_1"})
-    convert(plan_conversion(tmp_path / "theirs.onnx", batch_size=2, spec=spec, output=tmp_path / "t"))
-    nms = [node for node in onnx.load(tmp_path / "t.atc.onnx").graph.node if node.op_type == "BatchMultiClassNMS"]
-    values = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in nms[0].attribute}
-    assert values == {
-        "score_threshold": pytest.approx(0.05),
-        "iou_threshold": 0.5,
-        "max_size_per_class": 5,
-        "max_total_size": 5,
-    }
-    assert [node.domain for node in nms] == [""]
-
-
-def test_own_suppression_cannot_be_lowered(suppressing_file, tmp_path):
+def test_a_kept_operator_that_the_graph_lacks_is_found_before_atc_runs(model_file, tmp_path):
+    (tmp_path / "keep.txt").write_text("scores\n")
     plan = plan_conversion(
-        suppressing_file, batch_size=1, spec=foreign.spec_of(SUPPRESSED), output=tmp_path / "om" / "t"
+        model_file, batch_size=1, output=tmp_path / "t", options={"keep_dtype": str(tmp_path / "keep.txt")}
     )
-    with pytest.raises(
-        SpecError,
-        match=r"suppressing\.onnx cannot be lowered for atc: operator NonMaxSuppression \(node 'their_nms'\) gives as "
-        r"many rows .*: export boxes and scores before suppression; --target cpu makes the stand-in for onnxruntime",
-    ):
+    with pytest.raises(SpecError, match="keep_dtype names the node 'scores', which the lowered graph lacks"):
         convert(plan)
-    assert not (tmp_path / "om").exists()
-
-
-def test_own_suppression_has_a_stand_in_that_stands_alone(suppressing_file, their_file, tmp_path):
-    convert(plan_conversion(their_file, batch_size=2, spec=foreign.spec_of(foreign.PLAIN), output=tmp_path / "t"))
-    plan = plan_conversion(
-        suppressing_file, batch_size=2, spec=foreign.spec_of(SUPPRESSED), target="cpu", output=tmp_path / "t"
-    )
-    done = convert(plan)
-    assert "NonMaxSuppression" in done.obstacle
-    assert (done.files, done.command) == ((tmp_path / "t.onnx",), ())
-    assert sorted(path.name for path in tmp_path.glob("t.*")) == ["t.onnx"]  # nothing of the other model stays
-    found = run_onnx(onnx.load(done.model), foreign.images_of(1.0, 0.5))
-    wanted = foreign.expected([1.0, 0.5])
-    np.testing.assert_array_equal(found["labels"], wanted[0])
-    np.testing.assert_allclose(found["dets"], wanted[1], rtol=1e-6)
-
-
-def test_a_stand_in_that_stands_alone_says_so(suppressing_file, tmp_path, caplog, capsys):
-    (tmp_path / "my.yaml").write_text(
-        json.dumps(foreign.spec_of(SUPPRESSED).model_dump(mode="json", exclude_none=True))
-    )
-    main(
-        ["--onnx", str(suppressing_file), "--spec", str(tmp_path / "my.yaml"), "--batch_size", "1", "--target", "cpu",
-         "--output", str(tmp_path / "t")]
-    )  # fmt: skip
-    assert "t.onnx stands alone: there are no files for atc, operator NonMaxSuppression" in caplog.text
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["command"] == []
-
-
-def test_control_flow_that_does_not_fold_cannot_be_lowered(tmp_path):
-    model = foreign.detector(foreign.three())
-    branch = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["labels"], ["same"])],
-        "branch",
-        [],
-        [onnx.helper.make_tensor_value_info("same", foreign.INT64, None)],
-    )
-    other = onnx.GraphProto.FromString(branch.SerializeToString())
-    other.node[0].output[0] = other.output[0].name = "also_same"
-    model.graph.node.extend(
-        [
-            onnx.helper.make_node("ReduceMax", ["light"], ["brightest"], keepdims=0),
-            onnx.helper.make_node("Cast", ["brightest"], ["is_bright"], to=onnx.TensorProto.BOOL),
-            onnx.helper.make_node("If", ["is_bright"], ["suppressed"], then_branch=branch, else_branch=other),
-        ]
-    )
-    model.graph.output[2].name = "suppressed"
-    onnx.save(model, tmp_path / "theirs.onnx")
-    with pytest.raises(
-        SpecError, match=r"folding \(If\), so it is not static; export it at a fixed input size, or simpl"
-    ):
-        convert(plan_conversion(tmp_path / "theirs.onnx", batch_size=2, spec=foreign.spec_of(SUPPRESSED)))
-    plan = plan_conversion(
-        tmp_path / "theirs.onnx", batch_size=2, spec=foreign.spec_of(SUPPRESSED), target="cpu", output=tmp_path / "t"
-    )
-    found = run_onnx(onnx.load(convert(plan).model), foreign.images_of(1.0, 0.5))
-    np.testing.assert_array_equal(found["labels"], foreign.expected([1.0, 0.5])[0])
-
-
-def test_a_spec_beside_the_one_that_the_file_carries_must_say_the_same(model_file, spec):
-    assert plan_conversion(model_file, batch_size=1, spec=spec).spec == spec
-    other = spec.model_copy(update={"classes": ("circle", "square", "moon")})
-    with pytest.raises(
-        SpecError, match=r"carries the spec of tiny, and the one given has another 'classes': leave out"
-    ):
-        plan_conversion(model_file, batch_size=1, spec=other)
+    assert not (tmp_path / "t.onnx").exists()

@@ -6,7 +6,7 @@ from convert.build import convert
 from convert.candidates import with_candidate_outputs
 from convert.freeze import with_fixed_input
 from convert.plan import plan_conversion
-from detector.errors import SpecError
+from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.onnx_file import write_onnx
 from detector.spec import replace
@@ -50,6 +50,17 @@ def test_a_conversion_for_the_host_finds_what_the_canonical_graph_finds(canonica
             np.testing.assert_array_equal(dets, wanted["dets"][image])
             used = dets[:, 4] > 0
             np.testing.assert_array_equal(labels[used], wanted["labels"][image][used])
+
+
+def test_the_stand_in_is_made_again_beside_its_om(canonical, tmp_path):
+    """The number of candidates is the conversion's own: the plan does not know it yet."""
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, options={"nms": "host"}, output=tmp_path / "t")
+    convert(plan)
+    (tmp_path / "t.om").write_bytes(b"built on the host")
+    convert(plan)
+    with pytest.raises(ArtifactError, match=r"t\.om was built from another spec"):
+        convert(plan_conversion(tmp_path / "tiny.onnx", batch_size=2, output=tmp_path / "t"))
 
 
 def test_someone_elses_graph_has_no_candidates_of_ours(canonical, host):

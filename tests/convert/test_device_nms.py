@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.device_nms import CANDIDATES_PER_CLASS, UNUSED_CLASS, CardNms
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
+from detector.errors import SpecError
 from tests.export.networks import nms_session
 
 CASES = 10_000
@@ -126,3 +127,11 @@ def test_candidates_beyond_the_limit_of_a_class_are_not_looked_at():
     scores = np.linspace(1, 0.5, rows, dtype=np.float32)[:, None]
     _, _, _, count = operator(kind=np.float32)(boxes[None, :, None], scores[None])
     assert count[0] == 1
+
+
+@pytest.mark.parametrize("limit", ["max_size_per_class", "max_total_size"])
+@pytest.mark.parametrize("size", [0, 1001])
+def test_more_rows_than_the_kernel_takes_are_refused(limit, size):
+    operator(**{limit: 1000})
+    with pytest.raises(SpecError, match=f"{limit} is {size}, the card's operator takes 1 to 1000: set decode"):
+        operator(**{limit: size})

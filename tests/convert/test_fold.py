@@ -130,3 +130,14 @@ def test_a_condition_that_is_constant_stays():
         [node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)], [2], [("yes", np.array(True))]
     )
     assert [n.op_type for n in fold_constants(model).graph.node] == ["If"]
+
+
+def test_a_list_of_tensors_is_no_constant():
+    nodes = [
+        node("SequenceEmpty", [], ["none"]),
+        node("SequenceInsert", ["none", "x"], ["one"]),
+        node("SequenceAt", ["one", "first"], ["y"]),
+    ]
+    folded = fold_constants(model_of(nodes, [2, 2], [("first", np.array(0))]))
+    x = np.arange(4, dtype=np.float32).reshape(2, 2)
+    np.testing.assert_array_equal(run(folded, x), x)

@@ -1,4 +1,4 @@
-"""Atomic writes, names and manifests."""
+"""Atomic writes and names."""
 
 import errno
 import os
@@ -10,22 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detector.artifacts import (
-    BinImage,
-    BinsManifest,
     atomic_file,
     make_folder,
-    read_manifest,
     sha256_of,
     stem_of,
     unique_stems,
     write_bytes,
     write_json,
-    write_manifest,
     write_text,
 )
 from detector.errors import ArtifactError
-from detector.geometry import Letterbox, Size
-from detector.spec import DetectorSpec
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=20)
 
@@ -131,46 +125,3 @@ def test_stems_are_legal_and_do_not_collide(names: list[str]):
 
 def test_a_stem_depends_on_its_name_only_when_it_had_to_change():
     assert unique_stems(["a b.jpg", "c.jpg"])[0] == unique_stems(["a b.jpg", "d.jpg"])[0]
-
-
-def manifest(spec: DetectorSpec) -> BinsManifest:
-    image = BinImage(stem="a", file_name="a.jpg", image=Size(10, 20), resized=Size(32, 64), top=1, left=2)
-    return BinsManifest(spec=spec, image_source="/data", images=(image,))
-
-
-def test_a_manifest_comes_back(tmp_path: Path, spec: DetectorSpec):
-    path = write_manifest(tmp_path, manifest(spec))
-    assert read_manifest(tmp_path) == read_manifest(path) == manifest(spec)
-
-
-def test_an_image_knows_its_letterbox(spec: DetectorSpec):
-    (image,) = manifest(spec).images
-    assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(32, 64), 1, 2)
-
-
-@pytest.mark.parametrize("rule", ["modelzoo", "mindspore"])
-def test_a_letterbox_survives_the_manifest(rule: str):
-    box = Letterbox.fit(Size(9, 17), Size(64, 96), rule=rule)
-    image = BinImage.of(box, stem="a", file_name="a.jpg")
-    assert BinImage.model_validate_json(image.model_dump_json()).letterbox(box.canvas) == box
-
-
-def test_an_unfinished_folder(tmp_path: Path):
-    with pytest.raises(ArtifactError, match=r"manifest\.json not found: preprocessing did not run or did not finish"):
-        read_manifest(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("{", "Invalid JSON"),
-        ("{}", "key 'spec' is missing"),
-        ('{"format": "omline-bins-9"}', "format: Input should be 'omline-bins-1'"),
-    ],
-)
-def test_a_damaged_manifest(tmp_path: Path, text: str, problem: str):
-    (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(
-        ArtifactError, match=rf"is not a manifest of bins: .*{problem}.*; run `python -m preprocess` again"
-    ):
-        read_manifest(tmp_path)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from detector.geometry import Size
+from detector.image_spec import ImageSpec
 from detector.images import read_image
-from detector.spec import DetectorSpec, ImageSpec
+from detector.spec import DetectorSpec
 from detector.tensor import to_input
 
 DATA = Path(__file__).resolve().parents[1] / "data"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from detector.filters import pillow_bilinear
 from detector.geometry import Size
+from detector.image_spec import ImageSpec
 from detector.images import read_image
-from detector.spec import DetectorSpec, ImageSpec, replace
+from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 from detector.tensor import to_input
 from preprocess.recipe import guide_spec

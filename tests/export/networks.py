@@ -8,8 +8,9 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
+from detector.decode_spec import DecodeSpec
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
-from detector.spec import DecodeSpec, DetectorSpec
+from detector.spec import DetectorSpec
 from export.checkpoints.canonical import ANCHOR_RATIOS, ANCHOR_SCALES
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 from export.network.detector import Detector

@@ -30,6 +30,11 @@ from random_weights import Kind, make  # noqa: E402
 IMPROVED = {"norm_on_bbox": True, "centerness_on_reg": True}
 PLAIN = {"norm_on_bbox": False, "centerness_on_reg": False}
 
+# What an mmdetection file's config says, and these records have none.
+MMDET_SIZE = {"short": 272, "long": 448}
+MMDET_IMAGE = MMDET_SIZE | {"channels": "RGB", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]}
+MMDET_CAFFE = MMDET_SIZE | {"channels": "BGR", "mean": [103.53, 116.28, 123.675], "std": [1, 1, 1]}
+
 # Record -> where its network departs from the published ones to be quick, and what the user must say about it.
 RECORDS = {
     "adelaidet_fcos": ({"image": {"short": 256, "long": 448}}, {}),
@@ -39,43 +44,14 @@ RECORDS = {
     "mindspore_lyqcom_fcos": ({"image": {"short": 320, "long": 352}}, {}),
     "mindspore_modelzoo_fcos": ({"image": {"short": 320, "long": 352}}, {}),
     "mmdet_retinanet_caffe": (
-        {
-            "image": {
-                "short": 272,
-                "long": 448,
-                "channels": "BGR",
-                "mean": [103.53, 116.28, 123.675],
-                "std": [1, 1, 1],
-            },
-            "decode": {"candidates_per_level": 60},
-        },
+        {"image": MMDET_CAFFE, "decode": {"candidates_per_level": 60}},
         {"style": "caffe", "anchor_rounding": "none"},
     ),
     "mmdet_retinanet_legacy": (
-        {
-            "image": {
-                "short": 272,
-                "long": 448,
-                "channels": "RGB",
-                "mean": [123.675, 116.28, 103.53],
-                "std": [58.395, 57.12, 57.375],
-            },
-            "decode": {"candidates_per_level": 60},
-        },
+        {"image": MMDET_IMAGE, "decode": {"candidates_per_level": 60}},
         {"style": "pytorch", "anchor_rounding": "legacy"},
     ),
-    "mmdet_retinanet_r18": (
-        {
-            "image": {
-                "short": 272,
-                "long": 448,
-                "channels": "RGB",
-                "mean": [123.675, 116.28, 103.53],
-                "std": [58.395, 57.12, 57.375],
-            }
-        },
-        {"anchor_rounding": "none"},
-    ),
+    "mmdet_retinanet_r18": ({"image": MMDET_IMAGE}, {"anchor_rounding": "none"}),
     "tianzhi_fcos": ({"image": {"short": 256, "long": 448}}, PLAIN),
     "tianzhi_fcos_imprv": ({"image": {"short": 256, "long": 448}}, IMPROVED),
     "torchvision_fcos": ({"image": {"short": 270, "long": 400}, "decode": {"candidates_per_level": 60}}, {}),

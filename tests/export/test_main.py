@@ -4,11 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
 from detector.errors import CheckpointError, SpecError
+from detector.onnx_file import embed_spec
+from detector.spec import DetectorSpec
+from detector.spec_files import load_spec
 from export.__main__ import main
+from export.network.detector import Detector
 from tests.export.checkpoints.framework_names import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +100,15 @@ def test_an_export_asks_the_same_questions(tianzhi: Path, tmp_path: Path):
     assert not (tmp_path / "out.onnx").exists()
 
 
-def test_an_export_with_answers_and_classes(tianzhi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_an_export_with_answers_and_classes(
+    tianzhi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def embedded(network: Detector, spec: DetectorSpec, *, opset: int) -> onnx.ModelProto:
+        model = onnx.ModelProto()
+        embed_spec(model, spec)
+        return model
+
+    monkeypatch.setattr("export.build.export_onnx", embedded)  # which takes long, and is tested by the demo
     onnx_file, spec = tmp_path / "out.onnx", tmp_path / "mine.yaml"
     spec.write_text("classes: [a, b, c, d, e]\nnetwork: {norm_on_bbox: true, centerness_on_reg: true}\n")
     main(
@@ -103,4 +116,6 @@ def test_an_export_with_answers_and_classes(tianzhi: Path, tmp_path: Path, capsy
     )
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["model"], result["checkpoint"]["dialect"]) == ("mine", "tianzhi")
-    assert onnx_file.exists()
+    exported = load_spec(onnx_file)
+    assert (exported.name, exported.classes, exported.decode.iou_threshold) == ("mine", tuple("abcde"), 0.5)
+    assert exported.network["norm_on_bbox"] is True

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.select import Candidates
 from export.reference_nms import reference_nms
 from tests.export.networks import nms_session

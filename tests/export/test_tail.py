@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.select import Candidates
 from export.reference_nms import overlap, reference_nms
 from tests.export.networks import tail_session

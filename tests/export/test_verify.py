@@ -1,9 +1,15 @@
 import numpy as np
+import onnx
 import pytest
+import torch
 
+from detector.decode_spec import DecodeSpec
 from detector.errors import AccuracyError
-from detector.spec import DecodeSpec
+from export import verify as verify_module
+from export.reference_nms import reference_nms
+from export.to_onnx import level_tensors
 from export.verify import compare_detections, generated_picture
+from tests.export.networks import random_detector
 
 DECODE = DecodeSpec(max_detections=4)
 
@@ -29,6 +35,27 @@ def test_the_largest_differences_are_reported():
     rows, score, edge = compare_detections(detections(moved, B), detections(A, B), decode=DECODE)
     assert (rows, edge) == (2, 0.5)
     assert score == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("column", [0, 4])
+def test_a_nan_in_a_detection_is_reported(column):
+    found = detections(A, B)
+    found[1][0, 0, column] = np.nan  # the first row: a later one's difference is compared with it
+    assert np.isnan(compare_detections(found, detections(A, B), decode=DECODE)).any()
+
+
+@pytest.mark.parametrize("tensor", ["level0.cls", "level0.boxes", "level4.boxes"])
+def test_a_nan_in_a_dense_prediction_is_an_error(monkeypatch, tensor):
+    network, images = random_detector(), np.zeros((1, 3, 128, 128), np.float32)
+    candidates, levels = network(torch.from_numpy(images))
+    labels, dets = reference_nms(candidates, network.decode, (128, 128))
+    tensors = {"labels": labels, "dets": dets, **level_tensors(levels)}
+    outputs = {name: value.numpy().copy() for name, value in tensors.items()}
+    monkeypatch.setattr(verify_module, "_run_onnx", lambda *_: outputs)
+    verify_module.verify(network, onnx.ModelProto(), images)
+    outputs[tensor].flat[-1] = np.nan
+    with pytest.raises(AccuracyError, match="nan"):
+        verify_module.verify(network, onnx.ModelProto(), images)
 
 
 def test_a_missing_detection_is_an_error():

@@ -134,9 +134,15 @@ Trap = tuple[Callable[[Path], object], list[str]]
 RUN = case("b1", "--input", "five", *OUT)
 
 
+def there(world: Path, path: str) -> Path:
+    """Something of the world; its models are .om for the genuine tool and .onnx for our runner."""
+    found = world / path
+    return found if found.exists() or found.suffix != ".om" else found.with_suffix(".onnx")
+
+
 def mode(path: str, bits: int) -> Callable[[Path], object]:
     """Set the permissions of something that is there."""
-    return lambda world: (world / path).chmod(bits)
+    return lambda world: there(world, path).chmod(bits)
 
 
 def folder(path: str, bits: int) -> Callable[[Path], object]:
@@ -151,7 +157,13 @@ def folder(path: str, bits: int) -> Callable[[Path], object]:
 
 def link(path: str, target: str) -> Callable[[Path], object]:
     """Make a symbolic link to something in the world."""
-    return lambda world: (world / path).symlink_to(world / target)
+
+    def make(world: Path) -> None:
+        aim = there(world, target)
+        name = path.replace(".om", aim.suffix) if path.endswith(".om") else path
+        (world / name).symlink_to(aim)
+
+    return make
 
 
 def copy(source: str, target: str) -> Callable[[Path], object]:

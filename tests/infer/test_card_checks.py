@@ -53,6 +53,14 @@ def without(machine: Path, *names: str) -> None:
             lambda m: program(m, "npu-smi", NPU_SMI.format(health="Warning")),
             *("cards", "note", "device 1: 310P3 Warning", "npu-smi info -t health -i 32`; leave 1 out of --device"),
         ),
+        (
+            lambda m: program(m, "npu-smi", NPU_SMI.format(health="Offline")),
+            *("cards", "note", "device 1: 310P3 Offline", "leave 1 out of --device"),
+        ),
+        (
+            lambda m: (m / "bin/npu-smi").write_text("#!/no/such/shell\n"),
+            *("driver", "missing", "npu-smi info exited with 127: timeout: failed to run", "install the NPU driver"),
+        ),
         (lambda m: program(m, "npu-smi", "| npu-smi 1 Version: 1 |"), "cards", "missing", "lists no card", "lspci"),
         (
             lambda m: program(m, "npu-smi", NPU_SMI.format(health="OK").replace("310P3", "910B3")),
@@ -106,6 +114,39 @@ def test_cann_that_is_not_sourced_is_named_with_its_script(npu: Path, monkeypatc
     assert check.state == "missing"
     assert check.found.startswith("8.1.RC1 in ")
     assert check.fix == f"run `source {npu}/Ascend/ascend-toolkit/latest/set_env.sh`"
+
+
+def test_a_driver_that_never_answers_ends(npu: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(host, "PATIENCE", 0.1)
+    (npu / "bin/npu-smi").write_text("#!/bin/sh\nexec sleep 30\n")
+    check = find(look(), "driver")
+    assert (check.state, check.found) == ("missing", "npu-smi info gave no answer in 0.1 s")
+
+
+def test_a_cann_that_is_older_than_ais_bench_is_noted(npu: Path):
+    info = npu / "Ascend/ascend-toolkit/latest" / host.LIBRARIES / "ascend_toolkit_install.info"
+    info.write_text("version=5.1.RC2\n")
+    check = find(look(), "cann")
+    assert check.state == "note"
+    assert "ais_bench asks for CANN 6.0.RC1 or later" in (check.fix or "")
+
+
+@pytest.mark.parametrize(
+    ("libraries", "cards", "state"),
+    [
+        ("/c/lib64:/c/x86_64-linux/devlib/:/d", True, "note"),
+        ("/c/lib64", True, "ok"),
+        ("/c/lib64:/c/x86_64-linux/devlib", False, "ok"),
+        ("/c/lib64:/c/devlib64", False, "note"),
+    ],
+)
+def test_stubs_are_for_atc_without_a_card_alone(
+    libraries: str, cards: bool, state: str, npu: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LD_LIBRARY_PATH", libraries)
+    if not cards:
+        without(npu, "dev/davinci0", "dev/davinci1")
+    assert find(look(), "atc").state == state
 
 
 def test_the_chip_must_be_the_one_that_the_om_is_for(npu: Path):

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import BinImage, BinsManifest, write_manifest
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.spec import DetectorSpec, ImageSpec, replace
+from detector.image_spec import ImageSpec
+from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.spec import DetectorSpec, replace
 from infer.contract import check_bins, input_difference, model_spec, origin_of
 
 CANVAS = Size(32, 64)

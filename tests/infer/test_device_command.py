@@ -40,6 +40,10 @@ def test_what_differs_from_the_default_is_spelled_out(given: dict[str, object], 
     assert command(**given)[:5] == BASE
 
 
+def test_what_is_ours_is_not_passed_on():
+    assert command(strict_paths=True) == BASE
+
+
 def test_every_option_survives_the_way_there_and_back(tmp_path, monkeypatch: pytest.MonkeyPatch):
     """What the builder writes, the parser reads as the same options: no name or value is lost."""
     monkeypatch.chdir(tmp_path)

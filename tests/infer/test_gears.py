@@ -86,3 +86,19 @@ def test_an_om_of_one_shape_takes_no_gear():
 def test_shapes_that_follow_the_files_need_no_gear(given: dict[str, object]):
     options = asked(**given)
     assert settle_gear(options, SHAPES, None) is options
+
+
+@pytest.mark.parametrize(
+    ("gears", "given"), [(IMAGES, {"dym_hw": "800,1344"}), (SHAPES, {"dym_dims": "input:4,3,800,1344"})]
+)
+def test_a_gear_of_as_many_bytes_on_another_canvas_is_refused(gears: Gears, given: dict[str, str]):
+    with pytest.raises(SpecError, match=r"the bins are of 1344x800, the gear .* is of 800x1344"):
+        settle_gear(asked(**given), gears, Size(1344, 800))
+    for canvas in (Size(800, 1344), None):
+        assert settle_gear(asked(**given), gears, canvas) == asked(**given)
+
+
+def test_the_batch_of_a_canvas():
+    assert BATCHES.batch_size(Size(800, 1344)) == 8
+    assert IMAGES.batch_size(Size(800, 1344)) is None
+    assert [SHAPES.batch_size(canvas) for canvas in (Size(800, 1344), Size(1344, 800))] == [4, 1]

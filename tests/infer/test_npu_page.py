@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.spec import AtcSpec
+from detector.atc_spec import AtcSpec
 from infer.card_checks import GUIDE
 from infer.device_errors import CODES, explain_code
 from infer.gears import OPTIONS

@@ -11,6 +11,7 @@ import pytest
 from detector.errors import ArtifactError
 from detector.tools import Finished
 from infer import preflight
+from infer.__main__ import main
 from infer.ais_bench import run_om
 from infer.options import parse
 from tests.infer.conformance_cases import TRAPS
@@ -61,6 +62,36 @@ def test_what_the_tool_refuses_does_not_start(name: str, trapped: Path):
     # A missing path or a file in the way is a usage error of the command line itself.
     with pytest.raises((ArtifactError, SystemExit)):
         run_om(parse(arguments), run=start)
+
+
+@pytest.mark.parametrize("name", OBSERVED)
+@pytest.mark.parametrize("suffix", [".om", ".onnx"])
+def test_a_refusal_has_the_exit_code_of_the_tool(suffix: str, name: str, world: Path):
+    """On the CPU, with --strict_paths, the same: what passes there passes on the card."""
+    world.chmod(0o755)
+    lay, arguments = TRAPS[name]
+    for model in world.glob("*.onnx"):
+        model.rename(model.with_suffix(suffix))
+    lay(world)
+    spelt = [argument.replace(".om", suffix) for argument in arguments]
+    try:
+        preflight.check_paths(parse([*spelt, "--strict_paths", "1"]))
+    except ArtifactError as error:
+        code = error.exit_code
+    except SystemExit as error:
+        code = error.code
+    else:
+        code = 0
+    assert code == OBSERVED[name]["exit"]
+
+
+def test_the_cpu_takes_any_path_unless_it_is_asked_to_be_strict(world: Path):
+    (world / "out").mkdir()
+    (world / "out").chmod(0o755)
+    arguments = ["--model", "b1.onnx", "--input", "five", "--output", "out", "--output_dirname", "res"]
+    assert main(arguments) == 0
+    with pytest.raises(ArtifactError, match="out has mode 0755"):
+        main([*arguments, "--strict_paths", "1"])
 
 
 @pytest.mark.parametrize(

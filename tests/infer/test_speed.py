@@ -42,6 +42,14 @@ def test_the_figures_are_those_of_the_summary(tmp_path: Path):
     assert speed.batch_size == pytest.approx(2)
 
 
+@pytest.mark.parametrize("mean", [1138.946943359375, 952.5380859375, 3.3, 7.1, 20.7])
+def test_a_full_last_batch_is_no_wrong_batch_size(tmp_path: Path, mean: float):
+    """1000 * 8 / mean * mean / 1000 need not be 8 again: 200 files in 25 runs are batches of 8 all the same."""
+    speed = read(tmp_path, files=200, runs=25, batch=8, mean=mean)
+    assert speed.batch_size == 8
+    assert speed_notes(speed) == []
+
+
 def test_padding_is_no_image(tmp_path: Path):
     """6 slots in 60 ms are 100/s for ais_bench; of them 5 are images, and a run with its copies takes 25 ms."""
     speed = read(tmp_path)

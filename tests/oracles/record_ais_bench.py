@@ -1,15 +1,18 @@
 """Record what the genuine ais_bench does over the stand-in for its device layer, and compare our runner with it live.
 
-    python tests/oracles/record_ais_bench.py --tool .../ais-bench_workload/tool/ais_bench [--write] [CASE ...]
+    git clone https://github.com/Yanguan619/aclruntime && git -C aclruntime checkout 8da7f645
+    pip install --target site attrs 'setuptools<81'
+    python tests/oracles/record_ais_bench.py --tool aclruntime/ais-bench_workload/tool/ais_bench --site site \\
+        [--write] [CASE ...]
 
-`--tool` is the folder that holds the Python package `ais_bench`, unmodified (GitHub Yanguan619/aclruntime, commit
-8da7f645, or the installed 0.0.2 wheel's site-packages); it also needs attrs, tqdm and a setuptools that still has
-pkg_resources, given with `--site` if they are elsewhere. Nothing of it is copied.
+`--tool` is the folder that holds the Python package `ais_bench`, unmodified (that commit, of December 2025, or the
+site-packages of its 0.0.2 wheel; a tool of 2023 has other modes, keys and times). `--site` has what it imports and this
+Python lacks: attrs, tqdm, and a setuptools that still has pkg_resources. Nothing of it is copied.
 
-Every case of tests/infer/conformance_cases.py runs twice in worlds of its own: `python -m ais_bench` over
-tests/infer/shim on the .onnx files renamed to .om, and `python -m infer` on the .onnx files. Exit codes, folders,
-bytes, modes, summaries and lines are compared; every trap runs once. `--write` records what the genuine tool did, for
-tests/infer/test_conformance.py and tests/infer/test_preflight.py. Exit 1 if anything differs.
+Every case and trap of tests/infer/conformance_cases.py runs twice in worlds of its own: `python -m ais_bench` over
+tests/infer/shim on the .onnx files renamed to .om, and `python -m infer` on the .onnx files, over the traps with
+`--strict_paths`. Exit codes, folders, bytes, modes, summaries and lines are compared. `--write` records what the
+genuine tool did, for tests/infer/test_conformance.py and tests/infer/test_preflight.py. Exit 1 if anything differs.
 """
 
 import argparse
@@ -36,6 +39,8 @@ STAMP = r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d"
 NUMBER = r"[-+0-9.e]+"
 # Lines that speak of the card; our runner has none.
 DEVICE_LINES = ("acl init", "open device", "create new context", "unload model", "end to ", "check dynamic")
+# Makes our runner refuse paths as ais_bench does; not in its command line.
+STRICT = "--strict_paths=1"
 Observation = dict[str, Any]
 
 
@@ -47,6 +52,14 @@ def main() -> int:
     parser.add_argument("cases", nargs="*", help="only these")
     args = parser.parse_args()
     genuine = [ROOT / "tests/infer/shim", args.tool, *([args.site] if args.site else [])]
+    probe = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        "import aclruntime, ais_bench.infer.summary, attr, pkg_resources, tqdm",
+    ]
+    subprocess.run(probe, env=environment(genuine), check=True)  # without them every case would differ
     names = args.cases or [*CASES, *TRAPS]
     recorded, traps, different = {}, {}, 0
     for name in filter(CASES.__contains__, names):
@@ -57,9 +70,12 @@ def main() -> int:
         recorded[name] = record(CASES[name], theirs)
     for name in filter(TRAPS.__contains__, names):
         theirs = observe("ais_bench", TRAPS[name][1], genuine, trap=name)
-        print(f"{name:42} exit {theirs['exit']}  {theirs['errors'][:1]}")
+        differences = compare(theirs, observe("infer", [*TRAPS[name][1], STRICT], [ROOT], trap=name))
+        different += bool(differences)
+        print(f"{name:42} exit {theirs['exit']}  {'; '.join(differences) or 'identical'}  {theirs['errors'][:1]}")
         traps[name] = {"exit": theirs["exit"]}
-    print(f"{len(recorded) - different} of {len(recorded)} cases identical, {len(traps)} traps")
+    total = len(recorded) + len(traps)
+    print(f"{total - different} of {total} identical: {len(recorded)} cases, {len(traps)} traps")
     if args.write and not args.cases:
         save(OBSERVED, recorded)
         save(TRAPS_OBSERVED, traps)
@@ -72,9 +88,17 @@ def save(path: Path, entries: dict[str, Any]) -> None:
     path.write_text(f"{{\n{lines}\n}}\n")
 
 
+def environment(path: list[Path]) -> dict[str, str]:
+    """This process's variables with a module path of its own."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(folder.resolve()) for folder in path),
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
 def observe(module: str, arguments: list[str], path: list[Path], *, trap: str | None = None) -> Observation:
     """Run one command in a world of its own and look at everything it left."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
     with tempfile.TemporaryDirectory() as name:
         world = Path(name).resolve()
         build_world(world)
@@ -87,7 +111,7 @@ def observe(module: str, arguments: list[str], path: list[Path], *, trap: str | 
         if trap is not None:
             TRAPS[trap][0](world)
         command = [sys.executable, "-m", module, *arguments]
-        run = subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, cwd=world, env=environment(path), capture_output=True, text=True, check=False)
         out, summaries = tree(world / "out")
         said = lines_of(run.stdout.replace(str(world), "<world>"))
     return {
@@ -127,7 +151,7 @@ def summary(text: str) -> dict[str, Any]:
         "keys": list(document),
         "types": [type(value).__name__ for value in document.values()],
         "filesinfo": document["filesinfo"],
-        "arguments": document["args"][1:],
+        "arguments": [argument for argument in document["args"][1:] if argument != STRICT],
         "program": Path(document["args"][0]).name,
         "figures": [list(document[key]) for key in timed],
         "counts": [document[key]["count"] for key in timed],

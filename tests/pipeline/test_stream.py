@@ -14,8 +14,7 @@ from detector.errors import ArtifactError, DataError, MissingEnvironmentError, S
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
-from infer.onnx_run import run_onnx
-from infer.options import parse
+from infer.__main__ import main
 from pipeline.stream import stream
 from postprocess.bins import Told
 from postprocess.record import Evaluation
@@ -29,7 +28,7 @@ def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None) 
     """Preprocess, infer and score one after the other; the folder of the products."""
     preprocess_folder(coco / "val2017", work / "bins", load_spec(model), workers=1, limit=limit)
     argv = ["--model", str(model), "--input", str(work / "bins"), "--output", str(work), "--output_dirname", "result"]
-    run_onnx(parse(argv), argv, lambda _: None)
+    assert main(argv) == 0
     score_folder(
         work / "result", work / "bins", coco / "annotations", work / "eval", told=Told(), subset=limit is not None
     )

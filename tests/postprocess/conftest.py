@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.artifacts import BinImage, BinsManifest, stem_of, write_manifest
+from detector.artifacts import stem_of
 from detector.geometry import Size
-from detector.spec import DetectorSpec, ImageSpec
+from detector.image_spec import ImageSpec
+from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.spec import DetectorSpec
 
 CANVAS = Size(64, 96)
 # (file name, image size): landscape, portrait, and one that fills the canvas.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from detector.artifacts import BinsManifest, write_manifest
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
+from detector.manifests import BinsManifest, write_manifest
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told, read_bins
 
@@ -24,12 +24,12 @@ def info_file(folder: Path, text: str) -> Path:
 
 
 def test_a_manifest_is_read_from_its_folder_or_file(bins: Path, manifest: BinsManifest):
-    assert read_bins(bins, Told()) == manifest
-    assert read_bins(bins / "manifest.json", Told()) == manifest
+    assert read_bins(bins, Told()) == {"": manifest}
+    assert read_bins(bins / "manifest.json", Told()) == {"": manifest}
 
 
 def test_an_option_that_agrees_with_the_manifest_is_welcome(bins: Path, manifest: BinsManifest):
-    assert read_bins(bins, Told(height=64, width=96, recipe="mmdet")) == manifest
+    assert read_bins(bins, Told(height=64, width=96, recipe="mmdet")) == {"": manifest}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_option_that_contradicts_the_manifest_is_an_error(bins: Path, told: T
 
 def test_a_model_of_the_same_bins_says_what_the_outputs_are(bins: Path, tmp_path: Path, spec: DetectorSpec):
     model = replace(spec, name="other", classes=("x", "y"))
-    assert read_bins(bins, Told(model=spec_file(tmp_path, model))).spec == model
+    assert read_bins(bins, Told(model=spec_file(tmp_path, model)))[""].spec == model
 
 
 def test_a_model_of_other_bins_is_an_error(bins: Path, tmp_path: Path, spec: DetectorSpec):
@@ -63,7 +63,7 @@ def test_no_manifest(tmp_path: Path):
 
 def test_an_info_file_with_a_model(tmp_path: Path, spec: DetectorSpec, manifest: BinsManifest):
     info = info_file(tmp_path, "0 val 2017/a.jpg 48 32\n1 val 2017/b.jpg 40 80\n2 val 2017/c.jpg 96 64\n")
-    found = read_bins(info, Told(model=spec_file(tmp_path, spec)))
+    found = read_bins(info, Told(model=spec_file(tmp_path, spec)))[""]
     assert found.images == manifest.images  # the blank in the folder's name does no harm
     assert found.spec == spec
 
@@ -75,13 +75,13 @@ def test_a_suffix_counts_in_any_case(tmp_path: Path):
 
 def test_a_blank_in_a_file_name_is_kept(tmp_path: Path, spec: DetectorSpec):
     info = info_file(tmp_path, "0 /d/my  cat 2.jpg 48 32\r\n")
-    assert read_bins(info, Told(model=spec_file(tmp_path, spec))).images[0].file_name == "my  cat 2.jpg"
+    assert read_bins(info, Told(model=spec_file(tmp_path, spec)))[""].images[0].file_name == "my  cat 2.jpg"
 
 
 def test_an_info_file_alone_means_the_published_guide(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     info = info_file(tmp_path, "0 /opt/npu/coco/val2017/000000000139.jpg 640 427\n")
     with caplog.at_level(logging.WARNING):
-        found = read_bins(info, Told(height=800, width=1333))
+        found = read_bins(info, Told(height=800, width=1333))[""]
     assert not caplog.records
     assert found.spec.name == "fcos_r50_caffe_fpn_1x"
     assert found.spec.canvas == Size(800, 1333)
@@ -94,7 +94,7 @@ def test_an_info_file_alone_means_the_published_guide(tmp_path: Path, caplog: py
 def test_the_guides_default_canvas_is_taken_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     info = info_file(tmp_path, "0 a.jpg 640 427\n")
     with caplog.at_level(logging.WARNING):
-        assert read_bins(info, Told(recipe="mmdet")).spec.canvas == Size(1344, 1344)
+        assert read_bins(info, Told(recipe="mmdet"))[""].spec.canvas == Size(1344, 1344)
     assert "taking 1344" in caplog.text
 
 
@@ -135,3 +135,10 @@ def test_an_image_listed_twice_is_refused(tmp_path: Path, manifest: BinsManifest
     write_manifest(tmp_path, manifest.model_copy(update={"images": manifest.images[:1] * 2}))
     with pytest.raises(ArtifactError, match=r"lists the file a.jpg twice"):
         read_bins(tmp_path, Told())
+
+
+def test_an_info_file_does_not_tell_the_canvas_of_an_image(tmp_path: Path, spec: DetectorSpec):
+    both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+    info = info_file(tmp_path, "0 a.jpg 640 427\n")
+    with pytest.raises(SpecError, match="has the canvases 64x96, 96x64, and an info file does not say on which"):
+        read_bins(info, Told(model=spec_file(tmp_path, both)))

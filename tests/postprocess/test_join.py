@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import BinImage, BinsManifest
 from detector.errors import DataError
 from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest
 from detector.spec import DetectorSpec, replace
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.join import join_classes, join_images

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.artifacts import BinsManifest
 from detector.errors import ArtifactError
+from detector.manifests import BinsManifest
 from detector.spec import replace
 from postprocess.results import read_results
 

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import BinsManifest, ModelFile, ResultsOrigin, write_manifest, write_origin
+from detector.artifacts import ModelFile, ResultsOrigin, write_origin
 from detector.errors import ArtifactError, DataError
-from detector.spec import DetectorSpec
+from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest, write_manifest, write_manifests
+from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections
 from postprocess.record import Evaluation
 from postprocess.scoring import score_file, score_folder
+from tests.postprocess.conftest import IMAGES
 
 
 @pytest.fixture
@@ -122,3 +125,60 @@ def test_a_result_file_of_other_images_is_named(annotations_file: Path, tmp_path
     (tmp_path / "d.json").write_text('[{"image_id": 1, "category_id": 1, "bbox": [4, 4, 16, 20], "score": 0.9}]')
     with pytest.raises(DataError, match=r"d.json: row 0 has image_id 1, .*/instances_val2017.json"):
         score_file(tmp_path / "d.json", annotations_file)
+
+
+@pytest.fixture
+def both(spec: DetectorSpec) -> DetectorSpec:
+    return replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+
+
+@pytest.fixture
+def two_canvases(both: DetectorSpec, bins: Path, results: Path, save: Callable[..., None]) -> Path:
+    """The images of `results`, the portrait one on a canvas of its own, where it is larger: the same truth."""
+    manifests = {}
+    for canvas, names in ((Size(64, 96), "ac"), (Size(96, 64), "b")):
+        boxes = {name: both.letterbox(dict(IMAGES)[f"{name}.jpg"]) for name in names}
+        assert {box.canvas for box in boxes.values()} == {canvas}
+        images = tuple(BinImage.of(box, stem=name, file_name=f"{name}.jpg") for name, box in boxes.items())
+        manifests[str(canvas)] = BinsManifest(spec=both.with_canvas(canvas), image_source="images", images=images)
+        (bins / str(canvas)).mkdir()
+        (results / str(canvas)).mkdir()
+        (results / f"{canvas}_summary.json").write_text('{"filesinfo": {}}')
+        for name in names:
+            for file in results.glob(f"{name}_*"):
+                file.rename(results / str(canvas) / file.name)
+    save(results / "96x64", "b", (2, 0, 0, 48, 96, 0.8))
+    write_manifests(bins, manifests)
+    return results
+
+
+def test_results_of_several_canvases_are_scored_together(
+    two_canvases: Path, score: Callable[..., Evaluation], tmp_path: Path
+):
+    evaluation = score()
+    assert evaluation.metrics.figures["AP"] == pytest.approx(100)
+    assert evaluation.metrics.images == 3
+    rows = read_detections(tmp_path / "out/detections.json")
+    assert [(row["image_id"], row["bbox"]) for row in rows] == [(9, [4, 4, 16, 20]), (3, [0, 0, 40, 80])]
+
+
+def test_a_canvas_that_was_not_inferred_is_named(two_canvases: Path, score: Callable[..., Evaluation]):
+    (two_canvases / "96x64_summary.json").unlink()
+    with pytest.raises(ArtifactError, match=r"96x64_summary\.json not found: inference did not finish"):
+        score()
+
+
+def test_results_of_one_canvas_are_not_those_of_several(two_canvases: Path, score: Callable[..., Evaluation]):
+    (two_canvases / "96x64").rename(two_canvases / "other")
+    with pytest.raises(ArtifactError, match=r"96x64 not found: inference did not run"):
+        score()
+
+
+def test_detections_are_written_in_the_order_of_the_images(
+    score: Callable[..., Evaluation], bins: Path, manifest: BinsManifest, tmp_path: Path
+):
+    score()
+    expected = (tmp_path / "out/detections.json").read_bytes()
+    write_manifest(bins, manifest.model_copy(update={"images": manifest.images[::-1]}))
+    score()
+    assert (tmp_path / "out/detections.json").read_bytes() == expected

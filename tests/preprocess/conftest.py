@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from detector.geometry import Size
-from detector.spec import DetectorSpec, ImageSpec
+from detector.image_spec import ImageSpec
+from detector.spec import DetectorSpec
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.artifacts import read_manifest
 from detector.errors import ArtifactError, DataError
 from detector.images import read_image
+from detector.manifests import read_manifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.tensor import to_input
 from preprocess.folder import preprocess_folder
@@ -19,7 +19,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_one_bin_per_image_and_a_manifest(tmp_path: Path, images: Path, spec: DetectorSpec):
-    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)[""]
     stems = [f"{index:012d}" for index in range(6)]
     assert [image.stem for image in manifest.images] == stems
     assert sorted(digests(tmp_path / "bins")) == [*(f"{stem}.bin" for stem in stems), "manifest.json"]
@@ -29,7 +29,7 @@ def test_one_bin_per_image_and_a_manifest(tmp_path: Path, images: Path, spec: De
 
 
 def test_a_bin_is_the_tensor_of_its_image(tmp_path: Path, images: Path, spec: DetectorSpec):
-    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)[""]
     for image in manifest.images:
         tensor, box = to_input(read_image(images / image.file_name), spec)
         assert (tmp_path / "bins" / f"{image.stem}.bin").read_bytes() == tensor.tobytes()
@@ -57,7 +57,7 @@ def test_names_with_dots_blanks_and_equal_stems_do_not_collide(tmp_path: Path, i
     names = ["a.1.jpg", "a.2.jpg", "a.jpg", "a.png", "A.jpg", "b c.jpg", "b_c.jpg", "图片.jpg", "照片.jpg"]
     for name in names:
         (folder / name).write_bytes(content)
-    manifest = preprocess_folder(folder, tmp_path / "bins", spec, workers=1)
+    manifest = preprocess_folder(folder, tmp_path / "bins", spec, workers=1)[""]
     assert sorted(image.file_name for image in manifest.images) == sorted(names)
     bins = [path.name for path in (tmp_path / "bins").glob("*.bin")]
     assert len({name.split(".")[0].lower() for name in bins}) == len(names)
@@ -66,8 +66,8 @@ def test_names_with_dots_blanks_and_equal_stems_do_not_collide(tmp_path: Path, i
 
 def test_a_limit_takes_the_first_names_and_changes_no_stem(tmp_path: Path, images: Path, spec: DetectorSpec):
     (images / "000000000000.png").write_bytes((images / "000000000000.jpg").read_bytes())
-    whole = preprocess_folder(images, tmp_path / "whole", spec, workers=1)
-    part = preprocess_folder(images, tmp_path / "part", spec, workers=1, limit=3)
+    whole = preprocess_folder(images, tmp_path / "whole", spec, workers=1)[""]
+    part = preprocess_folder(images, tmp_path / "part", spec, workers=1, limit=3)[""]
     assert part.images == whole.images[:3]
 
 
@@ -114,15 +114,74 @@ def test_a_disk_that_fails_leaves_nothing_behind(
 
 
 def test_real_photographs_get_the_names_of_the_guide(tmp_path: Path, photographs: Path, spec: DetectorSpec):
-    manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=5)
+    manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=5)[""]
     assert [image.stem for image in manifest.images] == sorted(p.stem for p in (photographs / "val2017").iterdir())[:5]
     assert {np.prod(spec.input.shape) * 4} == {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")}
 
 
 def test_bins_of_bytes_are_a_quarter_as_long(tmp_path: Path, images: Path, spec: DetectorSpec):
     in_bytes = replace(spec, image={**spec.image.model_dump(), "dtype": "uint8"})
-    manifest = preprocess_folder(images, tmp_path / "bins", in_bytes, workers=1)
+    manifest = preprocess_folder(images, tmp_path / "bins", in_bytes, workers=1)[""]
     for image in manifest.images:
         pixels, _ = to_input(read_image(images / image.file_name), in_bytes)
         assert (tmp_path / "bins" / f"{image.stem}.bin").read_bytes() == pixels.tobytes()
     assert {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")} == {spec.input.num_bytes // 4}
+
+
+@pytest.fixture
+def both(spec: DetectorSpec) -> DetectorSpec:
+    """Landscape and portrait: three of the pictures lie on each."""
+    return replace(spec, atc={"image_sizes": [[32, 48], [48, 32]]})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_several_canvases_get_a_folder_each(tmp_path: Path, images: Path, both: DetectorSpec, workers: int):
+    manifests = preprocess_folder(images, tmp_path / "bins", both, workers=workers)
+    assert read_manifests(tmp_path / "bins") == manifests
+    assert {name: [image.stem[-1] for image in each.images] for name, each in manifests.items()} == {
+        "32x48": ["0", "1", "2"],
+        "48x32": ["3", "4", "5"],
+    }
+    for name, manifest in manifests.items():
+        alone = replace(both, atc={}).with_canvas(manifest.spec.canvas)
+        for image in manifest.images:
+            tensor, box = to_input(read_image(images / image.file_name), alone)
+            assert (tmp_path / "bins" / name / f"{image.stem}.bin").read_bytes() == tensor.tobytes()
+            assert image.letterbox(manifest.spec.canvas) == box
+    assert len(names(tmp_path / "bins")) == 6 + 3
+
+
+def test_a_canvas_without_images_has_no_folder(tmp_path: Path, images: Path, both: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", both, workers=1, limit=2)
+    assert sorted(path.name for path in (tmp_path / "bins").iterdir()) == ["32x48", "manifest.json"]
+
+
+def test_runs_of_one_and_of_several_canvases_replace_each_other(
+    tmp_path: Path, images: Path, spec: DetectorSpec, both: DetectorSpec
+):
+    bins, seen = tmp_path / "bins", []
+    for each in (spec, both, spec, both):
+        preprocess_folder(images, bins, each, workers=1)
+        seen.append(names(bins))
+    assert seen[0] == seen[2]
+    assert seen[1] == seen[3]
+    assert sorted(path.name for path in bins.iterdir()) == ["32x48", "48x32", "manifest.json"]
+
+
+def test_a_bad_image_leaves_nothing_behind_on_any_canvas(tmp_path: Path, images: Path, both: DetectorSpec):
+    bad = images / "000000000004.jpg"
+    bad.write_bytes(bad.read_bytes()[:-300])
+    with pytest.raises(DataError, match=r"000000000004\.jpg: truncated JPEG"):
+        preprocess_folder(images, tmp_path / "bins", both, workers=1)
+    assert list((tmp_path / "bins").iterdir()) == []
+
+
+def test_foreign_bins_in_the_folder_of_a_canvas_are_refused(tmp_path: Path, images: Path, both: DetectorSpec):
+    (tmp_path / "bins" / "48x32").mkdir(parents=True)
+    (tmp_path / "bins" / "48x32" / "x.bin").touch()
+    with pytest.raises(ArtifactError, match=r"holds 48x32/x\.bin, which this run did not make"):
+        preprocess_folder(images, tmp_path / "bins", both, workers=1)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from detector.artifacts import BinImage, BinsManifest, write_manifest
 from detector.errors import ArtifactError
 from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest, write_manifest
 from detector.spec import DetectorSpec
 from preprocess.output import prepare_output, taken_back_on_failure
 
@@ -31,21 +31,21 @@ def finished(tmp_path: Path, spec: DetectorSpec) -> Path:
 
 
 def test_a_new_folder_is_made(tmp_path: Path):
-    prepare_output(tmp_path / "new" / "bins", ["a.bin"], bytes_each=10)
+    prepare_output(tmp_path / "new" / "bins", ["a.bin"], needed=10)
     assert listing(tmp_path / "new" / "bins") == []
     assert (tmp_path / "new" / "bins").stat().st_mode & 0o022 == 0
 
 
 def test_an_earlier_run_is_replaced(finished: Path):
     (finished / "notes.txt").touch()
-    prepare_output(finished, ["b.bin", "c.bin"], bytes_each=10)
+    prepare_output(finished, ["b.bin", "c.bin"], needed=10)
     assert listing(finished) == ["notes.txt"]
 
 
 def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path):
     for name in ("a.bin", ".b.bin.x1y2.part"):
         (tmp_path / name).touch()
-    prepare_output(tmp_path, ["a.bin", "b.bin"], bytes_each=10)
+    prepare_output(tmp_path, ["a.bin", "b.bin"], needed=10)
     assert listing(tmp_path) == []
 
 
@@ -54,7 +54,7 @@ def test_foreign_inputs_are_refused_and_nothing_is_touched(finished: Path, name:
     (finished / name).touch()
     before = listing(finished)
     with pytest.raises(ArtifactError, match=rf"holds {name}, which this run did not make"):
-        prepare_output(finished, ["a.bin"], bytes_each=10)
+        prepare_output(finished, ["a.bin"], needed=10)
     assert listing(finished) == before
 
 
@@ -63,28 +63,28 @@ def test_a_foreign_manifest_is_refused(tmp_path: Path):
     with pytest.raises(
         ArtifactError, match=r"manifest\.json is not a manifest of this version.*another --bin_file_path"
     ):
-        prepare_output(tmp_path, ["a.bin"], bytes_each=10)
+        prepare_output(tmp_path, ["a.bin"], needed=10)
     assert listing(tmp_path) == ["manifest.json"]
 
 
 def test_a_file_in_the_way(tmp_path: Path):
     (tmp_path / "bins").touch()
     with pytest.raises(ArtifactError, match=r"cannot write .*bins: Not a directory"):
-        prepare_output(tmp_path / "bins", ["a.bin"], bytes_each=10)
+        prepare_output(tmp_path / "bins", ["a.bin"], needed=10)
 
 
 def test_too_small_a_disk_is_told_before_anything_is_touched(finished: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9000, 8000, 1000))
     before = listing(finished)
     with pytest.raises(ArtifactError, match=r"the bins need 1,500 bytes, the disk has 1,020 free; free some space"):
-        prepare_output(finished, ["a.bin", "b.bin", "c.bin"], bytes_each=500)
+        prepare_output(finished, ["a.bin", "b.bin", "c.bin"], needed=1500)
     assert listing(finished) == before
 
 
 def test_a_folder_that_ais_bench_would_refuse_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     tmp_path.chmod(0o775)
     with caplog.at_level(logging.WARNING):
-        prepare_output(tmp_path, ["a.bin"], bytes_each=10)
+        prepare_output(tmp_path, ["a.bin"], needed=10)
     assert "ais_bench refuses: chmod go-w" in caplog.text
 
 

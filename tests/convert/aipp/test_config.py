@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from detector.images import read_image
 from detector.spec import replace
 from detector.spec_files import load_spec
 from detector.tensor import to_normalized, to_pixels
+
+MODELS = sorted(path.stem for path in (Path(__file__).resolve().parents[3] / "atc_configs").glob("*.yaml"))
 
 
 def in_bytes(spec, **image):
@@ -127,16 +131,33 @@ def test_on_photographs_aipp_is_one_step_of_float16_from_the_float_path(photogra
             assert steps(values[:, rows, columns], tensor[:, rows, columns]).max() <= most
 
 
-def test_without_a_deviation_aipp_is_off_by_the_float16_of_the_fraction():
-    floats = load_spec("fcos_r50_caffe_fpn_1x")  # mean 102.9801 ..., std 1
-    spec = replace(in_bytes(floats), canvas=[32, 256])
-    pixels = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, None, :, None], (1, 32, 256, 3))
-    truth = np.moveaxis(pixels, -1, 1) - np.array(floats.image.mean).reshape(1, 3, 1, 1)
-    values = apply(aipp_of(spec), pixels)
-    # float16 in 0.5..1 has steps of 2^-11; a value of up to 256 is rounded by half of 2^-3 beside.
-    assert np.abs(values - truth).max() <= 2**-4 + 2**-12
-    near = np.abs(truth) < 1
-    assert np.abs(values - truth)[near].max() <= 2**-11
+LEVELS = np.arange(256, dtype=np.uint8)
+# Next to a mean of 102.9801, 115.9465, 122.7717 with std 1: (channel, grey level) -> steps.
+OFF = {(0, 103): 8, (1, 116): 7, (2, 123): 2}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_grey_level_is_one_step_of_float16_from_the_float_path(name):
+    floats = load_spec(name)
+    mean, std = (np.array(triple, np.float32).reshape(3, 1) for triple in (floats.image.mean, floats.image.std))
+    truth = (LEVELS - mean) / std
+    pixels = np.broadcast_to(LEVELS[None, None, :, None], (1, 1, 256, 3))
+    values = apply(aipp_of(in_bytes(floats)), pixels)[0, :, 0]
+    apart = steps(values, truth)
+    far = {(int(channel), int(level)): int(apart[channel, level]) for channel, level in np.argwhere(apart > 1)}
+    assert far == (OFF if floats.image.mean == (102.9801, 115.9465, 122.7717) else {})
+    assert all(abs(values[channel, level] - truth[channel, level]) <= 2**-12 for channel, level in far)
+
+
+@pytest.mark.parametrize(("mean", "least"), [(102.9801, 5), (115.9465, 4)])
+def test_no_legal_file_is_within_one_step_for_a_mean_just_below_a_grey_level(mean, least):
+    """Every sum of a mean_chn and a min_chn near the mean, every var_reci_chn near 1; others miss level 0 or 255."""
+    truth = LEVELS - np.float32(mean)
+    halves = np.arange(0x5BF9, dtype=np.uint16).view(np.float16).astype(np.float64)  # all of 0..255
+    sums = np.unique(np.concatenate([whole + halves[abs(whole + halves - mean) < 0.01] for whole in range(256)]))
+    near_one = np.arange(0x3C00 - 16, 0x3C00 + 5, dtype=np.uint16).view(np.float16).astype(np.float64)
+    best = min(int(steps((LEVELS - sums[:, None]) * factor, truth).max(1).min()) for factor in near_one)
+    assert best == least
 
 
 def test_padding_with_the_mean_is_off_by_its_rounding(demo):

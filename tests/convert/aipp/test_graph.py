@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from convert.__main__ import main
 from convert.aipp.config import aipp_of, apply
 from convert.aipp.graph import with_aipp
 from convert.build import convert
@@ -63,6 +64,15 @@ def test_a_conversion_for_bytes_leaves_the_aipp_file_and_names_it_to_atc(canonic
     assert lowered.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
 
 
+def test_the_files_for_the_npu_host_are_named_with_aipps(canonical, tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    made = tmp_path / "out" / "tiny_bs2"
+    main(["--onnx", str(tmp_path / "tiny.onnx"), "--batch_size", "2", "--target", "cpu", "--dtype", "uint8",
+          "--output", str(made)])  # fmt: skip
+    assert f"copy {made}.aipp.cfg, {made}.atc.onnx, {made}.om.json, {made}.atc.sh to the NPU host" in caplog.text
+
+
 def test_a_conversion_for_floats_has_no_aipp(canonical, tmp_path):
     write_onnx(tmp_path / "tiny.onnx", canonical)
     plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, target="cpu", output=tmp_path / "tiny_bs2")
@@ -78,7 +88,7 @@ def test_what_aipp_cannot_do_is_refused_before_anything_is_written(canonical, sp
 
 
 def test_lint_speaks_before_anything_is_written(canonical, tmp_path, monkeypatch):
-    monkeypatch.setattr("convert.build.lower", lambda frozen, atc: _with_non_zero(frozen))
+    monkeypatch.setattr("convert.graphs.lower", lambda frozen, atc: _with_non_zero(frozen))
     write_onnx(tmp_path / "tiny.onnx", canonical)
     plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, target="auto", output=tmp_path / "out" / "tiny")
     with pytest.raises(SpecError, match="as many rows as the image has objects"):

@@ -293,6 +293,13 @@ def test_the_script_takes_the_platform_name(tmp_path):
     assert (tmp_path / "m_bs1.om").exists()
 
 
+def test_the_script_takes_no_om_of_an_earlier_run(tmp_path):
+    (tmp_path / "m_bs1_linux_x86_64.om").write_text("old")
+    env = fake_atc(tmp_path, 'echo new >m_bs1.om; echo "ATC run success, welcome"')
+    assert run_script(tmp_path, env).returncode == 0
+    assert (tmp_path / "m_bs1.om").read_text() == "new\n"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -305,6 +312,7 @@ def test_the_script_fails_where_atc_fails(tmp_path, body):
     done = run_script(tmp_path, fake_atc(tmp_path, body))
     assert done.returncode == 1
     assert "left no valid m_bs1.om; whole log in m_bs1.atc.log" in done.stderr
+    assert not (tmp_path / "m_bs1.om").exists()
     assert "python -m convert explain m_bs1.atc.log" in done.stderr
 
 

@@ -1,6 +1,7 @@
 """Command lines as guides have them, and with planted defects."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ GOOD = {
     },
     "separator at the end": {"input_shape": "a:1,3,-1,-1", "dynamic_image_size": "416,416;832,832;"},
     "types of outputs": {"output_type": "dets:0:FP16", "out_nodes": "dets:0"},
+    "channels last": {
+        "input_shape": "input:1,-1,-1,3",
+        "dynamic_image_size": "416,416;832,832",
+        "insert_op_conf": "aipp.cfg",
+        "input_format": "NHWC",
+    },
     "AIPP layout": {"insert_op_conf": "aipp.cfg", "input_format": "NHWC"},
 }
 
@@ -104,6 +111,12 @@ PLANTED = {
         "E10018",
     ),
     "image gears on the batch": ({**GEARS, "dynamic_image_size": "8,8;9,9"}, "input_shape", "E10019"),
+    "image gears on the channels": (
+        {"input_shape": "input:1,-1,-1,3", "dynamic_image_size": "8,8;9,9"},
+        "input_shape",
+        "E10019",
+    ),
+    "no chip of the family": ({"soc_version": "Ascend310P"}, "soc_version", "E10001"),
     "gear of one size": ({**IMAGES, "dynamic_image_size": "800;1344,800"}, "dynamic_image_size", "E10020"),
     "one gear": ({**GEARS, "dynamic_batch_size": "8"}, "dynamic_batch_size", "E10035"),
     "101 gears": (
@@ -133,11 +146,21 @@ PLANTED = {
         None,
     ),
     "AIPP and float16": ({"insert_op_conf": "a.cfg", "input_fp16_nodes": "input"}, "input_fp16_nodes", "E10034"),
+    "AIPP and a range": (
+        {"insert_op_conf": "a.cfg", "input_shape": "input:1~8,3,800,1344"},
+        "input_shape",
+        None,
+    ),
     "AIPP and ND": ({"insert_op_conf": "a.cfg", "input_format": "ND"}, "input_format", None),
     "two precisions": ({"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}, "precision_mode", "E10056"),
     "bfloat16": ({"precision_mode_v2": "mixed_bfloat16"}, "precision_mode_v2", "E10001"),
     "mixlist alone": ({"modify_mixlist": "mix.json"}, "modify_mixlist", "E10001"),
     "types without mode": ({"optypelist_for_implmode": "Exp"}, "optypelist_for_implmode", "E10001"),
+    "types and a mode for all": (
+        {"op_select_implmode": "high_precision_for_all", "optypelist_for_implmode": "Exp"},
+        "optypelist_for_implmode",
+        None,
+    ),
     "implementation": ({"op_select_implmode": "high_preformance"}, "op_select_implmode", "E10001"),
     "mixed outputs": ({"out_nodes": "dets;Concat_1:0"}, "out_nodes", None),
     "type of outputs": ({"output_type": "FP64"}, "output_type", "E10001"),
@@ -169,10 +192,38 @@ def test_values_may_follow_after_a_blank():
     assert check_arguments([word for part in line()[1:] for word in part.split("=", 1)]) == []
 
 
-def test_another_chip_is_no_mistake_but_told():
-    (problem,) = check_arguments(line(soc_version="Ascend310"))
+@pytest.mark.parametrize("chip", ["Ascend310", "Ascend310B1", "Ascend710", "Ascend910B4", "Ascend910_9391"])
+def test_another_chip_is_no_mistake_but_told(chip):
+    (problem,) = check_arguments(line(soc_version=chip))
     assert not problem.is_fatal
     assert problem.verdict == "other chip"
+
+
+DISCOURAGED = {
+    "two precisions of operators": (
+        {"op_precision_mode": "p.ini", "op_select_implmode": "high_precision"},
+        "op_select_implmode: has no effect beside --op_precision_mode",
+    ),
+    "blanks": ({"input_shape": "input: 1,3,8,8"}, "input_shape: .* has blanks"),
+    "suffix": ({"output": "m.om"}, "output: .* appends .om itself"),
+    "large batch": ({**GEARS, "dynamic_batch_size": "8,4096"}, "dynamic_batch_size: batch 4096"),
+    "kept types without effect": (
+        {"keep_dtype": "k.cfg", "precision_mode_v2": "origin"},
+        "keep_dtype: has no effect with 'origin'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), DISCOURAGED.values(), ids=DISCOURAGED.keys())
+def test_what_is_legal_and_of_no_use_is_told(changes, said):
+    problems = check_arguments(line(**changes))
+    assert any(re.search(said, str(problem)) for problem in problems)
+    assert not any(problem.is_fatal for problem in problems)
+
+
+def test_an_option_that_is_given_twice_is_told():
+    (problem,) = check_arguments([*line(), "--log=info"])
+    assert str(problem) == "--log: given twice, 'info' is taken; give it once"
 
 
 def test_a_deprecated_option_is_legal_but_told():

@@ -35,6 +35,13 @@ def test_an_om_under_the_platform_name_is_renamed(tmp_path):
     assert not (tmp_path / "m_linux_aarch64.om").exists()
 
 
+def test_of_two_names_the_plain_one_is_the_product(tmp_path):
+    (tmp_path / "m_linux_x86_64.om").write_bytes(b"of an earlier run")
+    made = run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, VERDICT))
+    assert made.read_bytes() == b"om"
+    assert not (tmp_path / "m_linux_x86_64.om").exists()
+
+
 def test_a_silent_atc_is_an_error(tmp_path):
     (tmp_path / "m.om").write_bytes(b"of an earlier run")
     with pytest.raises(ArtifactError, match=r"reported success but left no .*m\.om"):

@@ -6,6 +6,7 @@ import pytest
 
 from convert.__main__ import main
 from convert.cost.forecast import card_speeds, peak_macs
+from convert.cost.macs import Work
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_file import write_onnx
 
@@ -33,14 +34,29 @@ def test_the_peak_is_the_published_one():
 
 
 def test_the_published_fcos_is_predicted_at_what_it_reached():
-    speeds = card_speeds(round(214.7e9), "Ascend310P3", (1, 2, 4, 64, 128))
+    speeds = card_speeds(Work(round(214.7e9), 0, 0), "Ascend310P3", (1, 2, 4, 64, 128))
     assert [speed.like_fcos for speed in speeds] == pytest.approx([58, 58, 65, 45, 45])
     assert speeds[2].like_fcos / speeds[2].peak == pytest.approx(0.40, abs=0.005)
 
 
 def test_a_slower_chip_is_slower():
-    fast, slow = (card_speeds(10**11, chip, (1,))[0].peak for chip in ("Ascend310P3", "Ascend310P7"))
+    work = Work(10**11, 0, 0)
+    fast, slow = (card_speeds(work, chip, (1,))[0].peak for chip in ("Ascend310P3", "Ascend310P7"))
     assert slow / fast == pytest.approx(550 / 1060)
+
+
+def test_memory_moves_the_values_of_every_image_and_the_weights_of_every_batch():
+    work = Work(10**11, 0, parameters=30_000_000, values=70_000_000)
+    assert [speed.memory for speed in card_speeds(work, "Ascend310P3", (1, 3))] == pytest.approx(
+        [204e9 / 200e6, 204e9 / 160e6]
+    )
+    assert card_speeds(work, "Ascend310P7", (1,))[0].memory is None
+    assert card_speeds(Work(10**11, 0, 0), "Ascend310P3", (1,))[0].memory is None
+
+
+def test_a_batch_of_none_is_refused(model_file, capsys):
+    with pytest.raises(SpecError, match="--batch_size 0: expected 1 or more images per run"):
+        planned(capsys, "--onnx", model_file, "--batch_size", "0")
 
 
 def test_a_model_that_is_not_exported_yet(capsys):
@@ -50,7 +66,8 @@ def test_a_model_that_is_not_exported_yet(capsys):
     assert figures["parameters"] == {"value": None, "provenance": "not known"}
     assert figures["float32_bytes"]["value"] == 3 * 800 * 1344 * 4
     assert figures["dataset_uint8_bytes"]["value"] == 3 * 800 * 1344 * 5000
-    assert figures["memory_bandwidth"] == {"value": None, "provenance": "not known"}
+    assert figures["memory_bandwidth"] == {"value": 204e9, "provenance": "from source"}
+    assert figures["traffic_bytes"] == {"value": None, "provenance": "not known"}
     assert [speed["batch_size"] for speed in document["images_per_second"]] == [1, 4, 8, 16, 32, 64]
 
 
@@ -70,6 +87,8 @@ def test_a_graph_is_counted(model_file, capsys):
     assert document["figures"]["parameters"] == {"value": 9, "provenance": "computed"}
     assert document["figures"]["float32_bytes"] == {"value": 3 * 64 * 96 * 4, "provenance": "computed"}
     assert document["figures"]["result_bytes"]["value"] == 10 * 8 + 50 * 4
+    assert document["figures"]["traffic_bytes"] == {"value": 2 * 2 * 3 * 64 * 96, "provenance": "computed"}
+    assert document["figures"]["memory_bandwidth"] == {"value": None, "provenance": "not known"}
     assert document["soc_version"] == "Ascend310P1"
     assert document["figures"]["hours"]["provenance"] == "from source"
     assert any("Ascend310P1" in line for line in lines)

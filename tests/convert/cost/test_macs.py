@@ -37,6 +37,7 @@ def test_a_convolution():
     work = count_work(made)
     assert work.convolutions == work.macs == 2 * 16 * 4 * 5 * 3 * 3 * 3
     assert work.parameters == 16 * 3 * 3 * 3 + 16
+    assert work.values == 2 * 3 * 8 * 10 + 2 * 16 * 4 * 5
 
 
 def test_a_convolution_in_groups():
@@ -57,6 +58,7 @@ def test_matrix_products():
     work = count_work(made)
     assert (work.convolutions, work.products) == (0, 7 * 13 * 11 + 7 * 5 * 13)
     assert work.parameters == 11 * 13 + 5 * 13
+    assert work.values == 7 * 11 + 2 * 7 * 13 + 7 * 5
 
 
 def test_a_product_of_stacks_and_a_transposed_one():

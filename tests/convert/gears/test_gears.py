@@ -13,6 +13,8 @@ from convert.build import convert
 from convert.freeze import freeze
 from convert.gears.batch import with_open_batch
 from convert.gears.shape import with_open_shape
+from convert.lint.check import lint
+from convert.lint.command import lint_command
 from convert.lower import lower
 from convert.plan import plan_conversion
 from convert.reference import LoweredGraph
@@ -100,6 +102,28 @@ def test_the_products_carry_the_gears(model_file, tmp_path):
     assert load_spec(done.model).atc.batch_sizes == (1, 4)
     assert load_spec(tmp_path / "g.om").atc.batch_sizes == (1, 4)
     assert json.loads((tmp_path / "g.om.json").read_text())["batch_size"] == 4
+
+
+@pytest.mark.parametrize(
+    ("batch", "options"),
+    [
+        ((1, 2, 5), {}),
+        (2, {"image_sizes": [[64, 96], [96, 64]]}),
+        (None, {"dims": [[1, 64, 96], [3, 96, 64]]}),
+    ],
+)
+def test_lint_finds_the_gears_in_the_file(model_file, tmp_path, batch, options):
+    convert(plan_conversion(model_file, batch_size=batch, options=options, output=tmp_path / "g"))
+    said = []
+    assert lint_command([str(tmp_path / "g.atc.onnx")], said.append) == 0
+    assert json.loads(said[-1])["verdict"] == "ok"
+
+
+def test_the_number_of_the_gear_is_found_by_operators_of_the_card(model_file, tmp_path):
+    options = {"image_sizes": [[64, 96], [96, 64]]}
+    convert(plan_conversion(model_file, batch_size=2, options=options, output=tmp_path / "g"))
+    report = lint(onnx.load(tmp_path / "g.atc.onnx"))  # as if atc did not fold them
+    assert not [finding for finding in report.findings if finding.rule == "element-type"]
 
 
 def test_a_foreign_detector_gets_gears(tmp_path):

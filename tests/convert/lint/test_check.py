@@ -10,9 +10,9 @@ from convert.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.facts import facts
 from convert.lower import lower
+from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.geometry import Size
-from detector.spec import AtcSpec
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import json
 
+import numpy as np
+import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from convert.freeze import freeze
 from convert.lint.check import lint
@@ -63,6 +65,19 @@ def test_json_is_one_object_with_every_finding(broken, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"none\.onnx not found"):
         lint_command([str(tmp_path / "none.onnx")], print)
+
+
+@pytest.mark.parametrize("length", [0, 100])
+def test_external_data_that_is_not_all_there_is_one_line(tmp_path, length):
+    weight = numpy_helper.from_array(np.ones((1, 3, 8, 8), np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 8, 8]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    assert lint_command([str(tmp_path / "m.onnx")], [].append) == 0
+    (tmp_path / "m.data").write_bytes(b"0" * length)
+    with pytest.raises(ArtifactError, match=r"m\.onnx: External data .* for tensor 'w'"):
+        lint_command([str(tmp_path / "m.onnx")], print)
 
 
 def test_only_what_is_not_ok_is_listed(broken):

@@ -63,6 +63,12 @@ def test_k_and_shapes_stay_as_onnx_wants_them():
     ]
 
 
+def test_what_is_looked_up_in_a_table_of_int64_is_narrowed_with_it():
+    nodes = [TOP, node("Gather", ["table", "index"], ["found"]), node("Add", ["found", "one"], ["y"])]
+    model = graph(nodes, X, ["y"], {**K, "table": np.array([7, 8, 9, 10, 11]), "one": np.array(1)})
+    assert int64_tensors(rewritten(model, narrow_integers, 16, X)) == {"index", "y"}
+
+
 def test_what_must_be_int64_is_cast_back():
     nodes = [TOP, node("Reshape", ["index", "flat"], ["shape"]), node("Tile", ["x", "shape"], ["y"])]
     model = graph(nodes, X, ["y"], {**K, "flat": np.array([-1])})

@@ -6,8 +6,9 @@ from onnx import TensorProto, helper
 
 from convert.lower import lower
 from convert.reference import LoweredGraph
+from detector.atc_spec import AtcSpec
+from detector.decode_spec import DecodeSpec
 from detector.nms_function import NMS_DOMAIN, nms_attributes, nms_function
-from detector.spec import AtcSpec, DecodeSpec
 
 ROWS = 20
 N, C = 60, 3
@@ -68,6 +69,17 @@ def test_every_row_is_a_candidate_as_it_was(opset, levels):
                 rows = (feed[image, :, :4] == box).all(1) & (feed[image, :, 4 + int(label)] == score)
                 assert rows.sum() == 1
             assert len(np.unique(np.column_stack([found["b"][image][used], found["c"][image][used]]), axis=0)) == ROWS
+
+
+def test_a_suppressed_neighbour_is_not_taken_for_the_picked_one():
+    """Where the card moves the picked box to lies another candidate, of which only the score says that it is not it."""
+    feed = np.zeros((1, N, 4 + C), np.float32)
+    feed[0, :2, :4] = [701.3, 333.3, 1203.3, 777.7]
+    feed[0, :2, 4] = [0.9, 0.8]
+    feed[0, 1, :4] = run(16, 1, feed, nms="device", kind=np.float16)["b"][0, 0]
+    found = run(16, 1, feed, kind=np.float16)
+    assert (found["s"] > 0).sum() == 1
+    np.testing.assert_array_equal(found["b"][0, 0], feed[0, 0, :4])
 
 
 def test_without_it_the_card_moves_boxes():

@@ -94,6 +94,22 @@ def softplus(canonical):
     return with_nodes(canonical, nodes, {"slope": np.float32(8), "one_float": np.float32(1)})
 
 
+def two_overflows(canonical):
+    """log(1 + exp(8 x)) / 8, times 6e4, times 1 / 6e4."""
+    nodes = [
+        named("Mul", [CELLS, "slope"], "steep"),
+        named("Exp", ["steep"], "power"),
+        named("Add", ["power", "one_float"], "lifted"),
+        named("Log", ["lifted"], "soft"),
+        named("Div", ["soft", "slope"], "positive"),
+        named("Relu", ["positive"], "between"),
+        named("Mul", ["between", "up"], "large"),
+        named("Mul", ["large", "down"], "planted"),
+    ]
+    constants = {"slope": 8, "one_float": 1, "up": 6e4, "down": 1 / 6e4}
+    return with_nodes(canonical, nodes, {name: np.float32(value) for name, value in constants.items()})
+
+
 def written(model, folder):
     path = folder / "planted.onnx"
     write_onnx(path, model)

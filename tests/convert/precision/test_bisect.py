@@ -10,9 +10,11 @@ from convert.precision.files import read_keep, write_keep
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph, stand_in
 from convert.precision.trials import Trials
-from detector.artifacts import BinImage, BinsManifest, write_manifest
 from detector.errors import AccuracyError, SpecError
 from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest, CanvasFolders, write_manifest
+from detector.onnx_file import embed_spec
+from detector.spec import replace
 from tests.conftest import run_onnx
 from tests.convert.precision import planted
 
@@ -60,11 +62,12 @@ def test_a_planted_overflow_is_found_and_repaired_by_the_file(canonical, tmp_pat
     assert measure(repaired) == found.loss
 
 
-def test_used_up_runs_give_the_best_so_far_and_say_so(canonical, tmp_path):
+def test_used_up_runs_give_the_best_so_far_and_say_so(canonical, tmp_path, caplog):
     card, measure = trial(planted.softplus(canonical), tmp_path)
     found = bisect(card, Rules(), measure, accept=1.0, runs=6)
     assert found.runs <= 6
     assert not found.is_minimal
+    assert f"the 6 runs were used up: fewer than these {len(found.names)} nodes may do; give more --runs" in caplog.text
     assert {"planted.exp.power", "planted.add.lifted", "planted.log.soft"} <= set(found.names)
     assert found.loss <= 1.0
 
@@ -75,6 +78,15 @@ def test_what_the_matrix_unit_cannot_read_no_file_repairs(canonical, tmp_path):
         AccuracyError, match=r"no --keep_dtype file brings the loss down to 1: .* inputs for .*Conv; accept more"
     ):
         bisect(card, Rules(), measure, accept=1.0, runs=100)
+
+
+def test_two_overflows_are_found_at_once(canonical, tmp_path):
+    card, measure = trial(planted.two_overflows(canonical), tmp_path)
+    found = bisect(card, Rules(), measure, accept=1.0, runs=100)
+    assert list(found.names) == [
+        "planted.exp.power", "planted.add.lifted", "planted.log.soft", "planted.mul.large", "planted.mul.planted",
+    ]  # fmt: skip
+    assert found.is_minimal
 
 
 def test_a_mode_that_ignores_the_file_is_refused(canonical, tmp_path):
@@ -110,6 +122,18 @@ def test_trials_take_bins_spread_over_the_list(tmp_path, spec, bins):
     assert sorted(path.name for path in trials.bins.iterdir()) == ["i0.bin", "i2.bin", "manifest.json"]
 
 
+def test_a_model_with_gears_is_repaired_on_its_canvas(canonical, spec, bins, tmp_path, capsys):
+    both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+    embed_spec(canonical, both)
+    model = planted.written(planted.scaled_after_convolution(canonical), tmp_path)
+    (tmp_path / "both").mkdir()
+    bins.rename(tmp_path / "both" / "64x96")
+    write_manifest(tmp_path / "both", CanvasFolders(folders=("64x96",)))
+    main(["bisect", "--onnx", str(model), "--bins", str(tmp_path / "both"), "--accept", "1", "--images", "2",
+          "--runs", "2", "--batch_size", "2", "--output", str(tmp_path / "keep.txt")])  # fmt: skip
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["runs"] == 2
+
+
 def test_the_command_writes_the_file(canonical, tmp_path, bins, capsys):
     model = planted.written(planted.scaled_after_convolution(canonical), tmp_path)
     output = tmp_path / "out" / "keep.txt"
@@ -118,3 +142,10 @@ def test_the_command_writes_the_file(canonical, tmp_path, bins, capsys):
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["runs"], last["is_minimal"]) == (2, False)
     assert {"planted.mul.large", "planted.mul.planted"} <= set(output.read_text().split())
+
+
+def test_a_count_of_none_is_refused(canonical, tmp_path, bins, capsys):
+    model = planted.written(canonical, tmp_path)
+    with pytest.raises(SystemExit):
+        main(["bisect", "--onnx", str(model), "--bins", str(bins), "--images", "0"])
+    assert "argument --images: expected a positive number, got 0" in capsys.readouterr().err

@@ -44,6 +44,12 @@ def test_the_mix_list_says_what_may_be_lowered(tmp_path):
     ]  # fmt: skip
 
 
+def test_the_mode_that_keeps_everything_has_no_use_for_a_keep_file():
+    graph = helper.make_graph([helper.make_node("Conv", ["x"], ["y"], name="conv")], "g", [], [])
+    assert assign(graph, Rules("must_keep_origin_dtype", Keep(frozenset({"conv"})))) == [Compute.FULL]
+    assert assign(graph, Rules("force_fp16", Keep(frozenset({"conv"})))) == [Compute.MIXED]
+
+
 @pytest.mark.parametrize(
     ("document", "error", "message"),
     [

@@ -150,6 +150,14 @@ def test_a_kept_convolution_reads_float16_and_gives_float32():
     np.testing.assert_array_equal(found, expected)
 
 
+def test_a_kept_convolution_adds_a_float32_bias():
+    op, images, (weight, bias), attributes = CASES["Conv"]
+    assert (half(bias) != bias).all()
+    expected = run(model_of(op, images, [half(weight), bias], attributes), [half(x) for x in images])
+    found = run(simulated(model_of(op, images, [weight, bias], attributes), Compute.MIXED), images)
+    np.testing.assert_array_equal(found, expected)
+
+
 def chain(*ops):
     """x0 -> one operator after the other, each multiplying by 1.1 or moving its values."""
     nodes, name = [], "x0"

@@ -48,3 +48,11 @@ def test_without_trials_left_the_best_so_far_remains():
 def test_of_two_ways_one_is_found():
     search = Search(lambda kept: {0, 1} <= kept or {8, 9} <= kept, range(10), limit=1000)
     assert sorted(search.shrink([[index] for index in range(10)])) in ([0, 1], [8, 9])
+
+
+def test_groups_that_cannot_be_dropped_may_hold_more_than_is_needed():
+    search = Search(lambda kept: {1, 2} <= kept, range(4), limit=100)
+    assert search.shrink([[0, 1], [2, 3]]) == [0, 1, 2, 3]
+    assert not search.is_minimal
+    assert search.shrink([[index] for index in search.best]) == [1, 2]
+    assert search.is_minimal

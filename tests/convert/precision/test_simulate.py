@@ -7,15 +7,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.__main__ import main
+from convert.aipp.config import aipp_of, apply
 from convert.device_nms import CardNms
 from convert.plan import plan_conversion
 from convert.precision.card_rounding import with_runnable_nms
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph
+from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from detector.nms_function import nms_attributes
 from detector.onnx_file import read_onnx
-from detector.spec import DecodeSpec
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx
 from tests.convert.precision import planted
@@ -83,6 +84,12 @@ def test_every_operator_of_a_detector_stores_float16(card):
     assert check_storage(card.simulated(Rules()), planted.bright_cells()) > 10
 
 
+def test_the_cards_nms_is_not_rounded_a_second_time(card):
+    made = [node.name for node in card.simulated(Rules()).graph.node]
+    assert any(name.startswith("device.") for name in made)
+    assert not any(name.startswith("round.") and ".device." in name for name in made)
+
+
 def test_nodes_have_the_names_that_atc_sees(canonical, card, tmp_path):
     path = planted.written(planted.softplus(canonical), tmp_path)
     main(["--onnx", str(path), "--batch_size", "2", "--target", "cpu", "--output", str(tmp_path / "c")])
@@ -122,6 +129,47 @@ def test_the_command_writes_a_model_that_carries_its_precision(canonical, tmp_pa
     assert load_spec(f"{output}.onnx").precision == "fp16 (simulated)"
     found = run_onnx(onnx.load(f"{output}.onnx"), planted.bright_cells())
     assert {name: value.shape for name, value in found.items()} == {"labels": (2, 10), "dets": (2, 10, 5)}
+
+
+def test_one_simulated_graph_serves_every_gear(canonical, tmp_path):
+    path = planted.written(canonical, tmp_path)
+
+    def written(name, *options):
+        main(["simulate", "--onnx", str(path), "--output", str(tmp_path / name), *options])
+        return onnx.load(tmp_path / f"{name}.onnx")
+
+    cells = planted.bright_cells()
+    wide = np.concatenate([cells, cells[..., :32]], 3)
+    for number, gears in enumerate(("image_sizes=[[64,96],[64,128]]", "dims=[[2,64,96],[2,64,128]]")):
+        batch = ("--batch_size", "2") if gears.startswith("image") else ()
+        geared = written(f"gears{number}", *batch, "--atc", gears)
+        for images, canvas in ((cells, "64,96"), (wide, "64,128")):
+            alone = run_onnx(written(f"alone{images.shape[3]}", "--batch_size", "2", "--canvas", canvas), images)
+            together = run_onnx(geared, images)
+            assert all(np.array_equal(together[name], alone[name]) for name in alone)
+
+
+def test_bytes_are_normalized_before_the_simulated_graph(canonical, tmp_path):
+    path = planted.written(canonical, tmp_path)
+    for dtype in ("float32", "uint8"):
+        output = str(tmp_path / dtype)
+        main(["simulate", "--onnx", str(path), "--batch_size", "2", "--dtype", dtype, "--output", output])
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), np.uint8)
+    aipp = aipp_of(load_spec(str(tmp_path / "uint8.onnx")))
+    given = run_onnx(onnx.load(tmp_path / "uint8.onnx"), pixels)
+    fed = run_onnx(onnx.load(tmp_path / "float32.onnx"), apply(aipp, pixels).astype(np.float32))
+    assert all(np.array_equal(given[name], fed[name]) for name in fed)
+
+
+def test_a_mix_list_needs_a_mixed_mode(canonical, tmp_path):
+    path = planted.written(canonical, tmp_path)
+    (tmp_path / "mix.json").write_text('{"white-list": {"to-add": ["Exp"]}}')
+    given = ["simulate", "--onnx", str(path), "--batch_size", "2", "--output", str(tmp_path / "forecast"),
+             "--modify_mixlist", str(tmp_path / "mix.json")]  # fmt: skip
+    with pytest.raises(SpecError, match=r"--modify_mixlist needs .* mixed_float16, got force_fp16"):
+        main(given)
+    main([*given, "--precision_mode", "mixed_float16"])
+    assert (tmp_path / "forecast.onnx").is_file()
 
 
 def test_the_input_is_not_overwritten(canonical, tmp_path):

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from export.checkpoints import read_weights
+from export.checkpoints.weights import Weights
+
 BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 
 
@@ -126,3 +129,15 @@ def save(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def weights(make_state: Callable[..., dict[str, torch.Tensor]], save: Callable[..., Path]) -> Callable[..., Weights]:
+    """Read the weights of a tiny FCOS after saving it."""
+
+    def read(
+        *, meta: dict[str, Any] | None = None, given: dict[str, Any] | None = None, legacy: bool = False, **options: Any
+    ) -> Weights:
+        return read_weights(save({"meta": meta or {}, "state_dict": make_state(**options)}, legacy=legacy), given or {})
+
+    return read

@@ -200,6 +200,8 @@ def test_anchors_other_than_nine_are_asked_for(name: str):
     assert read_state(state, answered).network.anchor_scales == (4.0,)
     with pytest.raises(CheckpointError, match=r"head\.(box|cls)\.(weight|bias) has shape"):
         read_state(state, {**answered, "anchor_scales": "4,8"})
+    with pytest.raises(SpecError, match=r"anchor_scales must be positive, got \(0\.0,\)"):
+        read_state(state, {**answered, "anchor_scales": "0"})
 
 
 @pytest.mark.parametrize(
@@ -211,9 +213,11 @@ def test_anchors_other_than_nine_are_asked_for(name: str):
         ({"fpn_channels": 256}, r"network\.fpn_channels is 256 in the spec, but 32"),
         ({"cell_step": "image"}, r"network\.cell_step: expected 'stride' or 'canvas', got 'image'"),
         ({"strides": "8,16,32,64"}, r"strides must be 5 positive numbers"),
-        ({"bn_eps": [1]}, r"network\.bn_eps: got \[1\]"),
-        ({"bn_eps": None}, r"network\.bn_eps: got None"),
-        ({"strides": "8,16,32,64,x"}, r"network\.strides: got '8,16,32,64,x'"),
+        ({"bn_eps": [1]}, r"network\.bn_eps: expected a finite number, got \[1\]"),
+        ({"bn_eps": None}, r"network\.bn_eps: expected a finite number, got None"),
+        ({"bn_eps": -1}, r"bn_eps (must not be negative, got -1|is -1\.0 in the spec, but)"),
+        ({"strides": "8,16,32,64,x"}, r"network\.strides: expected .* commas .*, got '8,16,32,64,x'"),
+        ({"strides": [8, 16, 32, 64, 128]}, r"network\.strides: expected .* commas .*, got \[8, 16, 32, 64, 128\]"),
         ({"strid": "8"}, r"unknown key 'network\.strid'; did you mean 'strides'"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.spec import DecodeSpec
+from detector.decode_spec import DecodeSpec
 from export.network.select import Level, clip_boxes, select
 
 RULES = [

@@ -1,8 +1,8 @@
 """A stand-in for the card's `aclruntime` 0.0.2 over onnxruntime, so that the genuine ais_bench runs a CPU model.
 
 With this folder on PYTHONPATH, `python3 -m ais_bench --model m.om ...` runs m.om, an ONNX file of that name. Whoever
-has ais_bench can so compare it with `python -m infer --model m.onnx ...` without a card, see
-tests/oracles/record_ais_bench.py.
+has ais_bench can so compare it with `python -m infer --model m.onnx ...` without a card: docs/npu_host.md has the
+commands. Made for the ais_bench of 2025; that of 2023 expects durations where this gives start and end.
 
 Behaviour is that of ais_bench.md: sections 4.5 (what is timed), 5.1 (lines of the device layer), 7 (gears), 10
 (errors), 11 (names). Not here: --pipeline, --profiler, --dump, dynamic AIPP. An ONNX with the metadata `omline.spec`

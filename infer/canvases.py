@@ -1,0 +1,81 @@
+"""One run per canvas, where the bins for an OM with gears for several image sizes lie in a folder for each."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from detector.artifacts import write_text
+from detector.errors import SpecError
+from infer.contract import check_bins, model_spec
+from infer.gears import OPTIONS
+from infer.options import Options
+from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
+from infer.speed import RUNS_FORMAT, read_speed
+
+log = logging.getLogger(__name__)
+
+
+def check_canvases(options: Options, folders: Sequence[str]) -> None:
+    """Refuse the bins of any canvas that the model cannot take before the first one is run, see `check_bins`."""
+    spec = model_spec(options.model)
+    for folder in folders:
+        check_bins(options.model, spec, [str(Path(str(options.input)) / folder)])
+
+
+def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Options], int]) -> int:
+    """Run every folder at its gear; batches never mix canvases.
+
+    The results of a folder lie in `<output>/<dirname>/<folder>`, with a summary and an origin of its own beside it;
+    `<output>/<dirname>_summary.json`, which names the summaries and totals them, comes last.
+
+    Args:
+        options: of the user; `input` is the folder that holds the folders.
+        folders: names of the folders with bins of one canvas.
+        run: executes one folder's run; not 0 stops.
+
+    Returns:
+        The exit code of the run that stopped, otherwise 0.
+
+    Raises:
+        SpecError: a gear was asked for, and no single one can serve several canvases.
+    """
+    bins = Path(str(options.input))
+    asked = next((name for name in OPTIONS if getattr(options, name)), None)
+    if asked is not None:
+        raise SpecError(
+            f"{OPTIONS[asked]} sets one gear, and {bins} holds bins of several canvases: leave the option out, every "
+            f"folder is run at its own gear; or give one of them, --input {bins / folders[0]}"
+        )
+    prefix = None if options.output is None else result_prefix(options.output, options.output_dirname)
+    if prefix is not None:
+        make_private_folder(Path(prefix))
+        remove_records(prefix)
+    for number, folder in enumerate(folders, start=1):
+        log.info("canvas %s (%d of %d)", folder, number, len(folders))
+        dirname = None if prefix is None else folder
+        exit_code = run(replace(options, input=str(bins / folder), output=prefix, output_dirname=dirname))
+        if exit_code != 0:
+            return exit_code
+    if prefix is not None:
+        _write_totals(prefix, folders)
+    return 0
+
+
+def _write_totals(prefix: str, folders: Sequence[str]) -> None:
+    summaries = [summary_path(f"{prefix}/{folder}") for folder in folders]
+    # Several devices leave a summary each, in the folder: there is nothing to total then.
+    speeds = [read_speed(path) for path in summaries if path.exists()]
+    samples = sum(speed.samples or 0 for speed in speeds)
+    milliseconds = sum(speed.runs * speed.device_ms / speed.loop for speed in speeds)
+    rate = 1000 * samples / milliseconds if milliseconds else None
+    document = {
+        "format": RUNS_FORMAT,
+        "runs": {folder: f"{Path(prefix).name}/{path.name}" for folder, path in zip(folders, summaries, strict=True)},
+        "samples": samples,
+        "samples_per_second": rate,
+    }
+    write_text(summary_path(prefix), json.dumps(document, indent=1) + "\n", mode=FILE_MODE)
+    if rate is not None:
+        log.info("%d samples on %d canvases: %.2f /s of execution time, padding left out", samples, len(folders), rate)

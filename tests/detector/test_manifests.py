@@ -1,0 +1,122 @@
+"""Manifests of bins, of one canvas and of several."""
+
+from pathlib import Path
+
+import pytest
+
+from detector.errors import ArtifactError
+from detector.geometry import Letterbox, Size
+from detector.manifests import (
+    BinImage,
+    BinsManifest,
+    canvas_folders,
+    folder_of,
+    read_manifest,
+    read_manifests,
+    write_manifest,
+    write_manifests,
+)
+from detector.spec import DetectorSpec, replace
+
+
+def manifest(spec: DetectorSpec, stem: str = "a") -> BinsManifest:
+    image = BinImage(stem=stem, file_name=f"{stem}.jpg", image=Size(10, 20), resized=Size(32, 64), top=1, left=2)
+    return BinsManifest(spec=spec, image_source="/data", images=(image,))
+
+
+def of_canvases(spec: DetectorSpec) -> dict[str, BinsManifest]:
+    both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+    return {str(canvas): manifest(both.with_canvas(canvas), stem=f"on{canvas}") for canvas in both.canvases}
+
+
+def write_all(folder: Path, manifests: dict[str, BinsManifest]) -> None:
+    for name in manifests:
+        (folder / name).mkdir(exist_ok=True)
+    write_manifests(folder, manifests)
+
+
+def test_a_manifest_comes_back(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    assert read_manifest(tmp_path) == read_manifest(path) == manifest(spec)
+
+
+def test_an_image_knows_its_letterbox(spec: DetectorSpec):
+    (image,) = manifest(spec).images
+    assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(32, 64), 1, 2)
+
+
+@pytest.mark.parametrize("rule", ["modelzoo", "mindspore"])
+def test_a_letterbox_survives_the_manifest(rule: str):
+    box = Letterbox.fit(Size(9, 17), Size(64, 96), rule=rule)
+    image = BinImage.of(box, stem="a", file_name="a.jpg")
+    assert BinImage.model_validate_json(image.model_dump_json()).letterbox(box.canvas) == box
+
+
+def test_an_unfinished_folder(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"manifest\.json not found: preprocessing did not run or did not finish"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "Invalid JSON"),
+        ("{}", "key 'spec' is missing"),
+        ('{"format": "omline-bins-9"}', "format: Input should be 'omline-bins-1'"),
+    ],
+)
+def test_a_damaged_manifest(tmp_path: Path, text: str, problem: str):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(
+        ArtifactError, match=rf"is not a manifest of bins: .*{problem}.*; run `python -m preprocess` again"
+    ):
+        read_manifest(tmp_path)
+
+
+def test_one_canvas_lies_in_the_folder_itself(tmp_path: Path, spec: DetectorSpec):
+    write_all(tmp_path, {"": manifest(spec)})
+    assert read_manifests(tmp_path) == {"": read_manifest(tmp_path)} == {"": manifest(spec)}
+    assert canvas_folders(tmp_path) == ()
+    assert folder_of(spec.canvas, spec) == ""
+
+
+def test_several_canvases_have_a_folder_each(tmp_path: Path, spec: DetectorSpec):
+    written = of_canvases(spec)
+    write_all(tmp_path, written)
+    assert list(written) == ["64x96", "96x64"]
+    assert read_manifests(tmp_path) == read_manifests(tmp_path / "manifest.json") == written
+    assert canvas_folders(tmp_path) == ("64x96", "96x64")
+    assert read_manifest(tmp_path / "96x64") == written["96x64"]
+    assert [folder_of(each.spec.canvas, each.spec) for each in written.values()] == list(written)
+
+
+def test_several_canvases_where_one_is_needed(tmp_path: Path, spec: DetectorSpec):
+    write_all(tmp_path, of_canvases(spec))
+    with pytest.raises(ArtifactError, match=r"is of several canvases, one is needed here: give .*64x96, .*96x64"):
+        read_manifest(tmp_path)
+
+
+def test_a_canvas_that_is_missing(tmp_path: Path, spec: DetectorSpec):
+    write_all(tmp_path, of_canvases(spec))
+    (tmp_path / "96x64" / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"96x64/manifest\.json not found: preprocessing did not run"):
+        read_manifests(tmp_path)
+
+
+def test_canvases_of_different_runs(tmp_path: Path, spec: DetectorSpec):
+    written = of_canvases(spec)
+    other = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]}, image={**spec.image.model_dump(), "short": 50})
+    write_all(tmp_path, {**written, "96x64": manifest(other.with_canvas(Size(96, 64)))})
+    with pytest.raises(ArtifactError, match=r"96x64 and .*64x96 were preprocessed for different specs"):
+        read_manifests(tmp_path)
+
+
+@pytest.mark.parametrize("folders", ["[]", '["../64x96"]', '["64x96/.."]', "[1]"])
+def test_a_damaged_list_of_canvases(tmp_path: Path, folders: str):
+    (tmp_path / "manifest.json").write_text(f'{{"format":"omline-canvases-1","folders":{folders}}}')
+    with pytest.raises(ArtifactError, match="is not a manifest of bins"):
+        read_manifests(tmp_path)
+
+
+def test_no_folders_per_canvas_where_there_is_no_manifest(tmp_path: Path):
+    assert canvas_folders(tmp_path) == canvas_folders(tmp_path / "none") == ()

@@ -1,0 +1,85 @@
+"""A mistake in a spec's YAML, told with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from detector.errors import SpecError
+from detector.spec_files import load_spec
+from tests.detector.yaml_spec import YAML, write
+
+# What is written instead of a part of `YAML`, and all that must be said about it after the path.
+MISTAKES = [
+    ("canvas", "canvass", r":2: unknown key 'canvass'; did you mean 'canvas'\?$"),
+    (
+        "canvas: [64, 96]",
+        "canvass: 1\nclases: 2",
+        r":2: unknown key 'canvass'; did you mean 'canvas'\? \(and 1 more\)$",
+    ),
+    ("detector", "detectr", r":1: unknown key 'detectr'; did you mean 'detector'\?$"),
+    ("mean:", "maen:", r":3: unknown key 'image\.maen'; did you mean 'mean'\?$"),
+    ("std: [1, 1, 1]", "std: [1, 1, 1], shrt: 3", r":3: unknown key 'image\.shrt'; did you mean 'short'\?$"),
+    ("classes", "short: 3\nclasses", r":4: unknown key 'short'; did you mean 'image\.short'\?$"),
+    ("std: [1, 1, 1]", "std: [1, 1, 1], name: x", r":3: unknown key 'image\.name'; did you mean 'name'\?$"),
+    ("classes", "qqq: 3\nclasses", r":4: unknown key 'qqq'$"),
+    ("canvas: [64, 96]\n", "", r":1: key 'canvas' is missing$"),
+    ("canvas: [64, 96]\nimage", "image", r":1: key 'canvas' is missing$"),
+    ("{channels: BGR, ", "\n  {", r":3: key 'image\.channels' is missing$"),
+    ("{channels: BGR, mean: [1, 2, 3], ", "{", r":3: key 'image\.channels' is missing \(and 1 more\)$"),
+    ("std: [1, 1, 1]", "std: [1, 0, 1]", r":3: image\.std: must be positive, got \[1\.0, 0\.0, 1\.0\]$"),
+    ("std: [1, 1, 1]", "std: [57.12, 57.375]", r":3: image\.std: expected 3 values, got 2$"),
+    ("std: [1, 1, 1]", "std: []", r":3: image\.std: expected 3 values, got 0$"),
+    ("std: [1, 1, 1]", "std: [1, 1, 1, 1]", r":3: image\.std: expected 3 values, got 4$"),
+    ("std: [1, 1, 1]", "std: [1,\n 1,\n x]", r":5: image\.std\.2: Input should be a valid number.*, got 'x'$"),
+    ("[64, 96]", "[64]", r":2: canvas: expected 2 values, got 1$"),
+    ("[64, 96]", "[64, 96, 3]", r":2: canvas: expected 2 values, got 3$"),
+    ("[64, 96]", "[16, 96]", r":2: canvas: height and width must be in 32\.\.16384, got 16x96$"),
+    ("[64, 96]", "64", r":2: canvas: .*got '64'$"),
+    ("BGR", "GBR", r":3: image\.channels: Input should be 'BGR' or 'RGB', got 'GBR'$"),
+    ("fcos", "yolo", r":1: detector: Input should be .*'fcos'.*, got 'yolo'$"),
+    ("[a, b]", "[a, a]", r":4: classes: 'a' is listed twice$"),
+    ("[a, b]", "[]", r":4: classes: expected at least 1 value\(s\), got 0$"),
+    ("[a, b]", "[a, b]\ncategory_ids: [1]", r":5: category_ids: has 1 entries, classes has 2$"),
+    ("[a, b]", "[a, b]\ncategory_ids: [1, 1]", r":5: category_ids: an id is listed twice$"),
+    ("[a, b]", "[a, b]\ndecode:\n  max_detections: 2000", r":6: decode\.max_detections: .*1000, got '2000'$"),
+    ("[a, b]", "[a, b]\ndecode: {score_threshold: .nan}", r":5: decode\.score_threshold: .*finite number"),
+    (
+        "[a, b]",
+        "[a, b]\nreferences:\n- ap: 1\n  sha256: x",
+        r":6: key 'references\.0\.checkpoint' is missing \(and 2 more\)$",
+    ),
+    ("[a, b]", "[a, b]\nname: a b", r":5: name: .*got 'a b'$"),
+    ("[a, b]", "[a, b]\ncanvas: [32, 32]", r":5: key 'canvas' is given twice, first in line 2$"),
+    ("std: [1", "std: [2, 2, 2],\n std: [1", r":4: key 'image\.std' is given twice, first in line 3$"),
+    (
+        "[a, b]",
+        "[a, b]\nreferences:\n- {ap: 1, ap: 2}",
+        r":6: key 'references\.0\.ap' is given twice, first in line 6$",
+    ),
+    ("[a, b]", "[a, b", r":5: not YAML: expected ',' or '\]', but got '<stream end>'$"),
+    ("[a, b]", "\x00", r": not YAML: .*special characters"),
+    ("[a, b]", "2020-13-45", r": not YAML: month must be in 1\.\.12$"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), MISTAKES, ids=[repr(new) for _, new, _ in MISTAKES])
+def test_a_mistake_is_told_with_its_file_and_line(tmp_path: Path, old: str, new: str, message: str):
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(write(tmp_path, YAML.replace(old, new, 1)))
+    assert str(caught.value).startswith(f"{tmp_path / 'mine.yaml'}:")
+    assert "\n" not in str(caught.value)
+
+
+MERGED = YAML.replace("image: {", "image:\n  <<: &plain {std: [2, 2, 2]}\n  ").replace("R, mean", "R\n  mean")
+
+
+def test_a_merged_key_is_no_twin(tmp_path: Path):
+    text = MERGED.replace("], std", "]\n  std").replace("1]}", "1]")
+    assert load_spec(write(tmp_path, text)).image.std == (1, 1, 1)
+    with pytest.raises(SpecError, match=r":7: image\.std: expected 3 values, got 1$"):
+        load_spec(write(tmp_path, text.replace("[1, 1, 1]", "[1]")))
+
+
+def test_a_yaml_that_holds_itself_ends(tmp_path: Path):
+    with pytest.raises(SpecError, match=r":5: network\.x\."):
+        load_spec(write(tmp_path, YAML + "network: &n {x: *n}"))

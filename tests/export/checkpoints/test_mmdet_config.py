@@ -1,0 +1,103 @@
+from collections.abc import Callable
+
+import pytest
+
+from detector.errors import CheckpointError
+from export.checkpoints.weights import Weights
+
+
+def test_the_config_text_decides_what_shapes_cannot(weights: Callable[..., Weights], config_text: str):
+    text = (
+        config_text.replace("style='pytorch'", "style='caffe'")
+        .replace("start_level=1,", "start_level=1,")
+        .replace("type='BN'", "type='BN', eps=1e-3")
+    )
+    text = text.replace("stacked_convs=1,", "stacked_convs=1, norm_on_bbox=True,").replace(
+        "relu_before_extra_convs=True", "relu_before_extra_convs=False"
+    )
+    found = weights(meta={"cfg": text})
+    network = found.network
+    assert (network.style, network.bn_eps, network.norm_on_bbox, network.norm_groups) == ("caffe", 1e-3, True, 8)
+    assert network.relu_before_p7 is False
+    assert network.centerness_on_reg is False
+    assert (
+        found.sources["centerness_on_reg"] == "config text (mmdetection's default of model.bbox_head.centerness_on_reg)"
+    )
+    assert found.sources["norm_on_bbox"] == "config text (model.bbox_head.norm_on_bbox)"
+
+
+def test_the_config_text_decides_between_equal_channels(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("out_channels=32", "out_channels=64").replace("on_output", "on_input")
+    assert weights(meta={"cfg": text}, fpn=64).network.p6_from == "C5"
+
+
+@pytest.mark.parametrize(
+    ("extra", "p6"),
+    [
+        ("add_extra_convs=True, extra_convs_on_inputs=False", "P5"),
+        ("add_extra_convs=True", "C5"),
+        ("add_extra_convs='on_output'", "P5"),
+    ],
+)
+def test_older_spellings_of_the_p6_input(weights: Callable[..., Weights], config_text: str, extra: str, p6: str):
+    text = config_text.replace("add_extra_convs='on_output'", extra)
+    assert weights(meta={"config": text}, p6_on_input=p6 == "C5").network.p6_from == p6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("depth=18", "depth=34", "depth is 34 by its config text.*but 18"),
+        ("num_classes=3", "num_classes=80", "num_classes is 80 by its config text.*but 3"),
+        ("stacked_convs=1", "stacked_convs=4", "cls_convs is 4"),
+        ("feat_channels=32", "feat_channels=64", "head_channels is 64"),
+        ("out_channels=32", "out_channels=256", "fpn_channels is 256"),
+        ("'on_output'", "'on_input'", "p6_from is 'C5'"),
+        ("dict(type='GN', num_groups=8)", "None", "cls_norm is 'none'"),
+    ],
+)
+def test_a_config_of_other_weights_is_refused(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, message: str
+):
+    # C5 has 64 channels here, the FPN 32: the shape of P6 is unambiguous.
+    with pytest.raises(CheckpointError, match=message):
+        weights(meta={"cfg": config_text.replace(old, new)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("type='ResNet'", "type='RegNet'", r"model\.backbone\.type = 'RegNet'"),
+        ("depth=18", "depth=18, dilations=(1, 1, 2, 4)", r"dilations = \(1, 1, 2, 4\)"),
+        ("depth=18", "depth=18, conv_cfg=dict(type='ConvWS')", "conv_cfg"),
+        ("'on_output'", "'on_lateral'", "add_extra_convs = 'on_lateral'"),
+        ("num_outs=5", "num_outs=5, act_cfg=dict(type='ReLU')", "act_cfg"),
+        ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='bilinear')", "upsample_cfg"),
+        ("type='FCOSHead'", "type='NASFCOSHead'", "NASFCOSHead"),
+        ("stacked_convs=1", "stacked_convs=1, loss_cls=dict(use_sigmoid=False)", "use_sigmoid = False"),
+        ("num_groups=8", "num_groups=8, eps=1e-3", r"norm_cfg\.eps"),
+    ],
+)
+def test_settings_that_change_the_arithmetic_unseen_are_refused(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, message: str
+):
+    with pytest.raises(CheckpointError, match=message):
+        weights(meta={"cfg": config_text.replace(old, new)})
+
+
+def test_scope_prefixes_of_types_are_no_difference(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("type='FCOSHead'", "type='mmdet.FCOSHead'")
+    assert weights(meta={"cfg": text}).network.norm_groups == 8
+
+
+def test_mmdetection_1_counts_the_background(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("num_classes=3", "num_classes=4")
+    assert weights(meta={"config": text, "mmdet_version": "1.0.0+1a2b"}).network.num_classes == 3
+    with pytest.raises(CheckpointError, match="num_classes is 4"):
+        weights(meta={"config": text, "mmdet_version": "2.3.0"})
+
+
+def test_a_garbage_config_is_no_config(weights: Callable[..., Weights]):
+    found = weights(meta={"cfg": "model = dict(("})
+    assert found.recipe.source == "mmdetection's code"
+    assert found.sources["strides"].startswith("assumed: ")

@@ -1,0 +1,110 @@
+"""The files that a report is made of, and its command."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector.errors import ArtifactError, DataError
+from postprocess.__main__ import main
+from postprocess.report import write_report
+from postprocess.scoring import score_file
+from tests.postprocess.report.pages import change
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_folder_without_evaluation_names_the_command(annotations_file: Path, tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"metrics.json not found: .*`python -m postprocess eval .*\(make eval\)"):
+        write_report(tmp_path / "nothing", annotations_file, tmp_path / "r.html")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("{", "Invalid JSON"), ("[]", "should be an object"), ("{}", "the figure AP is missing")],
+)
+def test_a_foreign_metrics_file_is_an_error(report, results: Path, tmp_path: Path, content: str, problem: str):
+    (results / "metrics.json").write_text(content)
+    with pytest.raises(ArtifactError, match=rf"metrics.json is not what eval writes: .*{problem}.*make eval"):
+        report()
+    assert not (tmp_path / "new").exists()
+
+
+def test_missing_detections_name_the_command(report: Callable[..., str], results: Path):
+    (results / "detections.json").unlink()
+    with pytest.raises(ArtifactError, match=r"detections.json not found: .*metrics.json was computed from it; .*make"):
+        report()
+
+
+def test_detections_of_another_run_are_an_error(report: Callable[..., str], results: Path):
+    (results / "detections.json").write_text("[]")
+    with pytest.raises(ArtifactError, match=r"has 0 detections, .* was computed from 2: they are of different runs"):
+        report()
+
+
+def test_a_scored_result_file_of_another_name_is_found(report: Callable[..., str], results: Path, annotations_file):
+    other = results.parent / "other.json"
+    other.write_text('[{"image_id": 3, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.5}]')
+    score_file(other, annotations_file, results)  # detections.json of the earlier run is still there
+    assert "cat 0.50" in report()
+
+
+def test_a_moved_evaluation_reads_its_own_detections(report: Callable[..., str], results: Path):
+    change(results, detections_file="/no/longer/there/detections.json")
+    assert "cat 0.88" in report()
+
+
+@pytest.mark.parametrize("part", ["images", "categories"])
+def test_other_annotations_are_an_error(report, annotations_file: Path, truth: dict[str, Any], part: str):
+    truth[part].append({"id": 99, "name": "extra"})
+    annotations_file.write_text(json.dumps(truth))
+    with pytest.raises(ArtifactError, match=rf"is another file \({part}: \d, expected \d\)"):
+        report()
+
+
+def test_renamed_classes_are_other_annotations(report, annotations_file: Path, truth: dict[str, Any]):
+    truth["categories"][0]["name"] = "dog"
+    annotations_file.write_text(json.dumps(truth))
+    with pytest.raises(ArtifactError, match=r"scored classes: other names or ids"):
+        report()
+
+
+def test_a_missing_image_names_the_option(report: Callable[..., str], images: Path, tmp_path: Path):
+    (images / "2.png").unlink()
+    with pytest.raises(DataError, match=r"2.png not found: .*--image_src_path"):
+        report()
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_command_prints_the_file_and_its_size(
+    results: Path, annotations_file: Path, images: Path, capsys: pytest.CaptureFixture
+):
+    main(
+        [
+            "report",
+            f"--det_results_path={results}",
+            f"--annotations_path={annotations_file}",
+            f"--image_src_path={images}",
+            "--images=2",
+        ]
+    )
+    output = results / "report.html"
+    assert json.loads(capsys.readouterr().out) == {"report": str(output), "bytes": output.stat().st_size}
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_bad_number_of_images_is_a_usage_error(number: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", f"--images={number}"])
+    assert stopped.value.code == 2
+    assert "--images" in capsys.readouterr().err
+
+
+def test_a_missing_evaluation_is_one_line_and_exit_code_1(tmp_path: Path):
+    line = [sys.executable, "-m", "postprocess", "report", "--det_results_path", str(tmp_path)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
