@@ -17,8 +17,8 @@ ATC     ?=
 # Of `forecast`: atc's --precision_mode and --keep_dtype; default: the spec's.
 PRECISION ?=
 KEEP    ?=
-# Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]".
-SET     ?=
+# Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]"; SET= forgets them.
+SET     ?= $(if $(filter demo,$(MODEL)),,$(shell cat $(FOLDER)/.settings 2>/dev/null))
 
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
@@ -97,14 +97,17 @@ demo: ## the whole pipeline on the demo model and its synthetic images
 	@table="$$($(MAKE) --no-print-directory --silent eval MODEL=demo)" && \
 	    $(MAKE) --no-print-directory --silent report MODEL=demo >&2 && printf '%s\n' "$$table"
 
+# A process per core, of one thread each; each takes 0.7 GB, so at most eight. The tests of a file share their process.
+TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
 test: $(READY) ## run the test suite
-	$(PY) -m pytest -q
+	$(TESTS)
 
 check: $(READY) ## format, lint, types and tests: what CI runs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q
+	$(TESTS)
 
 format: $(READY) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .
@@ -116,7 +119,7 @@ inspect: | $(READY) ## what a weights file is, and what an export would ask (WEI
 export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
 
 $(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(TRUTH))
-	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set))
+	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set$(if $(wildcard atc_configs/$(MODEL).yaml),,; nor is there an atc_configs/$(MODEL).yaml)))
 	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)

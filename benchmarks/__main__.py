@@ -22,7 +22,7 @@ def parser() -> cli.Parser:
     add("--onnx", type=Path, required=True, help="canonical ONNX of `python -m export`")
     add("--batch_sizes", type=batch_sizes, default="1,4,8,16,32,64", help="ascending (default %(default)s)")
     add("--output", type=Path, help="folder for the models, the runs and bench.json (default work/bench/<onnx name>)")
-    add("--loop", type=positive, default=5, help="executions measured per run (default %(default)s)")
+    add("--loop", type=cli.positive, default=5, help="executions measured per run (default %(default)s)")
     add("--target", choices=("auto", "om", "cpu"), default="auto", help="auto: om where atc is on PATH, else cpu")
     add("--input", type=folder, metavar="BINS", help="folder of bins to run on; without it zeros, which leave NMS idle")
     return options
@@ -30,18 +30,10 @@ def parser() -> cli.Parser:
 
 def batch_sizes(text: str) -> tuple[int, ...]:
     """Numbers separated by commas, ascending and distinct."""
-    sizes = tuple(positive(part) for part in text.split(","))
+    sizes = tuple(cli.positive(part) for part in text.split(","))
     if list(sizes) != sorted(set(sizes)):
         raise argparse.ArgumentTypeError(f"expected ascending batch sizes, got {text}")
     return sizes
-
-
-def positive(text: str) -> int:
-    """A number above 0."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
 
 
 def folder(text: str) -> Path:

@@ -29,17 +29,13 @@ def with_candidate_outputs(fixed: onnx.ModelProto, spec: DetectorSpec) -> onnx.M
         candidate.
 
     Raises:
-        SpecError: someone else exported the graph, the shapes differ by gear, or they are not static.
+        SpecError: someone else exported the graph, or the shapes are not static.
     """
     made = {name for node in fixed.graph.node for name in node.output}
     if spec.detector == "other" or not made.issuperset(NAMES):
         raise SpecError(
             "atc.nms 'host' needs a graph of `python -m export`, which names its candidates; set atc.nms to "
             "'device' or 'refine'"
-        )
-    if spec.atc.image_sizes or spec.atc.dims:
-        raise SpecError(
-            "atc.nms 'host' has one number of candidates per OM: it does not go with gears of another canvas"
         )
     cut = onnx.ModelProto()
     cut.CopyFrom(fixed)

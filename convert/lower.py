@@ -122,7 +122,7 @@ def obstacle(model: onnx.ModelProto) -> str | None:
     if len(versions) != 1 or versions[0] not in NMS_OPSETS:
         return (
             f"opset {versions} cannot be converted: the parser of {NMS_OP} takes {NMS_OPSETS[0]} to {NMS_OPSETS[-1]};"
-            f" export with --opset {NMS_OPSETS[-1]}"
+            f" export it with opset {NMS_OPSETS[-1]}"
         )
     nms = [node for node in model.graph.node if node.op_type == NMS_OP]
     if len(nms) > 1:

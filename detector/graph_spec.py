@@ -17,7 +17,8 @@ class GraphSpec(Part):
         boxes: what the four numbers of a box are; "xywh" starts at the upper left corner.
         units: of the boxes: "pixels" of the canvas, or "fraction" of its width and height.
         labels: what a label is: the position in `classes`, counted "from_0" or "from_1" (0 is the background), or one
-            of the spec's "category_ids" (rows with another id are left out). Of class scores: what a column is.
+            of the spec's "category_ids". Rows of the background or of another id are left out. Of class scores: what a
+            column is.
         class_axis: of class scores (batch, ., .): 1 or 2; None: told by the sizes.
     """
 
@@ -36,5 +37,9 @@ class GraphSpec(Part):
             raise ValueError(
                 "must name dets and labels; boxes, scores and labels; or boxes and scores, "
                 f"got {', '.join(sorted(outputs)) or 'nothing'}"
+            )
+        if outputs is not None and len(set(outputs.values())) < len(outputs):
+            raise ValueError(
+                f"names one output twice: {', '.join(f'{role}: {name}' for role, name in outputs.items())}"
             )
         return outputs

@@ -114,10 +114,12 @@ class Settings:
     Attributes:
         document: keys of a spec -> values.
         file: the YAML file they come from, which knows their lines; None: no file.
+        assignments: what `override` set in place of it.
     """
 
     document: Mapping[str, Any]
     file: YamlFile | None = None
+    assignments: tuple[str, ...] = ()
 
     def override(self, assignments: Sequence[str]) -> "Settings":
         """With `key=value` set, such as `network.style=caffe`; the value is read as in YAML.
@@ -132,13 +134,13 @@ class Settings:
             if not equals or not all(keys):
                 raise SpecError(f"--set {assignment}: expected KEY=VALUE, such as network.style=caffe")
             document = _merged(document, _nested(keys, _scalar(assignment, value)))
-        return Settings(document, self.file)
+        return Settings(document, self.file, (*self.assignments, *assignments))
 
     def spec(self, defaults: Mapping[str, Any] | None = None) -> DetectorSpec:
         """The spec that these settings make, what they leave out taken from elsewhere.
 
         Raises:
-            SpecError: not a legal spec; what the file says wrongly is named with its line.
+            SpecError: not a legal spec; what the file says wrongly is named with its line, what `override` set as such.
         """
         document = _merged(defaults or {}, self.document)
         try:
@@ -152,7 +154,15 @@ class Settings:
                     f"{self.file.path}: file name {self.file.path.stem!r} is no model name (letters, digits, '-' and "
                     "'_'): set `name:` in the file"
                 ) from error
-            raise SpecError(f"{self.file.place(keys)}: {spec_problem(error)}") from error
+            raise SpecError(f"{self._place(self.file, keys)}: {spec_problem(error)}") from error
+
+    def _place(self, file: YamlFile, keys: tuple[int | str, ...]) -> str:
+        """The last assignment that set what the keys lead to, else the file's line."""
+        for assignment in reversed(self.assignments):
+            path = assignment.partition("=")[0].split(".")
+            if path == [str(key) for key in keys[: len(path)]]:
+                return f"--set {assignment}"
+        return file.place(keys)
 
 
 def read_settings(source: str | Path) -> Settings:

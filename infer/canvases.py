@@ -8,27 +8,43 @@ from pathlib import Path
 
 from detector.artifacts import write_text
 from detector.errors import SpecError
+from detector.manifests import read_manifests
 from infer.contract import check_bins, model_spec
 from infer.gears import OPTIONS
 from infer.options import Options
 from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
+from infer.preflight import check_paths
 from infer.speed import RUNS_FORMAT, read_speed
 
 log = logging.getLogger(__name__)
 
 
 def check_canvases(options: Options, folders: Sequence[str]) -> None:
-    """Refuse the bins of any canvas that the model cannot take before the first one is run, see `check_bins`."""
+    """Refuse before the first canvas is run what its run, or that of a later one, would refuse.
+
+    Raises:
+        SpecError: nothing says which gears the model has, and canvases turned by 90 degrees have as many bytes.
+        ArtifactError, SpecError: as `read_manifests`, `check_bins` and, where it counts, `check_paths`.
+    """
+    read_manifests(Path(str(options.input)))
+    bins = [str(Path(str(options.input)) / folder) for folder in folders]
     spec = model_spec(options.model)
-    for folder in folders:
-        check_bins(options.model, spec, [str(Path(str(options.input)) / folder)])
+    if spec is None:
+        raise SpecError(
+            f"{options.model} carries no spec that tells its gears, and {options.input} holds bins of several canvases:"
+            f" give one of them, --input {bins[0]}, and its gear"
+        )
+    check_bins(options.model, spec, bins)
+    if options.model.endswith(".om") or options.strict_paths:
+        check_paths(replace(options, input=",".join(bins)))
 
 
 def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Options], int]) -> int:
     """Run every folder at its gear; batches never mix canvases.
 
     The results of a folder lie in `<output>/<dirname>/<folder>`, with a summary and an origin of its own beside it;
-    `<output>/<dirname>_summary.json`, which names the summaries and totals them, comes last.
+    `<output>/<dirname>_summary.json`, which names the summaries and totals them, comes last. Those of an earlier run
+    are all removed first: a run that was interrupted would otherwise be completed by another model's results.
 
     Args:
         options: of the user; `input` is the folder that holds the folders.
@@ -51,7 +67,8 @@ def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Optio
     prefix = None if options.output is None else result_prefix(options.output, options.output_dirname)
     if prefix is not None:
         make_private_folder(Path(prefix))
-        remove_records(prefix)
+        for records in (prefix, *(f"{prefix}/{folder}" for folder in folders)):
+            remove_records(records)
     for number, folder in enumerate(folders, start=1):
         log.info("canvas %s (%d of %d)", folder, number, len(folders))
         dirname = None if prefix is None else folder
@@ -64,18 +81,20 @@ def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Optio
 
 
 def _write_totals(prefix: str, folders: Sequence[str]) -> None:
-    summaries = [summary_path(f"{prefix}/{folder}") for folder in folders]
-    # Several devices leave a summary each, in the folder: there is nothing to total then.
-    speeds = [read_speed(path) for path in summaries if path.exists()]
-    samples = sum(speed.samples or 0 for speed in speeds)
+    total = summary_path(prefix)
+    summaries = {folder: summary_path(f"{prefix}/{folder}") for folder in folders}
+    if not all(path.exists() for path in summaries.values()):
+        return  # several devices leave a summary each, within the folder
+    speeds = [read_speed(path) for path in summaries.values()]
+    samples = sum(speed.samples or 0 for speed in speeds)  # none are listed under --pipeline
     milliseconds = sum(speed.runs * speed.device_ms / speed.loop for speed in speeds)
-    rate = 1000 * samples / milliseconds if milliseconds else None
+    rate = 1000 * samples / milliseconds if samples and milliseconds else None
     document = {
         "format": RUNS_FORMAT,
-        "runs": {folder: f"{Path(prefix).name}/{path.name}" for folder, path in zip(folders, summaries, strict=True)},
-        "samples": samples,
+        "runs": {folder: str(path.relative_to(total.parent)) for folder, path in summaries.items()},
+        "samples": samples or None,
         "samples_per_second": rate,
     }
-    write_text(summary_path(prefix), json.dumps(document, indent=1) + "\n", mode=FILE_MODE)
+    write_text(total, json.dumps(document, indent=1) + "\n", mode=FILE_MODE)
     if rate is not None:
         log.info("%d samples on %d canvases: %.2f /s of execution time, padding left out", samples, len(folders), rate)

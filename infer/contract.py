@@ -1,6 +1,7 @@
 """Do the bins fit the model? Compares the manifest beside the bins with the spec that the model carries."""
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
 from infer.gears import gears_of
 from infer.inputs import list_folder
+from infer.session import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,27 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
             _check_lengths(folder, manifest)
         makers[manifest.spec.bins_fingerprint()] = manifest.spec
     return next(iter(makers.values())) if len(makers) == 1 else None
+
+
+def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None:
+    """Of equally many bytes in another shape, a canvas turned by 90 degrees say, nothing else would tell.
+
+    Args:
+        model: file name, for messages; one without a spec, else `check_bins` has compared it.
+        tensor: its input.
+        bins: the spec that the bins were made with; None: unknown.
+
+    Raises:
+        SpecError: the input has as many elements as a bin and another shape.
+    """
+    if bins is None or tensor.is_dynamic:
+        return
+    wanted, got = bins.input.shape, tensor.shape[1:]
+    if got != wanted and math.prod(got) == math.prod(wanted):
+        raise SpecError(
+            f"{model} takes {tensor}, the bins hold {bins.input} each; preprocess for this model, or convert it for "
+            "these bins"
+        )
 
 
 def origin_of(model: str, spec: DetectorSpec | None, bins: DetectorSpec | None) -> ResultsOrigin | None:

@@ -17,7 +17,7 @@ from detector.artifacts import write_origin, write_text
 from detector.errors import PipelineError
 from infer import inputs as bins
 from infer import outputs as results
-from infer.contract import check_bins, model_spec, origin_of
+from infer.contract import check_bins, model_spec, origin_of, require_shape
 from infer.gears import gears_of, settle_gear
 from infer.inputs import Run
 from infer.options import Options, refuse_card_options
@@ -77,6 +77,7 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
     with Session(options.model) as session:
         say(f"[INFO] load model {options.model} success")
         say("[INFO] create model description success")
+        require_shape(options.model, session.inputs[0], bins_spec)
         if options.debug:
             for kind, tensors in (("input", session.inputs), ("output", session.outputs)):
                 for index, tensor in enumerate(tensors):

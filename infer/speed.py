@@ -86,7 +86,8 @@ def read_speeds(path: Path) -> list[Speed]:
     if not path.is_dir():
         return [read_speed(file) for file in _parts(path)]
     beside = path.with_name(f"{path.absolute().name}_summary.json")
-    files = _parts(beside) if beside.exists() else sorted(path.glob("device*_summary.json"))
+    # Several devices leave theirs in the folder; of several canvases, in the folder of each.
+    files = _parts(beside) if beside.exists() else sorted(path.glob("**/device*_summary.json"))
     if not files:
         raise ArtifactError(
             f"neither {beside} nor {path}/device*_summary.json exists: the run failed, or --output was not given"
@@ -98,10 +99,10 @@ def _parts(path: Path) -> list[Path]:
     """The summaries that a total of several canvases names; otherwise the file itself."""
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return [path]  # `read_speed` says what is wrong with it
-    if isinstance(document, dict) and document.get("format") == RUNS_FORMAT:
-        return [path.parent / name for name in document["runs"].values()]
+        if document["format"] == RUNS_FORMAT:
+            return [path.parent / name for name in document["runs"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # a summary of one run, or none: `read_speed` says what is wrong with it
     return [path]
 
 

@@ -76,7 +76,7 @@ def _add_report(commands: "argparse._SubParsersAction[cli.Parser]") -> None:
     command.add_argument("--image_src_path", type=Path, metavar="IMAGES", help="image folder; without it no gallery")
     command.add_argument(
         "--images",
-        type=_positive,
+        type=cli.positive,
         default=12,
         metavar="N",
         help="images to show, evenly spread over the list; the one with the most missed objects is added "
@@ -85,13 +85,6 @@ def _add_report(commands: "argparse._SubParsersAction[cli.Parser]") -> None:
     command.add_argument(
         "--output", type=Path, metavar="HTML", help="file to write (default report.html in --det_results_path)"
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
 
 
 def _add_annotations(group: "argparse._ActionsContainer") -> None:

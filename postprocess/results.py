@@ -18,6 +18,8 @@ from postprocess.origin import require_origin
 from postprocess.suppress import suppress
 
 BOX_BYTES = 16
+# Where it saturates, onnxruntime's vectorized sigmoid gives 1 + 2^-23; a product of two such is twice as far above 1.
+HIGHEST_SCORE = 1 + 2**-21
 NEXT_STEP = "run inference again (make infer)"
 
 
@@ -114,6 +116,11 @@ def require_finished(folder: Path, *, images: int) -> None:
         raise ArtifactError(f"{found} is not JSON ({error}): inference did not finish; {NEXT_STEP}") from error
     samples = summary.get("filesinfo") if isinstance(summary, dict) else None
     if not isinstance(samples, dict):
+        if isinstance(summary, dict) and "runs" in summary:
+            raise ArtifactError(
+                f"{found} is of several canvases: give the bins of all of them, or for one of them the results "
+                f"{folder}/<canvas>"
+            )
         raise ArtifactError(f"{found} is no summary of ais_bench: it has no object `filesinfo`; {NEXT_STEP}")
     if len(samples) not in (0, images):  # with --pipeline, ais_bench lists nothing
         raise ArtifactError(
@@ -134,7 +141,7 @@ def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
     name = f"{where}: image {result.image.file_name}"
     finite = np.isfinite(dets).all(axis=1)
     _refuse(~finite, lambda row: f"{name}: dets row {row} is not finite: {dets[row].tolist()}")
-    score_fits = (dets[:, 4] >= 0) & (dets[:, 4] <= 1)
+    score_fits = (dets[:, 4] >= 0) & (dets[:, 4] <= HIGHEST_SCORE)
     _refuse(~score_fits, lambda row: f"{name}: dets row {row} has the score {dets[row, 4]}, expected 0..1")
     reversed_box = used & ((dets[:, 2] < dets[:, 0]) | (dets[:, 3] < dets[:, 1]))
     _refuse(reversed_box, lambda row: f"{name}: dets row {row} is not x1 y1 x2 y2: {dets[row, :4].tolist()}")
@@ -164,7 +171,8 @@ def _list_files(folder: Path) -> tuple[str, dict[str, int]]:
         for entry in entries:
             if not entry.is_file():
                 raise ArtifactError(
-                    f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (one device's)"
+                    f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (of one device or "
+                    f"canvas); if an earlier run left it, empty {folder} and {NEXT_STEP}"
                 )
             if entry.name not in summaries:
                 files[entry.name] = entry.stat().st_size

@@ -1,7 +1,7 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detector.artifacts import find_origin, make_folder, write_error, write_json
@@ -49,12 +49,24 @@ def score_folder(
     image_ids = join_images(images, annotations)
     if not subset:
         require_all(annotations, image_ids.values())
-    first, manifest = next(iter(manifests.items()))
-    origin = find_origin(results / first)
+    spec = next(iter(manifests.values())).spec
     # The bins know nothing of how the model that read them computes.
-    spec = manifest.spec.model_copy(update={"precision": origin.precision if origin else manifest.spec.precision})
+    spec = spec.model_copy(update={"precision": _precision([results / name for name in manifests], spec.precision)})
     read = itertools.chain.from_iterable(read_results(results / name, each) for name, each in manifests.items())
     return score_results(read, spec, annotations, image_ids, out)
+
+
+def _precision(folders: Sequence[Path], default: str | None) -> str | None:
+    """What the models that gave the results compute with, as far as inference recorded it.
+
+    Raises:
+        ArtifactError: the results of one canvas are simulated ones, or otherwise simulated, and those of another not.
+    """
+    found = {folder: origin.precision if (origin := find_origin(folder)) else default for folder in folders}
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{folder}: {precision or 'float32'}" for folder, precision in found.items())
+        raise ArtifactError(f"the results are of different precisions ({told}); run inference again (make infer)")
+    return next(iter(found.values()))
 
 
 def score_results(

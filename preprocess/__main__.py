@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 
 DESCRIPTION = "Decode, letterbox and normalize the images of a folder: one .bin per image, then manifest.json."
 EPILOG = """\
@@ -66,8 +66,8 @@ def _bins_parser() -> Parser:
         help="model that the bins are for: the converted .om or .onnx, a .yaml, or a name in atc_configs/; "
         "without it the published guide's FCOS recipe is used",
     )
-    parser.add_argument("--model_input_height", type=_positive, help="canvas height without --model (800)")
-    parser.add_argument("--model_input_width", type=_positive, help="canvas width without --model (1333)")
+    parser.add_argument("--model_input_height", type=positive, help="canvas height without --model (800)")
+    parser.add_argument("--model_input_width", type=positive, help="canvas width without --model (1333)")
     parser.add_argument(
         "--recipe",
         choices=("modelzoo", "mmdet"),
@@ -80,7 +80,7 @@ def _bins_parser() -> Parser:
         help="element type of the bins: uint8, a quarter of the bytes, for a model converted with --dtype uint8; "
         "default: what the model says, float32 without --model",
     )
-    parser.add_argument("--limit", type=_positive, help="only the first so many images in order of their names")
+    parser.add_argument("--limit", type=positive, help="only the first so many images in order of their names")
     parser.add_argument("--pad_size", help="accepted for old scripts and ignored: the canvas decides the padding")
     _add_workers(parser)
     return parser
@@ -96,14 +96,7 @@ def _info_parser() -> Parser:
 
 
 def _add_workers(parser: Parser) -> None:
-    parser.add_argument("--workers", type=_positive, help="processes (the cores this process may use)")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
-    return value
+    parser.add_argument("--workers", type=positive, help="processes (the cores this process may use)")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector.artifacts import make_folder, write_error
 from detector.errors import ArtifactError
-from detector.manifests import MANIFEST_NAME, read_manifests
+from detector.manifests import MANIFEST_NAME, canvas_folders, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -107,18 +107,18 @@ def _listing(folder: Path, name: str) -> set[str]:
 
 
 def _old_names(folder: Path) -> set[str]:
-    """The bins that the manifest of an earlier run lists."""
-    path = folder / MANIFEST_NAME
-    if not path.exists():
-        return set()
+    """The bins that the manifests of an earlier run list; the folder of a canvas may have been removed since."""
+    names: set[str] = set()
     try:
-        manifests = read_manifests(path)
+        for name in canvas_folders(folder) or ("",):
+            if (folder / name / MANIFEST_NAME).exists():
+                names.update(bin_name(name, image.stem) for image in read_manifest(folder / name).images)
     except ArtifactError as error:
         raise ArtifactError(
-            f"{path} is not a manifest of this version, so what may be replaced in {folder} is unknown; "
-            f"remove the folder or give another --bin_file_path"
+            f"{folder / MANIFEST_NAME} is not a manifest of this version, so what may be replaced in {folder} is "
+            f"unknown; remove the folder or give another --bin_file_path"
         ) from error
-    return {bin_name(name, image.stem) for name, manifest in manifests.items() for image in manifest.images}
+    return names
 
 
 def bin_name(folder: str, stem: str) -> str:

@@ -23,6 +23,12 @@ hypothesis.settings.load_profile("patient")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes begin with the exports: one that was left with them would end long after the others."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("exports") is None)
+
+
 @pytest.fixture(scope="session")
 def photographs() -> Path:
     """Real COCO photographs beside the checkout."""

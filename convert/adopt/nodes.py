@@ -96,14 +96,14 @@ def _rows(write: Writer, found: Detections) -> tuple[str, str, str]:
         scores = write.add("Gather", [dets, write.constant("dets.score_index", 4)], "dets.scores", axis=2)
     else:
         boxes, scores = _float(write, found, "boxes"), _float(write, found, "scores")
-    if write.told.labels == "category_ids":
+    if write.told.labels in ("from_1", "category_ids"):  # background, or an id of no class
         known = write.add("Greater", [labels, write.number("minus_half", -0.5)], "is_known")
         scores = write.add("Mul", [scores, _as_float(write, known, "known")], "known_scores")
     return _corners(write, boxes), scores, labels
 
 
 def _labels(write: Writer, labels: str) -> str:
-    """Labels (batch, N) as positions in `classes`; a category id that is none of the spec's becomes -1."""
+    """Labels (batch, N) as positions in `classes`; the background and a category id of no class become -1."""
     if write.told.labels == "from_1":
         return write.add("Sub", [labels, write.number("one", 1)], "labels.from_0")
     if write.told.labels != "category_ids":

@@ -152,7 +152,7 @@ def _check_shapes(roles: Mapping[str, Output], where: str) -> bool:
             )
             raise SpecError(
                 f"{where}: output {output} cannot be the {role} of {boxes}: expected "
-                f"{'numbers' if role == 'labels' else 'float'} [{', '.join(form)}]{hint}"
+                f"{'int32, int64 or float' if role == 'labels' else 'float'} [{', '.join(form)}]{hint}"
             )
     return rank == 3
 

@@ -74,7 +74,10 @@ def _require_same_nodes(one: onnx.ModelProto, other: onnx.ModelProto) -> None:
 
 
 def _refusal(reason: str) -> str:
-    return f"atc.image_sizes, atc.dims: one graph cannot serve all gears, {reason}; make one OM per size"
+    return (
+        f"atc.image_sizes, atc.dims: one graph cannot serve all gears, {reason}; take sides that are multiples of 32, "
+        "which every level of a pyramid halves, or make one OM per size"
+    )
 
 
 def _gear_number(graph: onnx.GraphProto, graphs: Sequence[onnx.ModelProto]) -> list[onnx.NodeProto]:
@@ -125,6 +128,10 @@ def _open_dimensions(merged: onnx.ModelProto, graphs: Sequence[onnx.ModelProto])
     for kind in ("input", "output"):
         for index, value in enumerate(getattr(merged.graph, kind)):
             shapes = [_sizes(getattr(other.graph, kind)[index]) for other in graphs]
+            # The rows of an output are a fact of the spec, one for all gears.
+            rows = next((shape for shape in shapes if shape[1:] != shapes[0][1:]), None)
+            if kind == "output" and rows is not None:
+                raise SpecError(_refusal(f"the output {value.name!r} has the shapes {shapes[0]} and {rows}"))
             for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
                 is_side = kind == "input" and axis in SIDES  # -1 for atc, even if they are equal in all gears
                 if is_side or len({shape[axis] for shape in shapes}) > 1:

@@ -28,13 +28,13 @@ def look_up_picked(model: onnx.ModelProto, opset: int) -> None:
     """Refine the operator's results, in place; the float16 casts are around it already.
 
     Raises:
-        SpecError: the shapes of boxes and scores are not known.
+        SpecError: the graph suppresses nothing, or the shapes of boxes and scores are not known.
     """
     del opset  # the passes after this one know the signatures
     shapes = known_shapes(model)
     nms = next((node for node in model.graph.node if node.op_type == NMS_OP), None)
     if nms is None:
-        return
+        raise SpecError(f"atc.nms 'refine' looks up what {NMS_OP} picked, and the graph has none; set it to 'device'")
     casts = {node.output[0]: node for node in model.graph.node if node.op_type == "Cast"}
     boxes, scores = (casts[name].input[0] for name in nms.input)
     if boxes not in shapes or scores not in shapes:

@@ -68,7 +68,27 @@ def test_someone_elses_graph_has_no_candidates_of_ours(canonical, host):
         with_candidate_outputs(canonical, host.model_copy(update={"detector": "other"}))
 
 
-def test_gears_of_another_canvas_are_refused(canonical, spec):
-    gears = replace(spec, atc={"nms": "host", "image_sizes": [[64, 96], [96, 64]]})
-    with pytest.raises(SpecError, match="it does not go with gears of another canvas"):
-        with_candidate_outputs(canonical, gears)
+def test_canvases_with_equally_many_candidates_share_an_om(canonical, spec, tmp_path):
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    options = {"nms": "host", "image_sizes": [[64, 96], [96, 64]]}
+    convert(plan_conversion(tmp_path / "tiny.onnx", batch_size=2, options=options, output=tmp_path / "t"))
+    both = onnx.load(tmp_path / "t.onnx")
+    assert load_spec(tmp_path / "t.onnx").atc.candidates == 96
+    for height, width in options["image_sizes"]:
+        images = np.random.default_rng(height).uniform(-2, 2, (2, 3, height, width)).astype(np.float32)
+        alone = convert(
+            plan_conversion(
+                tmp_path / "tiny.onnx", batch_size=2, canvas=Size(height, width), options={"nms": "host"},
+                output=tmp_path / f"on{height}",
+            )
+        )  # fmt: skip
+        found, wanted = run_onnx(both, images), run_onnx(onnx.load(alone.model), images)
+        np.testing.assert_array_equal(found["boxes"], wanted["boxes"])
+        np.testing.assert_array_equal(found["scores"], wanted["scores"])
+
+
+def test_canvases_with_other_numbers_of_candidates_do_not(canonical, tmp_path):
+    write_onnx(tmp_path / "tiny.onnx", canonical)
+    options = {"nms": "host", "image_sizes": [[64, 96], [64, 64]]}
+    with pytest.raises(SpecError, match=r"the output 'boxes' has the shapes \[2, 96, 4\] and \[2, 64, 4\]"):
+        convert(plan_conversion(tmp_path / "tiny.onnx", batch_size=2, options=options, output=tmp_path / "t"))

@@ -36,6 +36,11 @@ def test_outputs_are_named_together(tmp_path, outputs):
         load(tmp_path, TEXT.replace("{boxes: b, scores: s}", outputs))
 
 
+def test_an_output_has_one_meaning(tmp_path):
+    with pytest.raises(SpecError, match=r":6: graph\.outputs: names one output twice: boxes: b, scores: b"):
+        load(tmp_path, TEXT.replace("scores: s", "scores: b"))
+
+
 def test_a_mistyped_key_is_named_with_the_nearest(tmp_path):
     with pytest.raises(SpecError, match=r":7: unknown key 'graph\.boxs'; did you mean 'boxes'\?"):
         load(tmp_path, TEXT.replace("boxes: cxcywh", "boxs: cxcywh"))

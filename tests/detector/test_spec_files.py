@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,17 @@ def test_what_a_file_says_wrongly_has_its_line(tmp_path: Path, text: str, messag
     path.write_text(text)
     with pytest.raises(SpecError, match=message):
         read_settings(path).spec(DEFAULTS)
+
+
+def test_what_was_set_wrongly_has_no_line_of_the_file(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("canvas: [64, 96]\n")
+    for assignment, said in (
+        ("canvas=[1,2]", "canvas: height and width"),
+        ("atc.nosuch=1", "unknown key 'atc.nosuch'"),
+    ):
+        with pytest.raises(SpecError, match=f"^{re.escape(f'--set {assignment}: {said}')}"):
+            read_settings(path).override(["image.short=8", assignment]).spec(DEFAULTS)
 
 
 def test_a_sparse_file_is_completed(tmp_path: Path):

@@ -15,14 +15,14 @@ FOLDERS = ("64x96", "96x64")
 
 
 def finished(samples: int, milliseconds: float) -> str:
-    """A summary of batches of two."""
-    compute = {"mean": milliseconds, "count": (samples + 1) // 2, "percentile(99%)": milliseconds}
+    """A summary of batches of two, each executed twice."""
+    compute = {"mean": milliseconds, "count": 2 * ((samples + 1) // 2), "percentile(99%)": milliseconds}
     nothing = {"mean": 0.0, "count": 0}
     info = {str(number): {"infiles": ["f"], "outfiles": ["o"]} for number in range(samples)}
     return json.dumps(
         {
             "filesinfo": info,
-            "args": ["--model", "m.onnx"],
+            "args": ["--model", "m.onnx", "--loop", "2"],
             "NPU_compute_time": compute,
             "H2D_latency": nothing,
             "D2H_latency": nothing,
@@ -83,6 +83,18 @@ def test_an_older_total_does_not_outlive_a_failure(tmp_path: Path, run: Callable
     run_by_canvas(asked(tmp_path), FOLDERS, run)
     assert run_by_canvas(asked(tmp_path), FOLDERS, lambda _: 2) == 2
     assert not (tmp_path / "out/bs2_summary.json").exists()
+
+
+def test_no_older_results_complete_a_run_that_failed(tmp_path: Path, run: Callable[[Options], int]):
+    run_by_canvas(asked(tmp_path), FOLDERS, run)
+    (tmp_path / "out/bs2/96x64_origin.json").touch()
+    run_by_canvas(asked(tmp_path), FOLDERS, lambda options: run(options) if options.input == "bins/64x96" else 2)
+    assert [path.name for path in (tmp_path / "out/bs2").iterdir()] == ["64x96_summary.json"]
+
+
+def test_several_devices_leave_nothing_to_total(tmp_path: Path):
+    assert run_by_canvas(asked(tmp_path, device=(0, 1)), FOLDERS, lambda _: 0) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["bs2"]
 
 
 def test_without_an_output_nothing_is_written(tmp_path: Path, run: Callable[[Options], int], seen: list[Options]):

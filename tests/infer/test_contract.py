@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detector.errors import ArtifactError, SpecError
@@ -11,7 +12,8 @@ from detector.geometry import Size
 from detector.image_spec import ImageSpec
 from detector.manifests import BinImage, BinsManifest, write_manifest
 from detector.spec import DetectorSpec, replace
-from infer.contract import check_bins, input_difference, model_spec, origin_of
+from infer.contract import check_bins, input_difference, model_spec, origin_of, require_shape
+from infer.session import DYNAMIC, Tensor
 
 CANVAS = Size(32, 64)
 
@@ -160,3 +162,14 @@ def test_bins_on_the_canvas_of_a_gear_fit(gears: dict[str, Any], bins: Path, tmp
     assert origin.canvas == CANVAS
     with pytest.raises(SpecError, match=r"image\.mean is"):
         check_bins("m.onnx", replace(model, image={**model.image.model_dump(), "mean": (0, 2, 3)}), [str(bins)])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 64), (2, 3, DYNAMIC, DYNAMIC)])
+def test_a_model_of_the_shape_of_the_bins_fits(shape: tuple[int, ...]):
+    require_shape("m.onnx", Tensor("input", shape, np.dtype(np.float32)), SPEC)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 64, 32), (2, 32, 64, 3), (2, 96, 64)])
+def test_a_model_of_as_many_bytes_in_another_shape_does_not(shape: tuple[int, ...]):
+    with pytest.raises(SpecError, match=r"m\.onnx takes 'input' .*the bins hold 'input' \[3, 32, 64\] float32 each"):
+        require_shape("m.onnx", Tensor("input", shape, np.dtype(np.float32)), SPEC)

@@ -112,11 +112,12 @@ def test_the_clock_of_a_long_run_is_coarse(tmp_path: Path):
     assert any("after 180 minutes ais_bench's clock has steps of 1 ms" in note for note in notes)
 
 
-def test_several_devices_are_several_summaries(tmp_path: Path):
+@pytest.mark.parametrize("canvas", ["", "64x96"])
+def test_several_devices_are_several_summaries(tmp_path: Path, canvas: str):
     folder = tmp_path / "out" / "r"
-    folder.mkdir(parents=True)
+    (folder / canvas).mkdir(parents=True)
     for name in ("device0_0", "device1_1"):
-        (folder / f"{name}_summary.json").write_text(json.dumps(summary()))
+        (folder / canvas / f"{name}_summary.json").write_text(json.dumps(summary()))
     assert [Path(speed.file).name for speed in read_speeds(folder)] == [
         "device0_0_summary.json",
         "device1_1_summary.json",
@@ -139,11 +140,17 @@ def test_the_threads_mode_gives_means_only(tmp_path: Path):
     assert (speed.device_ms, speed.device_ms_p99, speed.samples) == (20.0, 0.0, None)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"filesinfo": {}, "args": [], "NPU_compute_time": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", "{", '{"filesinfo": {}, "args": [], "NPU_compute_time": {}}'),
+        *('{"format": "omline-runs-1"}', '{"format": "omline-runs-1", "runs": [1]}'),
+    ],
+)
 def test_another_file_is_no_summary(tmp_path: Path, text: str):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(ArtifactError, match=r"s\.json is no summary of ais_bench"):
-        read_speed(tmp_path / "s.json")
+        read_speeds(tmp_path / "s.json")
 
 
 def test_a_missing_summary_means_a_failed_run(tmp_path: Path):

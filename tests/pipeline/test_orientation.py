@@ -1,6 +1,7 @@
 """One model for both orientations: every image on the canvas where it is larger, with the detections of that canvas."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from convert.build import convert as convert_plan
 from convert.plan import plan_conversion
-from detector.errors import SpecError
+from detector.errors import ArtifactError, SpecError
 from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
 from infer.__main__ import main
@@ -84,6 +85,38 @@ def test_batch_gears_are_streamed_in_their_largest_batch(tmp_path: Path, coco: P
     expected = over_bins(model, coco, tmp_path / "stages")
     run(model, coco, tmp_path / "out")
     assert (tmp_path / "out" / "detections.json").read_bytes() == (expected / "detections.json").read_bytes()
+
+
+def test_a_canvas_without_its_folder_is_told_before_anything_runs(tmp_path: Path, coco: Path, gear: Gear):
+    model = gear("both", 2, options={"image_sizes": CANVASES})
+    preprocess_folder(coco / "val2017", tmp_path / "bins", load_spec(model), workers=1)
+    shutil.rmtree(tmp_path / "bins" / "96x64")
+    argv = ["--model", str(model), "--input", str(tmp_path / "bins"), "--output", str(tmp_path / "out")]
+    with pytest.raises(ArtifactError, match=r"96x64 not found: preprocessing did not"):
+        main(argv)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_without_a_spec_does_not_take_turned_canvases_for_its_own(tmp_path: Path, coco: Path, gear: Gear):
+    preprocess_folder(
+        coco / "val2017", tmp_path / "bins", load_spec(gear("both", 2, options={"image_sizes": CANVASES})), workers=1
+    )
+    model = gear("one", 2)
+    bare = onnx.load(model)
+    bare.ClearField("metadata_props")
+    onnx.save(bare, model)
+    with pytest.raises(SpecError, match=r"carries no spec that tells its gears.*--input .*64x96, and its gear"):
+        main(["--model", str(model), "--input", str(tmp_path / "bins")])
+
+
+def test_paths_of_the_last_canvas_are_looked_at_before_the_first_one_runs(tmp_path: Path, coco: Path, gear: Gear):
+    model = gear("both", 2, options={"image_sizes": CANVASES})
+    preprocess_folder(coco / "val2017", tmp_path / "bins", load_spec(model), workers=1)
+    (tmp_path / "bins" / "96x64" / "manifest.json").chmod(0o666)
+    argv = ["--model", str(model), "--input", str(tmp_path / "bins"), "--output", str(tmp_path / "out")]
+    with pytest.raises(ArtifactError, match=r"96x64/manifest\.json has mode 0666"):
+        main([*argv, "--strict_paths", "1"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_of_one_canvas_refuses_bins_of_several_before_it_runs(tmp_path: Path, coco: Path, gear: Gear):

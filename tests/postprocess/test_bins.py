@@ -142,3 +142,9 @@ def test_an_info_file_does_not_tell_the_canvas_of_an_image(tmp_path: Path, spec:
     info = info_file(tmp_path, "0 a.jpg 640 427\n")
     with pytest.raises(SpecError, match="has the canvases 64x96, 96x64, and an info file does not say on which"):
         read_bins(info, Told(model=spec_file(tmp_path, both)))
+
+
+def test_a_model_with_gears_takes_the_canvas_of_the_bins(bins: Path, manifest: BinsManifest, tmp_path: Path):
+    both = replace(manifest.spec, atc={"image_sizes": [[64, 96], [96, 64]]})
+    model = spec_file(tmp_path, both.with_canvas(Size(96, 64)))
+    assert read_bins(bins, Told(model=model))[""].spec == both.with_canvas(manifest.spec.canvas)

@@ -73,6 +73,12 @@ def test_a_summary_without_samples_is_none(results: Path, manifest: BinsManifest
         read(results, manifest)
 
 
+def test_the_results_of_several_canvases_are_no_result_of_one(results: Path, manifest: BinsManifest):
+    (results.parent / "result_summary.json").write_text('{"format": "omline-runs-1", "runs": {}}')
+    with pytest.raises(ArtifactError, match=r"is of several canvases: .* for one of them the results .*/<canvas>"):
+        read(results, manifest)
+
+
 def test_a_summary_of_as_many_samples_as_images(results: Path, manifest: BinsManifest):
     (results.parent / "result_summary.json").write_text(json.dumps({"filesinfo": {"0": {}, "1": {}, "2": {}}}))
     assert len(read(results, manifest)) == 3
@@ -102,9 +108,10 @@ def test_a_surplus_file_is_refused(results: Path, manifest: BinsManifest, name: 
         read(results, manifest)
 
 
-def test_results_of_several_devices_are_refused(results: Path, manifest: BinsManifest):
-    (results / "device0_0").mkdir()
-    with pytest.raises(ArtifactError, match=r"device0_0 is a folder: give the folder that directly holds"):
+@pytest.mark.parametrize("name", ["device0_0", "64x96"])
+def test_results_of_several_devices_or_canvases_are_refused(results: Path, manifest: BinsManifest, name: str):
+    (results / name).mkdir()
+    with pytest.raises(ArtifactError, match=rf"{name} is a folder: .*; if an earlier run left it, empty"):
         read(results, manifest)
 
 
@@ -171,6 +178,7 @@ NAN, INF = float("nan"), float("inf")
         ((0, 0, 1, INF, 3, 0.5), "dets row 0 is not finite"),
         ((0, 0, 1, 2, 3, NAN), "dets row 0 is not finite"),
         ((0, 0, 1, 2, 3, 1.5), "dets row 0 has the score 1.5, expected 0..1"),
+        ((0, 0, 1, 2, 3, 1.00001), r"dets row 0 has the score 1.0000.*, expected 0..1"),
         ((0, 0, 1, 2, 3, -0.5), "dets row 0 has the score -0.5, expected 0..1"),
         ((0, 5, 1, 2, 3, 0.5), "dets row 0 is not x1 y1 x2 y2"),
         ((-1, 0, 1, 2, 3, 0.5), r"row 0 has score 0.5 but label -1, expected 0..2"),
@@ -183,6 +191,11 @@ def test_impossible_values_name_the_image(
     save(results, "b", row)
     with pytest.raises(ArtifactError, match=rf"image b.jpg: {message}"):
         read(results, manifest)
+
+
+def test_a_saturated_sigmoid_may_be_rounded_up(results: Path, manifest: BinsManifest, save: Save):
+    save(results, "b", (0, 1, 1, 5, 5, 1 + 2**-22))
+    assert read(results, manifest)[1].dets[0, 4] > 1
 
 
 def test_labels_of_unused_rows_are_free(results: Path, manifest: BinsManifest, save: Save):

@@ -182,3 +182,15 @@ def test_detections_are_written_in_the_order_of_the_images(
     write_manifest(bins, manifest.model_copy(update={"images": manifest.images[::-1]}))
     score()
     assert (tmp_path / "out/detections.json").read_bytes() == expected
+
+
+def test_results_of_different_precisions_are_not_scored_together(
+    two_canvases: Path, both: DetectorSpec, score: Callable[..., Evaluation]
+):
+    for canvas, precision in zip(both.canvases, (None, "force_fp16 (simulated)"), strict=True):
+        bins = both.with_canvas(canvas).bins_fingerprint()
+        facts = {"checkpoint": None, "classes": both.classes, "canvas": canvas, "precision": precision}
+        model = ModelFile(file="m.onnx", sha256="0")
+        write_origin(two_canvases / str(canvas), ResultsOrigin(model=model, bins_fingerprint=bins, **facts), mode=0o640)
+    with pytest.raises(ArtifactError, match=r"different precisions \(.*64x96: float32, .*96x64: force_fp16"):
+        score()

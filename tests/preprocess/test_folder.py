@@ -1,6 +1,7 @@
 """A whole folder: names, manifest, the same bytes for every number of workers, nothing left after a failure."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from detector.images import read_image
 from detector.manifests import read_manifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.tensor import to_input
-from preprocess.folder import preprocess_folder
+from preprocess.folder import max_num_bytes, preprocess_folder
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -172,7 +173,21 @@ def test_runs_of_one_and_of_several_canvases_replace_each_other(
     assert sorted(path.name for path in bins.iterdir()) == ["32x48", "48x32", "manifest.json"]
 
 
+def test_the_folder_of_a_canvas_that_was_removed_is_made_again(tmp_path: Path, images: Path, both: DetectorSpec):
+    bins = tmp_path / "bins"
+    preprocess_folder(images, bins, both, workers=1)
+    before = names(bins)
+    shutil.rmtree(bins / "48x32")
+    preprocess_folder(images, bins, both, workers=1)
+    assert names(bins) == before
+
+
+def test_disk_space_is_reckoned_for_the_largest_canvas(spec: DetectorSpec):
+    assert max_num_bytes(replace(spec, atc={"image_sizes": [list(spec.canvas), [64, 96]]})) == 4 * 3 * 64 * 96
+
+
 def test_a_bad_image_leaves_nothing_behind_on_any_canvas(tmp_path: Path, images: Path, both: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", both, workers=1)
     bad = images / "000000000004.jpg"
     bad.write_bytes(bad.read_bytes()[:-300])
     with pytest.raises(DataError, match=r"000000000004\.jpg: truncated JPEG"):
@@ -180,8 +195,11 @@ def test_a_bad_image_leaves_nothing_behind_on_any_canvas(tmp_path: Path, images:
     assert list((tmp_path / "bins").iterdir()) == []
 
 
-def test_foreign_bins_in_the_folder_of_a_canvas_are_refused(tmp_path: Path, images: Path, both: DetectorSpec):
+@pytest.mark.parametrize("name", ["x.bin", "48x32/x.bin"])
+def test_foreign_bins_beside_or_in_the_folder_of_a_canvas_are_refused(
+    tmp_path: Path, images: Path, both: DetectorSpec, name: str
+):
     (tmp_path / "bins" / "48x32").mkdir(parents=True)
-    (tmp_path / "bins" / "48x32" / "x.bin").touch()
-    with pytest.raises(ArtifactError, match=r"holds 48x32/x\.bin, which this run did not make"):
+    (tmp_path / "bins" / name).touch()
+    with pytest.raises(ArtifactError, match=rf"holds {name}, which this run did not make"):
         preprocess_folder(images, tmp_path / "bins", both, workers=1)

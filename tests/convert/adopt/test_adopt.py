@@ -52,6 +52,15 @@ def test_labels_from_1():
     assert_found(run(model, spec_of({**PLAIN, "labels": "from_1"})), expected(LIGHT))
 
 
+def test_rows_of_the_background_are_left_out():
+    extra = three(
+        boxes=(np.concatenate([boxes(), [[1, 1, 9, 9]]]), FLOAT),
+        scores=(np.append(scores(), 0.9), FLOAT),
+        labels=(np.append(labels(1), 0), INT64),
+    )
+    assert_found(run(detector(extra), spec_of({**PLAIN, "labels": "from_1"})), expected(LIGHT))
+
+
 def test_labels_that_are_category_ids_leave_out_what_is_no_class():
     ids = (70, 3, 18)
     given = np.array([*(ids[label] for label in labels()), 12])

@@ -76,7 +76,7 @@ def test_category_ids_must_be_listed():
     [
         ({"boxes": (dets(), FLOAT)}, r"'boxes' float \[2, 3, 5\] cannot be the boxes: expected float \[batch, N, 4\]"),
         ({"labels": (boxes(), INT64)}, (r"'labels' int64 \[2, 3, 4\] cannot be the labels of 'boxes' float \[2, 3, 4\]"
-                                       r": expected numbers \[batch, N\]")),
+                                       r": expected int32, int64 or float \[batch, N\]")),
         ({"scores": (class_scores(), FLOAT)}, (r"cannot be the scores .*expected float \[batch, N\]; scores of every "
                                               "class are taken without an output of labels")),
     ],

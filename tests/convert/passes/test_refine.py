@@ -8,6 +8,7 @@ from convert.lower import lower
 from convert.reference import LoweredGraph
 from detector.atc_spec import AtcSpec
 from detector.decode_spec import DecodeSpec
+from detector.errors import SpecError
 from detector.nms_function import NMS_DOMAIN, nms_attributes, nms_function
 
 ROWS = 20
@@ -111,3 +112,11 @@ def test_what_remains_legal_onnx():
     long = {value.name for value in inferred.value_info if value.type.tensor_type.elem_type == TensorProto.INT64}
     assert long == {"refine.index", "refine.order"}  # cast to int32 at once
     assert {node.op_type for node in lowered.graph.node if long.intersection(node.input)} == {"Cast"}
+
+
+def test_a_graph_without_suppression_has_nothing_to_refine():
+    model = candidates_graph(1)
+    del model.graph.node[-1], model.graph.output[:], model.functions[:]
+    model.graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, N, C]))
+    with pytest.raises(SpecError, match="looks up what BatchMultiClassNMS picked, and the graph has none"):
+        lower(model, AtcSpec(nms="refine"))
