@@ -28,7 +28,7 @@ from tests.conftest import run_onnx
 from tests.matching import match
 from tests.test_pipeline import command
 
-pytestmark = pytest.mark.exports
+pytestmark = [pytest.mark.exports, pytest.mark.timeout(600)]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "demo" / "weights" / "fcos_r18_shapes.pth"
 

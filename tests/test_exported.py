@@ -15,7 +15,7 @@ from tests.conftest import run_onnx
 from tests.export.networks import EXPORTED, exported
 from tests.matching import match
 
-pytestmark = pytest.mark.exports
+pytestmark = [pytest.mark.exports, pytest.mark.timeout(600)]
 
 OPSETS = (11, 13, 16)
 CANVAS = Size(128, 192)

@@ -59,7 +59,10 @@ def main() -> int:
         "-c",
         "import aclruntime, ais_bench.infer.summary, attr, pkg_resources, tqdm",
     ]
-    subprocess.run(probe, env=environment(genuine), check=True)  # without them every case would differ
+    found = subprocess.run(probe, env=environment(genuine), capture_output=True, text=True, check=False)
+    if found.returncode != 0:  # every case would differ
+        last = found.stderr.strip().splitlines()[-1]
+        sys.exit(f"error: --tool {args.tool} and --site {args.site} do not have all that is needed: {last}")
     names = args.cases or [*CASES, *TRAPS]
     recorded, traps, different = {}, {}, 0
     for name in filter(CASES.__contains__, names):
