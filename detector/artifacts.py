@@ -1,4 +1,4 @@
-"""Files that stages hand to each other: atomic writes, fingerprints, names, and where results come from."""
+"""Files that stages hand to each other: atomic writes, fingerprints and names."""
 
 import contextlib
 import errno
@@ -9,13 +9,9 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
-
-import pydantic
+from typing import BinaryIO
 
 from detector.errors import ArtifactError
-from detector.geometry import Size
-from detector.spec import Checkpoint, spec_problem
 
 
 @contextlib.contextmanager
@@ -115,57 +111,3 @@ def unique_stems(names: Iterable[str]) -> list[str]:
 
 def _plain_stem(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", os.path.splitext(name)[0])
-
-
-class ModelFile(pydantic.BaseModel):
-    """The model file that was run, as given, and the SHA-256 of its bytes."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    sha256: str
-
-
-class ResultsOrigin(pydantic.BaseModel):
-    """Which bins and which model a result folder comes from, as far as the bins' manifest and the model's spec say.
-
-    It lies beside the folder, which holds exactly what ais_bench writes. None stands for what neither of them says.
-    """
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["omline-origin-1"] = "omline-origin-1"
-    bins_fingerprint: str | None
-    model: ModelFile
-    checkpoint: Checkpoint | None
-    classes: tuple[str, ...] | None
-    canvas: Size | None
-    precision: str | None = None
-
-
-def origin_path(results: Path) -> Path:
-    """Where the origin of a result folder is recorded."""
-    results = results.absolute()  # `.` has no name to put a file beside
-    return results.with_name(f"{results.name}_origin.json")
-
-
-def write_origin(results: Path, origin: ResultsOrigin, *, mode: int) -> None:
-    """Record the origin of a result folder."""
-    write_text(origin_path(results), origin.model_dump_json(indent=1) + "\n", mode=mode)
-
-
-def find_origin(results: Path) -> ResultsOrigin | None:
-    """The origin of a result folder, or None if it was not recorded (ais_bench run by hand).
-
-    Raises:
-        ArtifactError: the record is damaged.
-    """
-    path = origin_path(results)
-    try:
-        return ResultsOrigin.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except pydantic.ValidationError as error:
-        raise ArtifactError(
-            f"{path} is not the origin of results: {spec_problem(error)}; run inference again (make infer)"
-        ) from error

@@ -93,6 +93,21 @@ class Letterbox:
         ratio = sizes.mindspore_scale(*image, *bounds) if rule == "mindspore" else None
         return cls(image, canvas, resized, 0, 0, ratio)
 
+    @staticmethod
+    def framework_size(image: Size, *, rule: ResizeRule, short: int | None, long: int | None) -> Size | None:
+        """The size at which the training framework runs an image; None where the canvas alone decides it.
+
+        Args:
+            image: size of the image.
+            rule: whose rounding.
+            short: upper bound of the shorter resized side, in pixels, or None.
+            long: upper bound of the longer resized side, or None.
+        """
+        if rule == "modelzoo" or (short is None and long is None):
+            return None
+        upper = math.inf if long is None else long
+        return Size(*_SIZE_OF[rule](*image, upper if short is None else short, upper))
+
     @classmethod
     def _centred(cls, image: Size, canvas: Size) -> "Letterbox":
         scale = min(canvas.width / image.width, canvas.height / image.height)

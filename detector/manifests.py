@@ -18,7 +18,18 @@ FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
 
 
 class BinImage(pydantic.BaseModel):
-    """One preprocessed image: its source and where it lies on the canvas, see `Letterbox`."""
+    """One preprocessed image: its source, where it lies on the canvas (see `Letterbox`), and its bin.
+
+    Attributes:
+        stem: of the bin's name.
+        file_name: of the image, relative to the image folder.
+        image: size of the image.
+        resized: its size on the canvas.
+        top: rows above it.
+        left: columns left of it.
+        ratio: see `Letterbox`.
+        sha256: of the bin's bytes, hex; None in manifests of earlier versions and in those made of an info file.
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +40,7 @@ class BinImage(pydantic.BaseModel):
     top: int
     left: int
     ratio: float | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
     @classmethod
     def of(cls, box: Letterbox, *, stem: str, file_name: str) -> "BinImage":

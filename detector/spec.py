@@ -163,6 +163,19 @@ class DetectorSpec(Part):
         boxes = [Letterbox.fit(image, canvas, rule=self.image.resize, **bounds) for canvas in self.canvases]
         return max(boxes, key=lambda box: (math.prod(box.resized), -math.prod(box.canvas)))
 
+    def squeeze(self, image: Size) -> float:
+        """How large an image of this size is on its canvas, compared with how the training framework runs it.
+
+        Returns:
+            The ratio of the longer sides; 1.0 where the canvas has room for the framework's size, or decides it alone.
+        """
+        bounds = {"short": self.image.short, "long": self.image.long}
+        own = Letterbox.framework_size(image, rule=self.image.resize, **bounds)
+        box = self.letterbox(image)
+        if own is None or (own.height <= box.canvas.height and own.width <= box.canvas.width):
+            return 1.0
+        return min(max(box.resized) / max(own), 1.0)
+
     def with_canvas(self, canvas: Size) -> "DetectorSpec":
         """The same detector on another canvas.
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detector import tools
-from detector.artifacts import write_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
+from detector.origin import write_origin
 from detector.spec import DetectorSpec
 from infer import preflight
 from infer.contract import check_bins, model_spec, origin_of

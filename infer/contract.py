@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.artifacts import ModelFile, ResultsOrigin, sha256_of
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, SpecError
 from detector.manifests import MANIFEST_NAME, BinsManifest, read_manifest
+from detector.origin import ModelFile, ResultsOrigin
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
 from infer.gears import gears_of

@@ -13,8 +13,9 @@ from typing import Any
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.artifacts import write_origin, write_text
+from detector.artifacts import write_text
 from detector.errors import PipelineError
+from detector.origin import write_origin
 from infer import inputs as bins
 from infer import outputs as results
 from infer.contract import check_bins, model_spec, origin_of, require_shape

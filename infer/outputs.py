@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import origin_path, stem_of, write_bytes, write_error
+from detector.artifacts import stem_of, write_bytes, write_error
 from detector.errors import ArtifactError, PipelineError
+from detector.origin import origin_path
 from infer.inputs import Run
 
 FOLDER_MODE = 0o750

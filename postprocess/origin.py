@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from detector.artifacts import find_origin, origin_path
 from detector.errors import ArtifactError
+from detector.origin import find_origin, origin_path
 from detector.spec import DetectorSpec
 
 log = logging.getLogger(__name__)

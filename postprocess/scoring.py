@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from detector.artifacts import find_origin, make_folder, write_error, write_json
+from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import ArtifactError
+from detector.origin import find_origin
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, read_bins
 from postprocess.coco import (

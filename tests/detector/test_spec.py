@@ -102,3 +102,13 @@ def test_with_both_orientations_an_image_is_as_large_as_its_framework_makes_it(s
     # 480 x 640 pixels upright: the published guide's single canvas leaves 800 x 600 of them.
     assert one.letterbox(Size(640, 480)).resized == Size(800, 600)
     assert both.letterbox(Size(640, 480)).resized == Size(1067, 800)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [((480, 640), 1.0), ((640, 480), 800 / 1067), ((100, 1000), 1.0), ((1000, 100), 800 / 1333)],
+)
+def test_squeeze_tells_how_much_the_canvas_takes_from_the_framework(spec: DetectorSpec, image, expected):
+    wide = replace(spec, canvas=(800, 1344), image={**spec.image.model_dump(), "short": 800, "long": 1333})
+    assert wide.squeeze(Size(*image)) == pytest.approx(expected, abs=1e-3)
+    assert spec.squeeze(Size(*image)) == 1.0  # the canvas alone bounds

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import find_origin
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError, ToolError
+from detector.origin import find_origin
 from detector.spec_files import load_spec
 from detector.tools import Finished
 from infer.ais_bench import run_om

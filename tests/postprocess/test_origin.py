@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import ModelFile, ResultsOrigin, origin_path, write_origin
 from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.manifests import BinsManifest
+from detector.origin import ModelFile, ResultsOrigin, origin_path, write_origin
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.origin import require_origin
 from postprocess.results import read_results

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import ModelFile, ResultsOrigin, write_origin
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest, write_manifest, write_manifests
+from detector.origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections

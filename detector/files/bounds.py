@@ -1,0 +1,63 @@
+"""How much of a file is taken before it is refused: one bound per kind, each changeable by the environment."""
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import PipelineError
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that is taken of something.
+
+    Attributes:
+        variable: environment variable that sets another number.
+        default: the number without it.
+        unit: what is counted, in the plural.
+    """
+
+    variable: str
+    default: int
+    unit: str
+
+    @property
+    def limit(self) -> int:
+        """The number in force.
+
+        Raises:
+            PipelineError: the environment variable is no positive whole number.
+        """
+        text = os.environ.get(self.variable)
+        if text is None:
+            return self.default
+        if not (text.isascii() and text.isdigit() and 0 < len(text) < 19 and int(text) > 0):
+            raise PipelineError(
+                f"the environment variable {self.variable} is {text!r}, expected a number of {self.unit}"
+            )
+        return int(text)
+
+    def require(self, count: int, path: Path | str) -> None:
+        """Refuse more than the limit of what is in a file.
+
+        Raises:
+            OSError: with the file, the count, the limit and the variable that raises it.
+        """
+        if count > self.limit:
+            raise OSError(errno.EFBIG, f"{count:,} {self.unit}, {self.refusal}", str(path))
+
+    @property
+    def refusal(self) -> str:
+        """What to say after the count that exceeds the limit."""
+        return f"at most {self.limit:,} are taken; set {self.variable} if more is meant"
+
+
+# A YAML file, a summary, a spec, a config, a log: written by people or of a few fields.
+SMALL_BYTES = Bound("OMLINE_MAX_SMALL_FILE_BYTES", 16 * 2**20, "bytes")
+# Manifests, annotations and detections: COCO's training set has 470 MB of annotations.
+DATA_BYTES = Bound("OMLINE_MAX_DATA_FILE_BYTES", 2**30, "bytes")
+# One encoded image: the largest photographs of phones and scanners have some 100 MB.
+IMAGE_BYTES = Bound("OMLINE_MAX_IMAGE_BYTES", 2**28, "bytes")
+# One decoded image: 178,956,970 is where Pillow takes a picture for a decompression bomb, 0.5 GB of three bytes each.
+IMAGE_PIXELS = Bound("OMLINE_MAX_IMAGE_PIXELS", 178_956_970, "pixels")

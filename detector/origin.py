@@ -1,0 +1,98 @@
+"""Where results come from: which bins, which model, on what it ran; recorded beside a result folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from detector.artifacts import write_text
+from detector.errors import ArtifactError
+from detector.files.bounds import DATA_BYTES
+from detector.files.regular import read_bytes
+from detector.geometry import Size
+from detector.spec import Checkpoint, spec_problem
+
+
+class ModelFile(pydantic.BaseModel):
+    """The model file that was run, as given, and the SHA-256 of its bytes."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    sha256: str
+
+
+class RunFacts(pydantic.BaseModel):
+    """On what a model ran.
+
+    Attributes:
+        backend: the program that executed it.
+        version: of that program; None: not told.
+        device: "CPU", or the card as far as it is known, such as "Ascend310P3 device 0".
+        batch_size: images of one execution; None: not told.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    backend: Literal["onnxruntime", "ais_bench"]
+    version: str | None = None
+    device: str
+    batch_size: int | None = None
+
+
+class ResultsOrigin(pydantic.BaseModel):
+    """Which bins and which model a result folder comes from, as far as the bins' manifest and the model's spec say.
+
+    It lies beside the folder, which holds exactly what ais_bench writes. None stands for what neither of them says.
+
+    Attributes:
+        bins_fingerprint: of the bins' manifest, see `DetectorSpec.bins_fingerprint`.
+        model: what was run.
+        checkpoint: of the model's spec.
+        classes: of the model's spec, in label order.
+        canvas: of the bins.
+        precision: of the model's spec.
+        run: on what it ran.
+        results: hex SHA-256 by file name in the result folder.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["omline-origin-1"] = "omline-origin-1"
+    bins_fingerprint: str | None
+    model: ModelFile
+    checkpoint: Checkpoint | None
+    classes: tuple[str, ...] | None
+    canvas: Size | None
+    precision: str | None = None
+    run: RunFacts | None = None
+    results: Mapping[str, str] | None = None
+
+
+def origin_path(results: Path) -> Path:
+    """Where the origin of a result folder is recorded."""
+    results = results.absolute()  # `.` has no name to put a file beside
+    return results.with_name(f"{results.name}_origin.json")
+
+
+def write_origin(results: Path, origin: ResultsOrigin, *, mode: int) -> None:
+    """Record the origin of a result folder."""
+    write_text(origin_path(results), origin.model_dump_json(indent=1) + "\n", mode=mode)
+
+
+def find_origin(results: Path) -> ResultsOrigin | None:
+    """The origin of a result folder, or None if it was not recorded (ais_bench run by hand).
+
+    Raises:
+        ArtifactError: the record is damaged.
+    """
+    path = origin_path(results)
+    try:
+        return ResultsOrigin.model_validate_json(read_bytes(path, DATA_BYTES))
+    except FileNotFoundError:
+        return None
+    except pydantic.ValidationError as error:
+        raise ArtifactError(
+            f"{path} is not the origin of results: {spec_problem(error)}; run inference again (make infer)"
+        ) from error
