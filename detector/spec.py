@@ -67,6 +67,8 @@ class DetectorSpec(Part):
         classes: names in label order; the word `coco` in YAML stands for COCO's 80.
         category_ids: COCO category id per label, `coco` in YAML for those of COCO's 80; None: found by name in the
             annotation file.
+        label_order: what numbers the labels where `category_ids` is not given: "classes", their names; "annotations":
+            the categories of the annotation file that have these names, in the file's order.
         atc: converter options.
         graph: how to read an ONNX that someone else exported.
         references: published AP per checkpoint.
@@ -84,6 +86,7 @@ class DetectorSpec(Part):
     decode: DecodeSpec = DecodeSpec()
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     category_ids: tuple[int, ...] | None = None
+    label_order: Literal["classes", "annotations"] = "classes"
     atc: AtcSpec = AtcSpec()
     graph: GraphSpec | None = None
     references: tuple[Reference, ...] = ()

@@ -41,6 +41,7 @@ def inspect(path: Path, given: Mapping[str, Fact]) -> dict[str, Any]:
             "count": decision.values.get("num_classes"),
             "names": reading.classes,
             "source": reading.class_source,
+            "label_order": reading.recipe.label_order,
         },
         "network": {
             name: {"value": _plain(value), "source": decision.sources[name]} for name, value in decision.values.items()

@@ -38,7 +38,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
     _check_canvas(weights, spec.canvas)
-    departures = tuple(recipe_differences(weights.recipe, spec))
+    departures = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
     for difference in departures:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
@@ -61,6 +61,7 @@ def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]
         "detector": weights.detector,
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
+        "label_order": recipe.label_order,
     }
     if recipe.canvas is not None:
         document["canvas"] = recipe.canvas
@@ -82,6 +83,17 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
             if ours != theirs:
                 differences.append(f"{part}.{name} is {_show(ours)} in the spec and {_show(theirs)} by {recipe.source}")
     return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
+
+
+def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:
+    """One phrase if nothing but an annotation file tells which label is which class."""
+    if spec.label_order == "classes" or spec.category_ids is not None:
+        return []
+    note = (
+        f"labels are numbered in the order of the annotation file, not of the class names ({weights.sources['classes']}"
+        "): it takes the annotation file that was trained on, or one in its order, to tell which class is which"
+    )
+    return [note]
 
 
 def _check_complete(settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
@@ -108,12 +120,24 @@ def _check_classes(weights: Weights, spec: DetectorSpec, file: str) -> None:
         raise SpecError(
             f"{file} has {found} classes, the spec {spec.name} names {expected}: correct `classes` in the spec"
         )
+    if weights.recipe.label_order == "annotations":
+        _check_names(weights, spec, file)
+        return
     for label, (own, theirs) in enumerate(zip(spec.classes, weights.classes or spec.classes, strict=True)):
         if own != theirs:
             raise SpecError(
                 f"label {label} is {theirs!r} in {file} and {own!r} in the spec {spec.name}:"
                 " correct `classes` in the spec"
             )
+
+
+def _check_names(weights: Weights, spec: DetectorSpec, file: str) -> None:
+    """Names in whatever order: the file's own order does not number its labels."""
+    strange = next((name for name in spec.classes if name not in (weights.classes or spec.classes)), None)
+    if strange is not None:
+        raise SpecError(
+            f"class {strange!r} of the spec {spec.name} is not among those of {file}: correct `classes` in the spec"
+        )
 
 
 def _check_canvas(weights: Weights, canvas: Size) -> None:

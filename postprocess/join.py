@@ -62,6 +62,9 @@ def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> 
 def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64]:
     """COCO category id per label, (num_classes,): the spec's `category_ids`, else found by class name.
 
+    Under `label_order` "annotations" the names only tell which categories of the file are meant, as mmdetection's
+    `CocoDataset` does: the order is the file's.
+
     Raises:
         DataError: an id or a name that the annotation file lacks, an id that it names otherwise, or a name that it
             has twice.
@@ -83,7 +86,27 @@ def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int
     ids: dict[str, list[int]] = {}
     for category_id, name in annotations.categories.items():
         ids.setdefault(name, []).append(category_id)
-    return np.array([_category(name, ids, spec.name, annotations.source) for name in spec.classes], np.int64)
+    found = [_category(name, ids, spec.name, annotations.source) for name in spec.classes]
+    return np.array(found if spec.label_order == "classes" else in_file_order(found, annotations), np.int64)
+
+
+def in_file_order(category_ids: Iterable[int], annotations: Annotations) -> list[int]:
+    """Categories in the order of their file."""
+    wanted = set(category_ids)
+    return [category_id for category_id in annotations.categories if category_id in wanted]
+
+
+def other_numbering(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64] | None:
+    """Category id per label if labels of mmdetection were numbered the other way; None where both ways are the same.
+
+    All versions of mmdetection number the labels of COCO's format in the order of the annotation file. Whether a
+    checkpoint was trained on one in the order of its class names shows in the detections alone.
+    """
+    if spec.category_ids is not None or spec.checkpoint is None or spec.checkpoint.dialect != "mmdet":
+        return None
+    other = spec.model_copy(update={"label_order": "annotations" if spec.label_order == "classes" else "classes"})
+    ids = join_classes(other, annotations)
+    return None if np.array_equal(ids, join_classes(spec, annotations)) else ids
 
 
 def _category(name: str, ids: Mapping[str, list[int]], model: str, source: str) -> int:

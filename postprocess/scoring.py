@@ -4,6 +4,9 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import ArtifactError
 from detector.origin import find_origin
@@ -19,7 +22,7 @@ from postprocess.coco import (
 )
 from postprocess.detections import to_detections
 from postprocess.evaluate import evaluate
-from postprocess.join import join_classes, join_images
+from postprocess.join import join_classes, join_images, other_numbering
 from postprocess.record import Evaluation, to_record
 from postprocess.results import ImageResult, read_results
 
@@ -108,10 +111,35 @@ def score_results(
     metrics = evaluate(
         annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())
     )
+    spec = _with_order_note(spec, annotations, category_ids, detections, set(image_ids.values()))
     written = str(out / DETECTIONS_NAME)
     evaluation = Evaluation(metrics, annotations, written, spec, hidden=used - len(detections))
     write_evaluation(out, evaluation, detections)
     return evaluation
+
+
+def _with_order_note(
+    spec: DetectorSpec,
+    annotations: Annotations,
+    category_ids: NDArray[np.int64],
+    detections: Sequence[Detection],
+    image_ids: set[int],
+) -> DetectorSpec:
+    """The spec, with a departure where labels numbered otherwise would give another AP."""
+    others = other_numbering(spec, annotations)
+    if others is None:
+        return spec
+    renumbered = dict(zip(category_ids.tolist(), others.tolist(), strict=True))
+    rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
+    ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered).figures["AP"]
+    ways = {"classes": "by the class names", "annotations": "in the order of the annotation file"}
+    other = next(order for order in ways if order != spec.label_order)
+    note = (
+        f"labels are taken {ways[spec.label_order]}, which {annotations.source} lists in another order; taken "
+        f"{ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export again with --set "
+        f"label_order={other} if the model was trained so"
+    )
+    return spec.model_copy(update={"departures": (*spec.departures, note)})
 
 
 def score_file(detections: Path, annotations_path: Path, out: Path | None = None) -> Evaluation:

@@ -5,6 +5,7 @@ spellings of the predictors by their last word.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from torch import Tensor
@@ -21,6 +22,7 @@ from export.checkpoints.canonical import (
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.facts import ASSUMED, Fields, decide
 from export.checkpoints.mmdet_config import NORM_EPS, counts_background, text_facts
+from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
 from export.checkpoints.mmdet_limits import refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
@@ -86,8 +88,14 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     if "BN" in (decision.values.get("cls_norm"), decision.values.get("box_norm")):
         _require_one_eps(file, decision.values)
     classes, class_source = _classes(file.meta, shapes.values["num_classes"])
+    classes, order = with_cocos_names(classes), label_order(config, file.meta, classes)
+    if order == "annotations":
+        class_source += (
+            f"; labels in the order of the annotation file, as mmdetection {file.meta['mmdet_version']} numbers them"
+        )
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
+    recipe = replace(recipe, label_order=order)
     return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from detector.decode_spec import MOST_DETECTIONS
 from export.checkpoints.config_text import UNKNOWN
+from export.checkpoints.mmdet_dataset import pipeline_of
 from export.checkpoints.weights import Recipe, Triple
 from export.network.config import FcosNetwork, Network
 
@@ -36,8 +37,9 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     model = config.get("model")
     if not isinstance(model, dict):
         return Recipe(_IMAGE, decode, source)
-    steps = list(_steps(_test_pipeline(config)))
-    notes: list[str] = []
+    pipeline = pipeline_of(config)
+    steps = list(_steps(pipeline.steps))
+    notes: list[str] = [*pipeline.notes]
     found = {**_normalization(config, model, steps), **_resize(config, steps, notes)}
     image = {name: value for name, value in found.items() if value is not None}
     decode |= _decoding(config, model, notes)
@@ -45,20 +47,6 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         name = "FCOS" if kind is FcosNetwork else "RetinaNet"
         notes.append(f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files")
     return Recipe({**_IMAGE, **image}, decode, "the file's config", tuple(notes))
-
-
-def _test_pipeline(config: Mapping[str, Any]) -> Any:
-    for path in (
-        ("test_dataloader", "dataset", "pipeline"),  # 3.x
-        ("test_pipeline",),
-        ("data", "test", "pipeline"),  # 1.x, 2.x
-        ("val_dataloader", "dataset", "pipeline"),
-        ("data", "val", "pipeline"),
-    ):
-        found = _at(config, *path)
-        if isinstance(found, list | tuple):
-            return found
-    return []
 
 
 def _steps(pipeline: Any) -> Iterator[dict[str, Any]]:

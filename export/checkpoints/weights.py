@@ -27,6 +27,7 @@ class Recipe:
         source: where they come from.
         notes: settings that the spec cannot express.
         canvas: (height, width) that the framework pads every image to; None: it has no such.
+        label_order: as in `DetectorSpec`.
     """
 
     image: Mapping[str, Any]
@@ -34,6 +35,7 @@ class Recipe:
     source: str
     notes: tuple[str, ...] = ()
     canvas: tuple[int, int] | None = None
+    label_order: Literal["classes", "annotations"] = "classes"
 
 
 @dataclass(frozen=True, slots=True)

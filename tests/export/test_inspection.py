@@ -82,7 +82,8 @@ def test_names_of_classes_are_shown(tmp_path: Path):
     sample = SAMPLES["mmdet_fcos"]
     path = write(tmp_path, sample.theirs(sample.ours()), meta={"CLASSES": tuple("abcde")})
     found = inspect(path, {})
-    assert found["classes"] == {"count": 5, "names": tuple("abcde"), "source": "meta.CLASSES"}
+    classes = {"count": 5, "names": tuple("abcde"), "source": "meta.CLASSES", "label_order": "classes"}
+    assert found["classes"] == classes
     assert "  5 classes: a, b, c, d, … (meta.CLASSES)" in describe(found)
 
 

@@ -55,6 +55,24 @@ def test_what_the_file_does_not_tell_is_asked_for():
         resolve_spec(weights_of(12, None, recipe=NOTHING), CHECKPOINT, Settings({}))
 
 
+def test_labels_of_old_files_are_in_the_order_of_the_annotations():
+    recipe = dataclasses.replace(RECIPE, label_order="annotations")
+    weights = dataclasses.replace(weights_of(recipe=recipe), sources={"classes": "meta.CLASSES; as 2.9.0 numbers them"})
+    spec = resolve_spec(weights, CHECKPOINT, Settings({}))
+    assert spec.label_order == "annotations"
+    assert len(spec.departures) == 1
+    assert spec.departures[0].startswith(
+        "labels are numbered in the order of the annotation file, not of the class nam"
+    )
+    assert "(meta.CLASSES; as 2.9.0 numbers them)" in spec.departures[0]
+    # Whoever knows the order says it; the names of the file are then but names.
+    told = Settings({"classes": ("star", "circle", "square"), "label_order": "classes"})
+    spec = resolve_spec(weights, CHECKPOINT, told)
+    assert (spec.classes, spec.departures) == (("star", "circle", "square"), ())
+    with pytest.raises(SpecError, match=r"class 'sta' of the spec my_model_v2 is not among those of my model\.v2\.pth"):
+        resolve_spec(weights, CHECKPOINT, Settings({"classes": ("sta", "circle", "square")}))
+
+
 def test_another_number_of_classes_is_an_error(spec):
     with pytest.raises(SpecError, match=r"has 4 classes, the spec tiny names 3: correct `classes`"):
         resolve_spec(weights_of(4, None), CHECKPOINT, Settings(spec.model_dump()))

@@ -6,9 +6,9 @@ import pytest
 from detector.errors import DataError
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest
-from detector.spec import DetectorSpec, replace
+from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.coco import AnnotatedImage, Annotations
-from postprocess.join import join_classes, join_images
+from postprocess.join import join_classes, join_images, other_numbering
 
 
 def annotated(*images: tuple[int, str | None, Size | None], categories: dict[int, str] | None = None) -> Annotations:
@@ -54,6 +54,25 @@ def test_what_cannot_be_joined_is_named(names: list[str], images: list[Any], mes
 def test_classes_are_found_by_name(spec: DetectorSpec):
     truth = annotated(categories={5: "star", 1: "circle", 2: "square", 8: "other"})
     assert join_classes(spec, truth).tolist() == [1, 2, 5]
+
+
+def test_labels_may_count_the_categories_of_the_file_that_have_the_names(spec: DetectorSpec):
+    truth = annotated(categories={5: "star", 8: "other", 1: "circle", 2: "square"})
+    in_file_order = replace(spec, label_order="annotations")
+    assert join_classes(in_file_order, truth).tolist() == [5, 1, 2]
+    with pytest.raises(DataError, match=r"class 'square' of tiny is not among the 2 categories"):
+        join_classes(in_file_order, annotated(categories={5: "star", 1: "circle"}))
+
+
+def test_the_other_numbering_is_known_where_it_differs(spec: DetectorSpec):
+    truth = annotated(categories={5: "star", 1: "circle", 2: "square"})
+    old = replace(spec, checkpoint=Checkpoint(file="a.pth", sha256="0", dialect="mmdet"))
+    found = other_numbering(old, truth)
+    assert found is not None
+    assert found.tolist() == [5, 1, 2]
+    assert other_numbering(spec, truth) is None  # of another framework
+    assert other_numbering(old, annotated(categories={1: "circle", 2: "square", 5: "star"})) is None
+    assert other_numbering(replace(old, category_ids=(1, 2, 5)), truth) is None
 
 
 def test_category_ids_of_the_spec_win(spec: DetectorSpec):

@@ -45,6 +45,23 @@ def test_the_precision_is_that_of_the_model_that_ran(
     assert json.loads((tmp_path / "out/metrics.json").read_text())["precision"] == "fp16 (simulated)"
 
 
+def test_the_other_numbering_of_labels_is_said_with_its_ap(
+    results: Path, bins: Path, manifest: BinsManifest, annotations_file: Path, tmp_path: Path
+):
+    document = json.loads(annotations_file.read_text())
+    document["categories"].reverse()
+    annotations_file.write_text(json.dumps(document))
+    of_mmdet = replace(manifest.spec, checkpoint={"file": "a.pth", "sha256": "0", "dialect": "mmdet"})
+    write_manifest(bins, manifest.model_copy(update={"spec": of_mmdet}))
+    evaluation = score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
+    assert evaluation.metrics.figures["AP"] == pytest.approx(100)
+    (note,) = json.loads((tmp_path / "out/metrics.json").read_text())["departures"]
+    assert note.startswith(
+        f"labels are taken by the class names, which {annotations_file} lists in another order; taken"
+    )
+    assert "AP were 50.00: export again with --set label_order=annotations" in note
+
+
 def test_detections_are_written_in_image_pixels_with_coco_ids(score: Callable[..., Evaluation], tmp_path: Path):
     score()
     rows = read_detections(tmp_path / "out/detections.json")
