@@ -6,7 +6,10 @@ PY      ?= $(VENV)/bin/python
 MODEL   ?= demo
 # Not given: the demo's own, or what was given last time for this model.
 WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(shell cat $(FOLDER)/.weights 2>/dev/null))
-COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco,$(shell cat $(FOLDER)/.images$(SUBSET) 2>/dev/null))
+# COCO= is the folder of both; IMAGES= and ANNOTATIONS= are a folder and a file of any name.
+COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco)
+IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(shell cat $(FOLDER)/.image_folder$(SUBSET) 2>/dev/null))
+ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(shell cat $(FOLDER)/.annotation_file$(SUBSET) 2>/dev/null))
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
@@ -19,6 +22,31 @@ PRECISION ?=
 KEEP    ?=
 # Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]"; SET= forgets them.
 SET     ?= $(if $(filter demo,$(MODEL)),,$(shell cat $(FOLDER)/.settings 2>/dev/null))
+# AGAIN=1 makes the products of the given targets again, though they are newer than what they are made of.
+AGAIN   ?=
+# Of `doctor`: laptop or npu.
+FOR     ?=
+
+# What the command line may set: any other name would change nothing, or the wrong thing, and be passed over in silence.
+VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
+# What goes to make itself, or to the programs as their environment.
+PASSED_ON := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS VPATH PATH HOME TMPDIR LANG LANGUAGE LC_% LD_% PIP_% OMP_% OPENBLAS_% \
+    MKL_% ORT_% OMLINE_% ASCEND_% CUDA_% PYTHONPATH PYTHONUTF8 PYTHONIOENCODING PYTHONWARNINGS PYTEST_% %_proxy %_PROXY
+# What others call them, where no likeness leads there.
+ALSO_CALLED := BATCH:BS BATCHSIZE:BS BATCH_SIZE:BS SUBSET:LIMIT CHECKPOINT:WEIGHTS DATA:COCO OM:MODEL ONNX:MODEL OUTPUT:WORK FORCE:AGAIN
+LIKE       = import difflib, sys; also = dict(pair.split(":") for pair in sys.argv[2].split()); \
+    near = difflib.get_close_matches(sys.argv[1].upper(), [*sys.argv[3:], *also], 1); print(*(also.get(name, name) for name in near))
+MEANT      = $(shell $(PYTHON) -c '$(LIKE)' '$(1)' '$(ALSO_CALLED)' $(VARIABLES))
+GIVEN     := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(VARIABLES) $(PASSED_ON),$(GIVEN)),$(error $(name)= is no variable of this Makefile$(if $(call MEANT,$(name)),; did you mean $(call MEANT,$(name))=?); it takes $(VARIABLES)))
+
+# make splits names at blanks, and it and the shell obey these; SET and ATC are lists, PY and PYTHON commands.
+OPEN      := (
+CLOSE     := )
+OBEYED    := ' " ` $$ ; & | < > \ : $(OPEN) $(CLOSE)
+DOLLAR     = $(if $(findstring command line,$(origin $(1))),$(findstring $$,$(subst $$$(OPEN),,$(value $(1)))))
+FOUND      = $(firstword $(if $(word 2,$($(1))),blank) $(DOLLAR) $(foreach letter,$(OBEYED),$(findstring $(letter),$($(1)))))
+$(foreach name,$(filter-out SET ATC PY PYTHON,$(VARIABLES)),$(if $(call FOUND,$(name)),$(error $(name)=$(value $(name)) has a $(call FOUND,$(name)) in it, which make or the shell would not take as part of a name: give a link (ln -s) without it, or run the stages without make (README.md, "or, without make"))))
 
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
@@ -38,42 +66,53 @@ COMMA   := ,
 BATCH   := $(subst $(COMMA),-,$(BS))
 ONNX    := $(FOLDER)/$(MODEL).onnx
 OM      := om_models/$(MODEL)_bs$(BATCH).$(SUFFIX)
-# One photograph for `export --verify`; without COCO= a generated picture serves.
-PHOTO    = $(if $(COCO),--image "$$(find $(COCO)/val2017 -name '*.*g' | sort | head -n 1)")
-TRUTH    = $(COCO)/annotations/instances_val2017.json
+# One photograph for `export --verify`; without IMAGES a generated picture serves.
+PHOTO    = $(if $(IMAGES),--image "$$(find $(IMAGES) -name '*.*g' | sort | head -n 1)")
 # A model without a YAML file is what its checkpoint and SET say.
-NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set name=$(MODEL)) $(foreach pair,$(SET),--set '$(pair)')
-OPTIONS  = $(foreach pair,$(ATC),--atc '$(pair)')
+NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set name=$(MODEL)) $(foreach pair,$(SET),--set $(call quoted,$(pair)))
+OPTIONS  = $(foreach pair,$(ATC),--atc $(call quoted,$(pair)))
 BINS    := $(FOLDER)/bins$(SUBSET)
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
 RESULT  := bs$(BATCH)$(SUBSET)
 SUMMARY := $(RESULTS)/$(RESULT)_summary.json
 EVAL    := $(FOLDER)/eval_bs$(BATCH)$(SUBSET)
-# The NPU host may have nothing but the OM and its .om.json: then these are taken as they are.
-ALONE   := $(if $(WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
+# The NPU host may have nothing but the OM and its .om.json: then these are taken as they are. The demo's weights are
+# always there, and no reason to export on a host without torch.
+GIVEN_WEIGHTS := $(if $(filter demo.om,$(MODEL).$(SUFFIX)),$(filter-out demo/weights/fcos_r18_shapes.pth,$(WEIGHTS)),$(WEIGHTS))
+ALONE   := $(if $(GIVEN_WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
 CARRIER := $(if $(ALONE),$(OM),$(ONNX))
 
+quoted   = '$(subst ','\'',$(1))'
+# With AGAIN=1: the target that it names has been asked for, so its product is made again.
+again    = $(if $(AGAIN),$(if $(filter $(1),$(MAKECMDGOALS)),FORCE))
 # A product is made again when a variable that decides it has changed: its value lies in a file beside it.
-remember = @mkdir -p $(@D) && { printf '%s\n' '$(1)' | cmp -s - $@ || printf '%s\n' '$(1)' >$@; }
+remember = @mkdir -p $(@D) && { printf '%s\n' $(quoted) | cmp -s - $@ || printf '%s\n' $(quoted) >$@; }
 
 $(FOLDER)/.weights: FORCE
 	$(call remember,$(WEIGHTS))
 $(FOLDER)/.settings: FORCE
 	$(call remember,$(SET))
-$(FOLDER)/.images$(SUBSET): FORCE
-	$(call remember,$(COCO))
+$(FOLDER)/.image_folder$(SUBSET): FORCE
+	$(call remember,$(IMAGES))
+$(FOLDER)/.annotation_file$(SUBSET): FORCE
+	$(call remember,$(ANNOTATIONS))
 om_models/.$(MODEL)_bs$(BATCH): FORCE
 	$(call remember,$(ONNX) $(SOC) $(ATC))
 FORCE:
 
 coco-is-needed:
-	$(error COCO= is not set: the folder with val2017/ and annotations/instances_val2017.json)
+	$(error COCO= is not set: the folder with val2017/ and annotations/instances_val2017.json; or IMAGES= (a folder) and ANNOTATIONS= (a file))
+DEMO_FILE := $(WORK)/demo/coco/annotations/instances_val2017.json
+ifneq ($(filter-out $(DEMO_FILE),$(ANNOTATIONS)),)
+$(ANNOTATIONS):
+	$(error $@ is not there: COCO= is the folder with val2017/ and annotations/instances_val2017.json; for other names give IMAGES= (a folder) and ANNOTATIONS= (a file))
+endif
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC)'
+	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) IMAGES=$(IMAGES) ANNOTATIONS=$(ANNOTATIONS) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC) AGAIN=$(AGAIN)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
 
@@ -114,45 +153,49 @@ format: $(READY) ## format the code and fix what the linter can fix
 	$(PY) -m ruff check --fix .
 
 inspect: | $(READY) ## what a weights file is, and what an export would ask (WEIGHTS=)
-	$(PY) -m export inspect $(or $(WEIGHTS),$(error WEIGHTS= is not set)) $(foreach pair,$(SET),--set '$(pair)')
+	$(PY) -m export inspect $(or $(WEIGHTS),$(error WEIGHTS= is not set)) $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
 export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
 
-$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wildcard atc_configs/$(MODEL).yaml) | $(READY) $(if $(COCO),$(TRUTH))
+$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wildcard atc_configs/$(MODEL).yaml) $(call again,export) | $(READY) $(ANNOTATIONS)
 	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set$(if $(wildcard atc_configs/$(MODEL).yaml),,; nor is there an atc_configs/$(MODEL).yaml)))
 	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 
 om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)
 
-$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) | $(READY)
+$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) $(call again,om) | $(READY)
 	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) $(OPTIONS) --output $(basename $@)
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
-$(BINS)/manifest.json: $(CARRIER) $(if $(COCO),$(FOLDER)/.images$(SUBSET) $(TRUTH),coco-is-needed) | $(READY)
-	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(COCO)/val2017 --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
+PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder$(SUBSET) $(FOLDER)/.annotation_file$(SUBSET) $(ANNOTATIONS),coco-is-needed)
 
-$(WORK)/demo/coco/annotations/instances_val2017.json: demo/dataset.py demo/scene.py | $(READY)
+$(BINS)/manifest.json: $(CARRIER) $(PICTURES) $(call again,preprocess) | $(READY)
+	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
+
+$(DEMO_FILE): demo/dataset.py demo/scene.py | $(READY)
 	$(PY) -m demo.dataset --output $(WORK)/demo/coco
 
 infer: $(SUMMARY) ## bins -> outputs (BS=)
 
-$(SUMMARY): $(OM) $(BINS)/manifest.json | $(READY)
+# What an earlier run of other images left would be nobody's results.
+$(SUMMARY): $(OM) $(BINS)/manifest.json $(call again,infer) | $(READY)
+	rm -rf $(SUMMARY) $(RESULTS)/$(RESULT)
 	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT)
 
 EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
-	    --model $(OM) --annotations_path $(TRUTH) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+	    --model $(OM) --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
 
 # Scoring takes seconds and its table is what one asks for: `make eval` always runs it.
 eval: $(SUMMARY) ## outputs -> COCO mAP
 	$(EVALUATE)
 
-$(EVAL)/metrics.json: $(SUMMARY)
+$(EVAL)/metrics.json: $(SUMMARY) $(PICTURES)
 	$(EVALUATE)
 
 report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
 	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
-	    --annotations_path $(TRUTH) --image_src_path $(COCO)/val2017
+	    --annotations_path $(ANNOTATIONS) --image_src_path $(IMAGES)
 
 FORECAST = $(FOLDER)/forecast_bs$(BATCH)
 
@@ -162,11 +205,11 @@ forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, 
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
 	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET)
 	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(BINS)/manifest.json \
-	    --model $(FORECAST).onnx --annotations_path $(TRUTH) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
+	    --model $(FORECAST).onnx --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
-stream: $(OM) ## images -> mAP in one process, no bins on disk
-	$(PY) -m pipeline run --model $(OM) --image_src_path $(COCO)/val2017 $(if $(LIMIT),--limit $(LIMIT) --subset) \
-	    --annotations_path $(TRUTH) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
+stream: $(OM) $(PICTURES) ## images -> mAP in one process, no bins on disk
+	$(PY) -m pipeline run --model $(OM) --image_src_path $(IMAGES) $(if $(LIMIT),--limit $(LIMIT) --subset) \
+	    --annotations_path $(ANNOTATIONS) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
 
 bench: $(ONNX) ## throughput by batch size
 	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,178 @@ def test_the_demo_is_always_its_own(folder):
 def test_a_model_of_which_nothing_is_known_is_named(folder):
     said = would_run(folder, "MODEL=mistyped", "WEIGHTS=", "om")
     assert "WEIGHTS= (the checkpoint of mistyped) is not set; nor is there an atc_configs/mistyped.yaml" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("LIMT=5", "LIMIT"),
+        ("BATCH=16", "BS"),
+        ("batch_size=16", "BS"),
+        ("Model=mine", "MODEL"),
+        ("ANNOTATION=a.json", "ANNOTATIONS"),
+        ("SUBSET=_first5", "LIMIT"),
+        ("CHECKPOINT=w.pth", "WEIGHTS"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_name(folder, given, meant):
+    said = would_run(folder, "MODEL=mine", "WEIGHTS=w.pth", given, "om")
+    assert f"{given.partition('=')[0]}= is no variable of this Makefile; did you mean {meant}=?" in said
+    assert "convert" not in said
+
+
+def test_an_unknown_variable_like_no_other_is_refused_with_all_names(folder):
+    assert "XYZZY= is no variable of this Makefile; it takes MODEL WORK WEIGHTS COCO" in would_run(
+        folder, "XYZZY=1", "om"
+    )
+
+
+@pytest.mark.parametrize("given", ["RESULT=x", "OM=x.om", "SUMMARY=x", "FOLDER=x", "EVALUATE=true", "READY="])
+def test_internal_variables_cannot_be_given(folder, given):
+    assert f"{given.partition('=')[0]}= is no variable of this Makefile" in would_run(folder, given, "help")
+
+
+@pytest.mark.parametrize(
+    "given", ["PIP_EXTRA_INDEX_URL=https://x", "OMP_NUM_THREADS=1", "MAKEFLAGS=-k", "SHELL=/bin/sh", "https_proxy=x"]
+)
+def test_what_make_or_the_programs_take_passes(folder, given):
+    assert "MODEL=demo" in would_run(folder, given, "help")
+
+
+@pytest.mark.parametrize(
+    ("name", "letter"),
+    [
+        *(("COCO", letter) for letter in "'\"`$;&|<>\\:() "),
+        *(("WEIGHTS", letter) for letter in "' \""),
+        ("WORK", "'"),
+        ("BS", " "),
+    ],
+)
+def test_a_path_that_make_cannot_take_is_refused(folder, name, letter):
+    said = would_run(folder, f"{name}=a{letter}b", "export")
+    assert f"{name}=a{letter}b has a {letter.strip() or 'blank'} in it" in said
+    assert "export" not in said
+
+
+@pytest.mark.parametrize("letter", "*?[]{}%!#~=+,@^äΩ图")
+def test_other_letters_pass(folder, letter):
+    (folder / f"c{letter}d/annotations").mkdir(parents=True)
+    (folder / f"c{letter}d/annotations/instances_val2017.json").touch()
+    done = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO=c{letter}d", "preprocess")
+    assert f"--image_src_path c{letter}d/val2017 " in done
+
+
+def test_a_quote_in_a_setting_reaches_the_program(folder):
+    assert "--set classes=['yes',\"no\"] " in run_all(
+        folder, "MODEL=mine", "WEIGHTS=w.pth", "SET=classes=['yes',\"no\"]", "export"
+    )
+
+
+# Every stage, as a program that leaves its product and says what it was asked.
+STAGES = """\
+import os, pathlib, sys
+arguments = sys.argv[1:]
+print("ran", *arguments, "")
+def product(option, suffix=""):
+    path = pathlib.Path(arguments[arguments.index(option) + 1] + suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    os.utime(path)
+stage = arguments[1]
+if stage == "export":
+    product("--onnx")
+elif stage == "convert":
+    product("--output", ".om" if "om" in arguments else ".onnx")
+elif stage == "preprocess":
+    product("--bin_file_path", "/manifest.json")
+elif stage == "infer":
+    arguments[arguments.index("--output") + 1] += "/" + arguments[arguments.index("--output_dirname") + 1]
+    product("--output", "_summary.json")
+    product("--output", "/" + str(len(arguments)) + "_0.bin")
+elif stage == "postprocess" and arguments[2] == "eval":
+    product("--det_results_path", "/metrics.json")
+"""
+
+
+def run_all(folder: Path, *arguments: str) -> str:
+    (folder / "stages.py").write_text(STAGES)
+    (folder / "stages").write_text(f'#!/bin/sh\nexec {sys.executable} {folder}/stages.py "$@"\n')
+    (folder / "stages").chmod(0o755)
+    done = subprocess.run(
+        ["make", f"PY={folder}/stages", *arguments], cwd=folder, capture_output=True, text=True, timeout=30
+    )
+    return "".join(
+        line + "\n" for line in (done.stdout + done.stderr).splitlines() if line.startswith(("ran", "make", "Make"))
+    )
+
+
+def annotated(folder: Path, name: str) -> str:
+    (folder / name / "annotations").mkdir(parents=True)
+    (folder / name / "annotations" / "instances_val2017.json").touch()
+    return name
+
+
+def stages(said: str) -> list[str]:
+    return [line.split()[2] for line in said.splitlines() if line.startswith("ran")]
+
+
+def test_images_and_annotations_of_any_name(folder):
+    (folder / "truth.json").touch()
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "IMAGES=photos", "ANNOTATIONS=truth.json", "eval", "report")
+    assert "preprocess --model work/mine/mine.onnx --image_src_path photos " in said
+    assert said.count("--annotations_path truth.json") == 2
+    assert stages(run_all(folder, "MODEL=mine", "eval")) == ["postprocess"]  # both are remembered
+
+
+def test_without_pictures_it_says_what_to_give(folder):
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "preprocess")
+    assert "COCO= is not set: the folder with val2017/ and annotations/instances_val2017.json; or IMAGES=" in said
+
+
+def test_annotations_that_are_not_there_are_named(folder):
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "COCO=nowhere", "preprocess")
+    assert "nowhere/annotations/instances_val2017.json is not there: COCO= is the folder with" in said
+
+
+def test_other_images_are_preprocessed_and_inferred_into_an_empty_folder(folder):
+    first, second = annotated(folder, "first"), annotated(folder, "second")
+    everything = ["export", "convert", "preprocess", "infer", "postprocess"]
+    assert stages(run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={first}", "eval")) == everything
+    left = folder / "work/mine/results/bs8/of_an_image_of_the_first_0.bin"
+    left.touch()
+    assert stages(run_all(folder, "MODEL=mine", f"COCO={second}", "eval")) == ["preprocess", "infer", "postprocess"]
+    assert not left.exists()
+    assert stages(run_all(folder, "MODEL=mine", "eval")) == ["postprocess"]
+    assert stages(run_all(folder, "MODEL=mine", f"COCO={first}", "eval")) == ["preprocess", "infer", "postprocess"]
+
+
+@pytest.mark.parametrize(
+    ("target", "made"),
+    [
+        ("export", ["export"]),
+        ("om", ["convert"]),
+        ("preprocess", ["preprocess"]),
+        ("infer", ["infer"]),
+    ],
+)
+def test_again_makes_the_named_product_and_nothing_before_it(folder, target, made):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "eval")
+    assert stages(run_all(folder, "MODEL=mine", target)) == []
+    assert stages(run_all(folder, "MODEL=mine", target, "AGAIN=1")) == made
+    after = ["export", "convert", "preprocess", "infer", "postprocess"]
+    behind = {"export": after[1:], "om": after[3:], "preprocess": after[3:], "infer": after[4:]}
+    assert stages(run_all(folder, "MODEL=mine", "eval")) == behind[target]
+
+
+def test_the_demo_runs_where_nothing_but_its_om_is(folder):
+    (folder / "om_models").mkdir()
+    (folder / "om_models" / "demo_bs8.om").touch()
+    for file in ("demo/weights/fcos_r18_shapes.pth", "demo/dataset.py", "demo/scene.py"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    coco = annotated(folder, "work/demo/coco")
+    assert coco
+    said = run_all(folder, "BACKEND=om", "infer", "eval")
+    assert stages(said) == ["preprocess", "infer", "postprocess"]
+    assert "preprocess --model om_models/demo_bs8.om" in said
