@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # The exporter makes 18 and converts down to 16; below, it cannot.
 OPSETS = (16, 17, 18)
+WEIGHTS_KEY = "key in the checkpoint under which the weights lie, such as ema; default: where they usually are"
 EPILOG = """examples:
   python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
   python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
@@ -35,6 +36,7 @@ def parser() -> cli.Parser:
         metavar="KEY=VALUE",
         help="one key of the spec, such as network.style=caffe; may be repeated, wins over --model and --spec",
     )
+    options.add_argument("--weights_key", metavar="KEY", help=WEIGHTS_KEY)
     options.add_argument(
         "--opset", type=int, choices=OPSETS, default=16, help="default 16, the last that atc's NMS operator takes"
     )
@@ -52,6 +54,7 @@ def inspect_parser() -> cli.Parser:
     options.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="answer a question, as for an export"
     )
+    options.add_argument("--weights_key", metavar="KEY", help=WEIGHTS_KEY)
     options.add_argument("--json", action="store_true", help="everything as one JSON object")
     return options
 
@@ -78,7 +81,7 @@ def inspect_main(argv: Sequence[str]) -> None:
     from detector.spec_files import Settings
     from export.inspection import describe, inspect
 
-    found = inspect(args.weights, network_facts(Settings({}).override(args.set)))
+    found = inspect(args.weights, network_facts(Settings({}).override(args.set)), args.weights_key)
     if not args.json:
         print(describe(found))
         found = {key: found[key] for key in ("file", "sha256", "dialect", "detector", "ambiguous")}
@@ -103,7 +106,15 @@ def export_main(argv: Sequence[str]) -> None:
 
     named = args.spec or args.model
     settings = (read_settings(named) if named else Settings({})).override(args.set)
-    result = export(args.weights, args.onnx, settings=settings, opset=args.opset, check=args.verify, image=args.image)
+    result = export(
+        args.weights,
+        args.onnx,
+        settings=settings,
+        opset=args.opset,
+        check=args.verify,
+        image=args.image,
+        weights_key=args.weights_key,
+    )
     for field, source in result.weights.sources.items():
         logging.getLogger("export").info(
             "%s = %s (%s)", field, result.spec.network.get(field, len(result.spec.classes)), source

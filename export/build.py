@@ -43,6 +43,7 @@ def export(
     opset: int = 16,
     check: bool = False,
     image: Path | None = None,
+    weights_key: str | None = None,
 ) -> Export:
     """Weights -> canonical ONNX.
 
@@ -53,6 +54,7 @@ def export(
         opset: of the default domain.
         check: compare torch and onnxruntime before writing.
         image: photograph to compare on; None takes a generated picture.
+        weights_key: the key in the file under which the weights lie; None: where they usually are.
 
     Raises:
         CheckpointError: the file cannot be read or is another detector.
@@ -63,7 +65,7 @@ def export(
     _require_writable(onnx_file, weights_file)
     settings = settings or Settings({})
     given = settings.document.get("network")
-    weights = read_weights(weights_file, given if isinstance(given, dict) else {})
+    weights = read_weights(weights_file, given if isinstance(given, dict) else {}, weights_key)
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
     resolved = resolve_spec(weights, checkpoint, settings)
     picture = generated_picture() if image is None else read_image(image)

@@ -5,25 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from detector.spec import Fact
-from export.checkpoints import examine
-from export.checkpoints.reader import read_checkpoint
+from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
 from export.resolve import missing_image, round_up
 
 
-def inspect(path: Path, given: Mapping[str, Fact]) -> dict[str, Any]:
+def inspect(path: Path, given: Mapping[str, Fact], weights_key: str | None = None) -> dict[str, Any]:
     """Everything that an export would take from the file, as plain values.
 
     Args:
         path: of the weights.
         given: facts about the network that the user asserts.
+        weights_key: the key in the file under which the weights lie; None: where they usually are.
 
     Raises:
         CheckpointError: the file cannot be read, holds no known detector, or contradicts itself; tensors do not fit.
         SpecError: `given` contradicts the file.
     """
-    file = read_checkpoint(path)
+    file = open_checkpoint(path, weights_key)
     reading = examine(file, given)
     decision = reading.decision
     if not decision.questions:
@@ -33,6 +33,7 @@ def inspect(path: Path, given: Mapping[str, Fact]) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "sha256": file.sha256,
         "container": file.container,
+        "place": {"keys": file.place.keys, "notes": list(file.place.notes), "rivals": list(file.place.rivals)},
         "dialect": reading.dialect,
         "detector": "fcos" if reading.kind is FcosNetwork else "retinanet",
         "backbone": _backbone(decision.values),
@@ -58,6 +59,7 @@ def describe(found: Mapping[str, Any]) -> str:
     lines = [
         f"{found['file']}: {found['detector']} of the dialect {found['dialect']}, {found['backbone']}",
         f"  {found['bytes']} bytes ({found['container']}), {found['parameters']} parameters, sha256 {found['sha256']}",
+        *(f"  {note}" for note in (*found["place"]["notes"], *found["place"]["rivals"])),
         f"  {classes['count']} classes{f': {names}' if names else ''} ({classes['source']})",
         "network",
         *(f"  {name} = {fact['value']}  ({fact['source']})" for name, fact in found["network"].items()),

@@ -38,9 +38,12 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
     _check_canvas(weights, spec.canvas)
-    departures = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
-    for difference in departures:
+    differences = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
+    for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
+    for note in (*weights.place.notes, *weights.place.rivals):
+        log.info("%s: %s", checkpoint.file, note)
+    departures = (*differences, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
 

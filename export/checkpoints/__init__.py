@@ -1,6 +1,7 @@
 """Weights files of training frameworks -> canonical tensors and facts. One module per framework (dialect)."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,19 +27,37 @@ DIALECTS: tuple[Dialect, ...] = (mmdet, tianzhi, cvpods, adelaidet, detectron2, 
 KNOWN = "this version exports plain FCOS and RetinaNet detectors with ResNet and FPN"
 
 
-def read_weights(path: Path, given: Mapping[str, Fact]) -> Weights:
+def open_checkpoint(path: Path, weights_key: str | None = None) -> CheckpointFile:
+    """Read a weights file and find a detector's weights in it, without running anything in it.
+
+    Args:
+        path: of the file.
+        weights_key: the key in the file under which the weights lie; None: where they usually are.
+
+    Raises:
+        CheckpointError: the file cannot be read, or holds several detectors, none of which is the usual one.
+    """
+    return read_checkpoint(path, _recognise, weights_key=weights_key)
+
+
+def _recognise(keys: Collection[str]) -> bool:
+    return any(dialect.recognises(keys) for dialect in DIALECTS)
+
+
+def read_weights(path: Path, given: Mapping[str, Fact], weights_key: str | None = None) -> Weights:
     """Read a detector from a weights file, without running anything in it.
 
     Args:
         path: of the file.
         given: facts about the network that the user's spec asserts (`DetectorSpec.network`).
+        weights_key: as of `open_checkpoint`.
 
     Raises:
         CheckpointError: the file cannot be read, holds another detector, contradicts itself, or leaves open what only
             the user can tell.
         SpecError: `given` contradicts the file.
     """
-    return examine(read_checkpoint(path), given).weights()
+    return examine(open_checkpoint(path, weights_key), given).weights()
 
 
 def examine(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
@@ -53,5 +72,5 @@ def examine(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         raise CheckpointError(f"{file.path} has {what}: {KNOWN}")
     for dialect in DIALECTS:
         if dialect.recognises(keys):
-            return dialect.read(file, given)
+            return replace(dialect.read(file, given), place=file.place)
     raise CheckpointError(f"{file.path} holds {family(keys)}: {KNOWN}")

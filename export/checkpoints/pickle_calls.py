@@ -74,19 +74,44 @@ def _dictionary(items: object = (), *_: object) -> dict[object, object]:
     return found
 
 
+def _of_numpy(array: object = None, *_: object) -> object:
+    """As `_rebuild_device_tensor_from_numpy`; the reader makes tensors of arrays."""
+    return array
+
+
+def _of_type(function: object = None, kind: object = None, args: object = (), *_: object) -> object:
+    """As `_rebuild_from_type_v2`: the tensor, without the Python attributes that somebody gave it."""
+    if not (isinstance(function, Called) and function in _REBUILDERS) or type(args) is not tuple:
+        raise TypeError("a tensor with attributes that is rebuilt by no function of torch")
+    return function(*args)
+
+
 def _size(items: object = (), *_: object) -> tuple[object, ...]:
     if type(items) is not tuple:
         raise TypeError(f"a torch.Size of {type(items).__name__}")
     return items
 
 
+_TENSOR: Final = Called(rebuild_tensor)
+_PARAMETER: Final = Called(rebuild_parameter)
+_REBUILDERS: Final = (_TENSOR, _PARAMETER)
 _CALLED: Final = {
     ("collections", "OrderedDict"): Called(_dictionary),
     ("torch", "Size"): Called(_size),
-    ("torch._utils", "_rebuild_tensor"): Called(rebuild_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): Called(rebuild_tensor),
-    ("torch._utils", "_rebuild_parameter"): Called(rebuild_parameter),
-    ("torch._utils", "_rebuild_parameter_with_state"): Called(rebuild_parameter),
+    ("torch._utils", "_rebuild_tensor"): _TENSOR,
+    ("torch._utils", "_rebuild_tensor_v2"): _TENSOR,
+    ("torch._utils", "_rebuild_parameter"): _PARAMETER,
+    ("torch._utils", "_rebuild_parameter_with_state"): _PARAMETER,
+    # torch.save of torch_npu (torch_npu/utils/storage.py, `_reduce_ex`): a copy on the CPU in the plain layout; the
+    # seventh argument, the format on the card (a number, torch_npu's Format, or a bool in old files), is its own.
+    ("torch_npu.utils.storage", "_rebuild_npu_tensor"): _TENSOR,
+    # Devices without storages of their own, such as privateuse1 backends: the tensor, or its array, on the CPU.
+    ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"): _PARAMETER,
+    ("torch._utils", "_rebuild_device_tensor_from_numpy"): Called(_of_numpy),
+    # Tensors with attributes: torch/_tensor.py, torch/tensor.py before 1.9.
+    ("torch._tensor", "_rebuild_from_type_v2"): Called(_of_type),
+    ("torch._tensor", "_rebuild_from_type"): Called(_of_type),
+    ("torch.tensor", "_rebuild_from_type"): Called(_of_type),
     ("numpy", "dtype"): Called(Dtype),
     # Bytes in protocol 2: text to be encoded, or bytes() where there are none.
     ("_codecs", "encode"): Called(encoded),

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from detector.errors import CheckpointError
 from export.checkpoints.allowance import Allowance
-from export.checkpoints.numpy_arrays import Array
+from export.checkpoints.nests import make_tensors
 from export.checkpoints.pickle_machine import DAMAGE
 from export.checkpoints.pickles import RestrictedUnpickler
 from export.checkpoints.window import Window
@@ -39,9 +39,5 @@ def _read(path: Path, file: BinaryIO) -> object:
         if file.readinto(memory) != len(memory):  # type: ignore[attr-defined]  # BufferedReader has it
             raise EOFError("an array ends early")
 
-    if isinstance(root, dict):
-        for level in [root, *(value for value in root.values() if isinstance(value, dict))]:
-            for key, value in level.items():
-                if isinstance(value, Array):
-                    level[key] = value.to_tensor(fill, allowance)
+    make_tensors(root, fill, allowance)
     return root

@@ -1,7 +1,7 @@
 """A weights file as a flat dictionary of tensors, whatever wrote it; names are still the training framework's."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,20 +11,19 @@ from torch import Tensor
 from detector.artifacts import sha256_of
 from detector.errors import CheckpointError
 from export.checkpoints.mindspore_file import is_training_state, read_mindspore_file
+from export.checkpoints.nests import BARE, Place, Recognise, unwrap
 from export.checkpoints.pickle_calls import Inert, StandIn
 from export.checkpoints.pickle_file import read_pickle_file
 from export.checkpoints.safetensors_file import read_safetensors
 from export.checkpoints.sniff import HEAD_BYTES, Container, container_of, refusal_of
 from export.checkpoints.torch_files import read_torch_file
 
-# Where the writers put the weights, most specific first (reference: checkpoints.md section 2.2); blobs: Caffe2.
-_NESTS: Final = ("state_dict", "model", "model_state", "net", "blobs")
-# Left by DistributedDataParallel, torch.compile and wrappers that hold the network as `self.model`.
-_PREFIXES: Final = ("module.", "_orig_mod.", "model.")
-_COUNTER: Final = "num_batches_tracked"
-_DEEPEST: Final = 8  # wrappers around wrappers
 # What Detectron2's writer says of a file beside its weights.
 _NOTES: Final = ("__author__", "matching_heuristics")
+
+
+def _nothing(_: Collection[str]) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,7 @@ class CheckpointFile:
         tensors: flat state dict, without wrappers' prefixes and without what no inference needs.
         meta: the writer's own description; {} if it left none. Values come from an untrusted file.
         counts_batches: its batch norms counted training steps, as torch's own do and frozen ones do not.
+        place: where in the file they are.
     """
 
     path: Path
@@ -44,6 +44,7 @@ class CheckpointFile:
     tensors: dict[str, Tensor]
     meta: dict[str, object]
     counts_batches: bool = False
+    place: Place = BARE
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -51,12 +52,17 @@ class CheckpointFile:
         return sha256_of(self.path)
 
 
-def read_checkpoint(path: Path) -> CheckpointFile:
+def read_checkpoint(path: Path, recognise: Recognise = _nothing, *, weights_key: str | None = None) -> CheckpointFile:
     """Read a weights file without running anything in it.
+
+    Args:
+        path: of the file.
+        recognise: which names of tensors are a detector's, to find them in whatever a training script saved.
+        weights_key: the key in the file under which the weights lie; None: where they usually are.
 
     Raises:
         CheckpointError: no such file; no checkpoint, or of a kind not read here; truncated or damaged; its pickle would
-            run code.
+            run code; the weights are not where they are said to be.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is a folder, expected a weights file" if path.is_dir() else f"{path} not found")
@@ -66,12 +72,14 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     if container is None:
         raise CheckpointError(f"{path} is {refusal_of(head, path.stat().st_size)}")
     root, meta = _read(path, container)
-    tensors = flat_weights(root)
-    if not tensors:
+    try:
+        found = unwrap(root, recognise, wanted=weights_key)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from error
+    if not found.tensors:
         raise CheckpointError(f"{path} holds no weights ({_contents(root)}): save model.state_dict() with torch.save")
-    named = {key: value for key, value in meta.items() if isinstance(key, str)}
-    counts = any(str(key).endswith(_COUNTER) for nest in [*_nests(root), root] for key in nest)
-    return CheckpointFile(path, container, tensors, named, counts)
+    meta = {key: value for key, value in (_meta_around(root, found.place.keys) or meta).items() if isinstance(key, str)}
+    return CheckpointFile(path, container, found.tensors, meta, found.counts_batches, found.place)
 
 
 def _read(path: Path, container: Container) -> tuple[Mapping[Any, object], Mapping[Any, object]]:
@@ -87,8 +95,19 @@ def _read(path: Path, container: Container) -> tuple[Mapping[Any, object], Mappi
     if not isinstance(root, dict):
         what = f"a pickled {root.name} object" if isinstance(root, Inert | StandIn) else f"one {type(root).__name__}"
         raise CheckpointError(f"{path} holds {what}, expected a state dict: save model.state_dict() with torch.save")
-    meta = root.get("meta")
-    return root, meta if isinstance(meta, dict) else {key: root[key] for key in _NOTES if key in root}
+    return root, {key: root[key] for key in _NOTES if key in root}
+
+
+def _meta_around(root: Mapping[Any, object], keys: str) -> Mapping[Any, object]:
+    """What the writer says of the weights that keys lead to: beside them, or beside what they lie in."""
+    found: Mapping[Any, object] = {}
+    nest: object = root
+    for key in [*keys.split("."), ""]:
+        if not isinstance(nest, dict):
+            break
+        found = meta if isinstance(meta := nest.get("meta"), dict) else found
+        nest = nest.get(key)
+    return found
 
 
 def _contents(root: Mapping[Any, object]) -> str:
@@ -99,35 +118,3 @@ def _contents(root: Mapping[Any, object]) -> str:
     training = {"state", "param_groups", "optimizer", "lr_scheduler", "scheduler", "param_schedulers", "epoch"}
     kind = "the state of an optimizer alone; " if set(keys) <= training and set(keys) != {"epoch"} else ""
     return f"{kind}its keys: {', '.join(keys[:8])}"
-
-
-def flat_weights(root: Mapping[Any, object]) -> dict[str, Tensor]:
-    """The weights inside what a training framework saved: unwrapped, without prefixes and training leftovers."""
-    tensors = next((found for nest in [*_nests(root), root] if (found := _drop(_tensors_of(nest)))), {})
-    for _ in range(_DEEPEST):
-        if (prefix := _common_prefix(tensors)) is None:
-            break
-        tensors = _drop({key.removeprefix(prefix): value for key, value in tensors.items()})
-    return tensors
-
-
-def _nests(root: Mapping[Any, object]) -> list[dict[Any, object]]:
-    return [nest for name in _NESTS if isinstance(nest := root.get(name), dict)]
-
-
-def _tensors_of(mapping: Mapping[object, object]) -> dict[str, Tensor]:
-    return {key: value for key, value in mapping.items() if isinstance(key, str) and isinstance(value, Tensor)}
-
-
-def _drop(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    # A counter of training steps; ema_* are mmcv 1.x's swapped-out copies; anchors are recomputed.
-    return {
-        key: value
-        for key, value in tensors.items()
-        if not key.endswith(_COUNTER) and not key.startswith("ema_") and "anchor_generator.cell_anchors." not in key
-    }
-
-
-def _common_prefix(keys: Iterable[str]) -> str | None:
-    names = list(keys)
-    return next((prefix for prefix in _PREFIXES if names and all(name.startswith(prefix) for name in names)), None)

@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-# The storage classes of torch and torch.cuda, and their element types.
-_STORAGE_MODULES: Final = ("torch", "torch.cuda", "torch.storage")
+from export.checkpoints.numpy_arrays import Array
+
+# The storage classes of torch, its devices and torch_npu, and their element types.
+_STORAGE_MODULES: Final = ("torch", "torch.cuda", "torch.npu", "torch.storage", "torch_npu.npu")
 _STORAGES: Final = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -62,9 +64,9 @@ def rebuild_tensor(storage: object, offset: object, size: object, stride: object
     return storage.tensor.as_strided(size, stride, offset)
 
 
-def rebuild_parameter(data: object, *_: object) -> Tensor:
-    """The tensor of an `nn.Parameter`, as `torch._utils._rebuild_parameter`."""
-    if not isinstance(data, Tensor):
+def rebuild_parameter(data: object = None, *_: object) -> object:
+    """The tensor of an `nn.Parameter`, as `torch._utils._rebuild_parameter`; an array becomes one later."""
+    if not isinstance(data, Tensor | Array):
         raise pickle.UnpicklingError("a parameter without a tensor")
     return data
 

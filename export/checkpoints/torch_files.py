@@ -6,6 +6,7 @@ Layouts: torch/serialization.py, `_save` (zip, torch 1.6 and later) and `_legacy
 import mmap
 import zipfile
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final, cast
@@ -14,6 +15,8 @@ import torch
 
 from detector.errors import CheckpointError
 from export.checkpoints.allowance import Allowance
+from export.checkpoints.nests import make_tensors
+from export.checkpoints.pickle_calls import StandIn
 from export.checkpoints.pickle_machine import DAMAGE
 from export.checkpoints.pickles import RestrictedUnpickler
 from export.checkpoints.sniff import LEGACY_MAGIC, Container
@@ -56,6 +59,10 @@ class _ZipFile:
         self._allowance = Allowance(len(self._bytes))
         archive = zipfile.ZipFile(cast(BinaryIO, _Directory(self._bytes, self._allowance)))
         self._records = {entry.filename: entry for entry in archive.infolist()}
+        if len(self._records) < len(archive.infolist()):
+            names = [entry.filename for entry in archive.infolist()]
+            twice = next(name for name in self._records if names.count(name) > 1)
+            raise zipfile.BadZipFile(f"the record {twice[:80]!r} is there twice")
         self._storages: dict[str, Storage] = {}
         self._folder = ""
 
@@ -85,10 +92,11 @@ class _ZipFile:
             result = RestrictedUnpickler(window, str(self._path), self._allowance, self._storage).load()
             for done in sums:
                 done.result()
+        make_tensors(result, _filler(self._bytes), self._allowance)
         return result
 
     def _storage(self, pid: tuple[Any, ...]) -> Storage:
-        _, kind, key, _, count = _storage_id(pid, 5)
+        _, kind, key, _, count = _storage_id(pid, 5, self._path)
         if key not in self._storages:
             entry = self._record(f"{self._folder}data/{key}")
             if entry.file_size != count * kind.dtype.itemsize:
@@ -161,7 +169,8 @@ class _LegacyFile:
         self._file = file
         self._size = path.stat().st_size
         # The mapping serves the pickles only: storages are read into memory that suits their types.
-        self._window = Window(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._window = Window(self._data)
         self._allowance = Allowance(self._size)
         self._roots: dict[str, Storage] = {}
         self._allocated = 0
@@ -185,6 +194,7 @@ class _LegacyFile:
         self._file.seek(self._window.position)
         for key in keys:
             self._fill(key, self._roots[key].tensor)
+        make_tensors(result, _filler(self._data), self._allowance)
         return result
 
     def _pickle(self, *, with_storages: bool = False) -> object:
@@ -197,7 +207,7 @@ class _LegacyFile:
                 f"{self._path} holds a whole pickled network (torch.save(model)), not its weights: "
                 "save model.state_dict()"
             )
-        _, kind, key, _, count, view = _storage_id(pid, 6)
+        _, kind, key, _, count, view = _storage_id(pid, 6, self._path)
         if key not in self._roots:
             self._allocated += count * kind.dtype.itemsize
             if self._allocated > self._size:
@@ -226,13 +236,26 @@ class _LegacyFile:
             done += step
 
 
-def _storage_id(pid: tuple[Any, ...], length: int) -> tuple[Any, ...]:
+def _filler(data: mmap.mmap) -> Callable[[int, memoryview], None]:
+    """What reads the bytes of NumPy arrays, which state dicts may hold as well."""
+
+    def fill(start: int, memory: memoryview) -> None:
+        memory[:] = data[start : start + len(memory)]
+
+    return fill
+
+
+def _storage_id(pid: tuple[Any, ...], length: int, where: Path) -> tuple[Any, ...]:
     """A persistent id `("storage", type, key, location, count[, view])`, checked."""
     if len(pid) != length or pid[0] != "storage":
         raise ValueError("an unknown kind of reference to outside data")
     _, kind, key, _, count, *_ = pid
     if not isinstance(kind, StorageType):
-        raise TypeError("a storage of a kind that is not read (complex or quantized numbers)")
+        what = kind.name if isinstance(kind, StandIn) else type(kind).__name__
+        raise CheckpointError(
+            f"{where}: a tensor inside holds {what[:80]}, which is not read (complex, quantized, 8-bit): save "
+            "the network's float32 weights alone, with torch.save(model.float().state_dict(), FILE)"
+        )
     if not isinstance(key, str) or type(count) is not int or count < 0:
         raise ValueError("a storage without a name or with a negative size")
     return pid

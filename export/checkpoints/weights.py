@@ -11,6 +11,7 @@ from torch import Tensor
 from detector.errors import CheckpointError, SpecError
 from export.checkpoints.canonical import LEVELS
 from export.checkpoints.facts import Decision
+from export.checkpoints.nests import BARE, Place
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 from export.network.detector import tensor_shapes
 
@@ -49,6 +50,7 @@ class Weights:
         sources: field of `network`, or "classes" -> where its value comes from; guesses begin with "assumed: ".
         classes: names in label order; None: the file names none that fit.
         recipe: how its framework runs it.
+        place: where in the file they are.
     """
 
     dialect: str
@@ -57,6 +59,7 @@ class Weights:
     sources: dict[str, str]
     classes: tuple[str, ...] | None
     recipe: Recipe
+    place: Place = BARE
 
     @property
     def detector(self) -> Literal["fcos", "retinanet"]:
@@ -77,6 +80,7 @@ class Reading:
         classes: names in label order; None: the file names none that fit.
         class_source: where they come from.
         recipe: how its framework runs it.
+        place: where in the file they are.
     """
 
     path: Path
@@ -87,6 +91,7 @@ class Reading:
     classes: tuple[str, ...] | None
     class_source: str
     recipe: Recipe
+    place: Place = BARE
 
     def weights(self) -> Weights:
         """The detector, all questions answered.
@@ -106,7 +111,7 @@ class Reading:
             raise SpecError(f"{self.path}: {error}") from error
         tensors = check_tensors(self.path, network, self.tensors)
         sources = {**self.decision.sources, "classes": self.class_source}
-        return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe)
+        return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe, self.place)
 
 
 def _check_numbers(network: Network) -> None:

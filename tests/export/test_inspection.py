@@ -87,6 +87,18 @@ def test_names_of_classes_are_shown(tmp_path: Path):
     assert "  5 classes: a, b, c, d, … (meta.CLASSES)" in describe(found)
 
 
+def test_where_the_weights_lie_is_told(tmp_path: Path):
+    sample = SAMPLES["mmdet_fcos"]
+    state = sample.theirs(sample.ours())
+    path = write(tmp_path, {f"module.{name}": tensor for name, tensor in state.items()}, ema=state)
+    found = inspect(path, {})
+    assert found["place"]["keys"] == "model.module"
+    assert inspect(path, {}, "ema")["place"]["keys"] == "ema"
+    lines = describe(found).splitlines()
+    assert "  its names are read without the prefix 'module.'" in lines
+    assert any(line.startswith("  under 'ema' are other weights of a detector") for line in lines)
+
+
 def test_an_open_stride_is_not_told(tmp_path: Path):
     sample = SAMPLES["detectron2"]
     found = inspect(write(tmp_path, sample.theirs(sample.ours(depth=50))), {})

@@ -7,6 +7,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint
 from detector.spec_files import Settings, read_settings
+from export.checkpoints.nests import Place
 from export.checkpoints.weights import Recipe, Weights
 from export.resolve import default_settings, resolve_spec
 from tests.export.networks import SMALL
@@ -90,6 +91,15 @@ def test_where_the_spec_departs_from_the_framework_it_wins_and_says_so(spec, cap
     assert resolved.decode.iou_threshold == 0.7
     assert resolved.departures == ("decode.iou_threshold is 0.7 in the spec and 0.6 by the file's config",)
     assert "0.6 by the file's config; the spec is used" in caplog.text
+
+
+def test_other_weights_in_the_file_are_said_and_recorded(caplog):
+    caplog.set_level(logging.INFO)
+    place = Place("model", ("its names are read without 'module.'",), ("under 'ema' are others",))
+    spec = resolve_spec(dataclasses.replace(weights_of(), place=place), CHECKPOINT, Settings({}))
+    assert spec.departures == ("under 'ema' are others",)
+    assert "my model.v2.pth: its names are read without 'module.'" in caplog.text
+    assert "my model.v2.pth: under 'ema' are others" in caplog.text
 
 
 def test_what_the_settings_leave_out_is_the_frameworks():

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from export.checkpoints import examine
-from export.checkpoints.reader import CheckpointFile, flat_weights
+from export.checkpoints.nests import flat_weights
+from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Weights
 from export.network.config import Network
 from tests.export.networks import SMALL, SMALL_RETINANET, random_detector

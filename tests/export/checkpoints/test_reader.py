@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError
-from export.checkpoints.reader import flat_weights, read_checkpoint
+from export.checkpoints.nests import flat_weights
+from export.checkpoints.reader import read_checkpoint
 
 Save = Callable[..., Path]
 
