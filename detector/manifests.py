@@ -9,12 +9,17 @@ from pydantic import Field
 
 from detector.artifacts import write_text
 from detector.errors import ArtifactError
+from detector.files.bounds import MANIFEST_BYTES
+from detector.files.names import InsideName, StemName
+from detector.files.regular import read_bytes
 from detector.geometry import Letterbox, Size
 from detector.spec import DetectorSpec, spec_problem
 
 MANIFEST_NAME = "manifest.json"
 # The folder of a canvas, as `Size` is printed. ais_bench runs one folder at one gear, so canvases cannot share one.
 FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
+# cv2 decodes no image with a longer side (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
+SIDE_MAX = 2**20
 
 
 class BinImage(pydantic.BaseModel):
@@ -31,24 +36,29 @@ class BinImage(pydantic.BaseModel):
         sha256: of the bin's bytes, hex; None in manifests of earlier versions and in those made of an info file.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    stem: str
-    file_name: str
+    stem: StemName
+    file_name: InsideName
     image: Size
     resized: Size
-    top: int
-    left: int
+    top: Annotated[int, Field(ge=0, le=SIDE_MAX)]
+    left: Annotated[int, Field(ge=0, le=SIDE_MAX)]
     ratio: float | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
+    @pydantic.field_validator("image", "resized")
     @classmethod
-    def of(cls, box: Letterbox, *, stem: str, file_name: str) -> "BinImage":
+    def _size_in_range(cls, size: Size) -> Size:
+        if min(size) < 1 or max(size) > SIDE_MAX:
+            raise ValueError(f"height and width must be in 1..{SIDE_MAX}, got {str(size)[:80]}")
+        return size
+
+    @classmethod
+    def of(cls, box: Letterbox, *, stem: str, file_name: str, sha256: str | None = None) -> "BinImage":
         """The image of that letterbox; its canvas is the one of its folder's spec."""
-        resized, top, left = box.resized, box.top, box.left
-        return cls(
-            stem=stem, file_name=file_name, image=box.image, resized=resized, top=top, left=left, ratio=box.ratio
-        )
+        place = {"image": box.image, "resized": box.resized, "top": box.top, "left": box.left, "ratio": box.ratio}
+        return cls(stem=stem, file_name=file_name, **place, sha256=sha256)
 
     def letterbox(self, canvas: Size) -> Letterbox:
         """The geometry of this image on a canvas."""
@@ -63,7 +73,37 @@ class BinsManifest(pydantic.BaseModel):
     format: Literal["omline-bins-1"] = "omline-bins-1"
     spec: DetectorSpec
     image_source: str
-    images: tuple[BinImage, ...]
+    # The first bad image is enough to know: a list of millions must not become as many errors.
+    images: Annotated[tuple[BinImage, ...], pydantic.FailFast()]
+
+    @pydantic.field_validator("images")
+    @classmethod
+    def _lie_on_the_canvas(cls, images: tuple[BinImage, ...], info: pydantic.ValidationInfo) -> tuple[BinImage, ...]:
+        spec: DetectorSpec | None = info.data.get("spec")  # absent if it is illegal itself
+        if spec is not None:
+            for image in images:
+                try:
+                    image.letterbox(spec.canvas)
+                except ValueError as error:
+                    raise ValueError(f"image {image.file_name!r}: {error}") from error
+        return images
+
+    def require_placed(self, path: Path) -> None:
+        """Refuse images that do not lie where the spec puts an image of their size.
+
+        Args:
+            path: of the manifest, for the message.
+
+        Raises:
+            ArtifactError: the geometry was edited, or is that of another spec: boxes would be mapped wrongly.
+        """
+        for image in self.images:
+            got, expected = image.letterbox(self.spec.canvas), self.spec.letterbox(image.image)
+            if got != expected:
+                raise ArtifactError(
+                    f"{path} places {image.file_name!r} at {got}, its spec at {expected}; "
+                    "run `python -m preprocess` again (make preprocess)"
+                )
 
 
 class CanvasFolders(pydantic.BaseModel):
@@ -72,7 +112,16 @@ class CanvasFolders(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["omline-canvases-1"] = "omline-canvases-1"
-    folders: Annotated[tuple[Annotated[str, Field(pattern=FOLDER_PATTERN)], ...], Field(min_length=1)]
+    folders: Annotated[
+        tuple[Annotated[str, Field(pattern=FOLDER_PATTERN, max_length=16)], ...], Field(min_length=1, max_length=1000)
+    ]
+
+    @pydantic.field_validator("folders")
+    @classmethod
+    def _folders_differ(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(folders)) < len(folders):
+            raise ValueError("a folder is listed twice")
+        return folders
 
 
 def folder_of(canvas: Size, spec: DetectorSpec) -> str:
@@ -125,6 +174,12 @@ def read_manifests(path: Path) -> dict[str, BinsManifest]:
         return {"": manifest}
     folder = _file(path).parent
     manifests = {name: read_manifest(folder / name) for name in manifest.folders}
+    for name, manifest in manifests.items():
+        if str(manifest.spec.canvas) != name:
+            raise ArtifactError(
+                f"{folder / name} holds bins for the canvas {manifest.spec.canvas}: was it renamed? run "
+                "`python -m preprocess` again (make preprocess)"
+            )
     first, *others = manifests.items()
     for name, other in others:
         if other.spec.with_canvas(first[1].spec.canvas) != first[1].spec:
@@ -159,7 +214,7 @@ def _file(path: Path) -> Path:
 def _read(path: Path) -> BinsManifest | CanvasFolders:
     file = _file(path)
     try:
-        text = file.read_bytes()
+        text = read_bytes(file, MANIFEST_BYTES)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{file} not found: preprocessing did not run or did not finish;"

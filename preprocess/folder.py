@@ -1,11 +1,13 @@
 """A folder of images to a folder of bins, or one per canvas: all or nothing."""
 
 import functools
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from detector.artifacts import atomic_file, unique_stems
+from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.images import read_image
 from detector.manifests import BinImage, BinsManifest, folder_of, write_manifests
@@ -47,10 +49,17 @@ def preprocess_folder(
 
     Raises:
         DataError: an image or the folder of images is unusable; the message names the file.
-        ArtifactError: the folder of bins holds foreign files, or the disk is too small or fails.
+        ArtifactError: the folder of bins holds foreign files or is in use, or the disk is too small or fails.
     """
-    images, bins = images.absolute(), bins.absolute()
+    images, bins = images.absolute(), bins.resolve()
     files = image_stems(images, limit=limit)
+    with exclusive(bins, doing="preprocessing into"):
+        return _preprocess(images, bins, spec, files, workers=workers)
+
+
+def _preprocess(
+    images: Path, bins: Path, spec: DetectorSpec, files: Mapping[str, str], *, workers: int | None
+) -> dict[str, BinsManifest]:
     folders = [folder_of(canvas, spec) for canvas in spec.canvases]
     # Which canvas an image will lie on is known when it has been decoded.
     possible = [bin_name(folder, stem) for folder in folders for stem in files.values()]
@@ -106,4 +115,5 @@ def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: Detecto
     image, canvas, tensor = read_input(item, images=images, spec=spec)
     with atomic_file(bins / bin_name(folder_of(canvas, spec), image.stem)) as file:
         file.write(tensor.data)
-    return canvas, image
+    # Of the bytes in memory: what a disk or a later hand makes of them is found when they are read.
+    return canvas, image.model_copy(update={"sha256": hashlib.sha256(tensor.data).hexdigest()})

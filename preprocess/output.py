@@ -4,24 +4,44 @@ import contextlib
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
-from detector.artifacts import make_folder, write_error
+import pydantic
+from pydantic import Field
+
+from detector.artifacts import make_folder, write_error, write_text
 from detector.errors import ArtifactError
+from detector.files.bounds import MANIFEST_BYTES
+from detector.files.regular import read_bytes
 from detector.manifests import MANIFEST_NAME, canvas_folders, read_manifest
 
 logger = logging.getLogger(__name__)
 
 # What ais_bench takes for inputs when it is given a folder (its io_operations.py).
 INPUT_SUFFIXES = (".bin", ".BIN", ".npy", ".NPY")
+UNFINISHED_NAME = ".unfinished.json"
+
+_BinName = Annotated[str, Field(pattern=r"^([0-9]+x[0-9]+/)?[A-Za-z0-9_-]{1,240}\.bin$", max_length=300)]
+
+
+class Unfinished(pydantic.BaseModel):
+    """What a run may write, recorded while it writes: after a kill the next run knows what is its to remove."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["omline-unfinished-1"] = "omline-unfinished-1"
+    names: Annotated[tuple[_BinName, ...], pydantic.FailFast()]
 
 
 def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
     """Make the folder ready for the named bins, and the folders of single canvases that the names lead to.
 
-    The manifest of an earlier run goes first, then the bins that it lists, bins of the same names that an unfinished
-    run left, and unfinished files. Nothing is removed unless the new bins may be written.
+    The manifest of an earlier run goes first, then the bins that it lists, bins that an unfinished run left, bins of
+    the same names, and unfinished files: regular files below the folder only. Nothing is removed unless the new bins
+    may be written.
 
     Args:
         folder: created if it is not there.
@@ -35,8 +55,8 @@ def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
     old, wanted = _old_names(folder), set(names)
     folders = _folders({*old, *wanted})
     present = set().union(*(_listing(folder, name) for name in folders))
-    replaced = sorted(present & (old | wanted))
-    foreign = sorted(name for name in present - old - wanted if name.endswith(INPUT_SUFFIXES))
+    replaced = sorted(name for name in present & (old | wanted) if _is_file(folder / name))
+    foreign = sorted(name for name in present.difference(replaced) if name.endswith(INPUT_SUFFIXES))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise ArtifactError(
@@ -55,11 +75,14 @@ def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
 def taken_back_on_failure(folder: Path, names: Sequence[str]) -> Iterator[None]:
     """Remove the manifest and the named bins if the block fails or is interrupted.
 
-    ais_bench knows no manifests: it would measure whatever part of the bins a failed run left.
+    ais_bench knows no manifests: it would measure whatever part of the bins a failed run left. A run that is killed
+    leaves a record of the names for `prepare_output`.
     """
     finished = False
     try:
+        write_text(folder / UNFINISHED_NAME, Unfinished(names=tuple(names)).model_dump_json() + "\n")
         yield
+        (folder / UNFINISHED_NAME).unlink()
         finished = True
     finally:
         if not finished:
@@ -86,18 +109,32 @@ def _remove(folder: Path, names: Sequence[str], folders: Collection[str]) -> Non
         (folder / name).unlink(missing_ok=True)
     for name in folders:
         # What `detector.artifacts.atomic_file` was writing when its process was killed.
-        unfinished = [file for file in _listing(folder, name) if _is_unfinished(os.path.basename(file))]
+        unfinished = [file for file in _listing(folder, name) if _is_unfinished(folder / file)]
         for file in unfinished:
             (folder / file).unlink(missing_ok=True)
+    (folder / UNFINISHED_NAME).unlink(missing_ok=True)  # last, as what it lists is gone
     drop_empty_folders(folder, [f"{name}/" for name in folders])
 
 
-def _is_unfinished(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".part")
+def _is_unfinished(file: Path) -> bool:
+    return file.name.startswith(".") and file.name.endswith(".part") and _is_file(file)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file itself, no link to one: what we write never is."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _listing(folder: Path, name: str) -> set[str]:
     """What lies in `folder/name`, relative to `folder`; nothing if it is not there."""
+    if name and (folder / name).is_symlink():
+        raise ArtifactError(
+            f"{folder / name} is a link: bins are replaced only in {folder} itself; remove the link or give another "
+            "--bin_file_path"
+        )
     try:
         return {str(path.relative_to(folder)) for path in (folder / name).iterdir()}
     except FileNotFoundError:
@@ -107,18 +144,36 @@ def _listing(folder: Path, name: str) -> set[str]:
 
 
 def _old_names(folder: Path) -> set[str]:
-    """The bins that the manifests of an earlier run list; the folder of a canvas may have been removed since."""
+    """The bins that the manifests of an earlier run list, or that a run that was killed may have written.
+
+    The folder of a canvas may have been removed since.
+    """
     names: set[str] = set()
     try:
         for name in canvas_folders(folder) or ("",):
             if (folder / name / MANIFEST_NAME).exists():
                 names.update(bin_name(name, image.stem) for image in read_manifest(folder / name).images)
     except ArtifactError as error:
-        raise ArtifactError(
-            f"{folder / MANIFEST_NAME} is not a manifest of this version, so what may be replaced in {folder} is "
-            f"unknown; remove the folder or give another --bin_file_path"
-        ) from error
-    return names
+        raise _unknown(folder, MANIFEST_NAME, str(error)) from error
+    return names.union(_unfinished_names(folder))
+
+
+def _unfinished_names(folder: Path) -> Sequence[str]:
+    try:
+        return Unfinished.model_validate_json(read_bytes(folder / UNFINISHED_NAME, MANIFEST_BYTES)).names
+    except FileNotFoundError:
+        return ()
+    except NotADirectoryError as error:
+        raise write_error(folder, error) from error
+    except pydantic.ValidationError as error:
+        raise _unknown(folder, UNFINISHED_NAME, str(error.errors(include_url=False)[0]["msg"])) from error
+
+
+def _unknown(folder: Path, name: str, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{folder / name} is not a manifest of this version, so what may be replaced in {folder} is unknown; "
+        f"remove the folder or give another --bin_file_path ({reason})"
+    )
 
 
 def bin_name(folder: str, stem: str) -> str:

@@ -1,5 +1,9 @@
 """Manifests of bins, of one canvas and of several."""
 
+import json
+import math
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +24,7 @@ from detector.spec import DetectorSpec, replace
 
 
 def manifest(spec: DetectorSpec, stem: str = "a") -> BinsManifest:
-    image = BinImage(stem=stem, file_name=f"{stem}.jpg", image=Size(10, 20), resized=Size(32, 64), top=1, left=2)
+    image = BinImage(stem=stem, file_name=f"{stem}.jpg", image=Size(10, 20), resized=Size(31, 62), top=1, left=2)
     return BinsManifest(spec=spec, image_source="/data", images=(image,))
 
 
@@ -42,7 +46,7 @@ def test_a_manifest_comes_back(tmp_path: Path, spec: DetectorSpec):
 
 def test_an_image_knows_its_letterbox(spec: DetectorSpec):
     (image,) = manifest(spec).images
-    assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(32, 64), 1, 2)
+    assert image.letterbox(Size(64, 96)) == Letterbox(Size(10, 20), Size(64, 96), Size(31, 62), 1, 2)
 
 
 @pytest.mark.parametrize("rule", ["modelzoo", "mindspore"])
@@ -71,6 +75,88 @@ def test_a_damaged_manifest(tmp_path: Path, text: str, problem: str):
         ArtifactError, match=rf"is not a manifest of bins: .*{problem}.*; run `python -m preprocess` again"
     ):
         read_manifest(tmp_path)
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("stem", "../../x", "'../../x' is no stem of a bin"),
+        ("stem", "/etc/x", "'/etc/x' is no stem of a bin"),
+        ("stem", "", "'' is no stem of a bin"),
+        ("file_name", "../x.jpg", "leads out of its folder"),
+        ("file_name", "/etc/passwd", "is an absolute path"),
+        ("file_name", "a/\x1b[2J.jpg", "control characters"),
+        ("image", [0, 20], "height and width must be in 1..1048576, got 0x20"),
+        ("image", [HUGE, 20], "height and width must be in"),
+        ("image", [10, 2**31], "height and width must be in"),
+        ("resized", [-1, 62], "height and width must be in 1..1048576, got -1x62"),
+        ("resized", [31, 97], "image 'a.jpg': the resized image does not fit its canvas"),
+        ("top", 34, "image 'a.jpg': the resized image does not fit its canvas"),
+        ("top", -1, "top: Input should be greater than or equal to 0"),
+        ("left", 2**32, "left: Input should be less than or equal to 1048576"),
+        ("left", HUGE, "left: "),
+        ("ratio", -2147483648, "image 'a.jpg': the ratio must be positive"),
+        ("ratio", 0, "the ratio must be positive"),
+        ("ratio", math.nan, "ratio: Input should be a finite number"),
+        ("ratio", math.inf, "ratio: Input should be a finite number"),
+        ("ratio", HUGE, "ratio: "),
+        ("sha256", "0" * 63, "sha256: "),
+    ],
+)
+def test_an_edited_image_is_one_line(tmp_path: Path, spec: DetectorSpec, key: str, value: object, problem: str):
+    document = json.loads(manifest(spec).model_dump_json())
+    document["images"][0][key] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=rf"is not a manifest of bins: images.*{re.escape(problem)}") as caught:
+        read_manifest(tmp_path)
+    assert len(str(caught.value)) < 700
+
+
+def test_images_in_folders_are_named_relative(spec: DetectorSpec):
+    (image,) = manifest(spec).images
+    nested = BinImage.model_validate({**image.model_dump(), "file_name": "a/b 1/图.jpg"})
+    assert nested.file_name == "a/b 1/图.jpg"
+
+
+def test_an_image_that_lies_elsewhere_than_its_spec_says(spec: DetectorSpec):
+    image = BinImage.of(spec.letterbox(Size(10, 20)), stem="a", file_name="a.jpg")
+    placed = BinsManifest(spec=spec, image_source="/data", images=(image,))
+    placed.require_placed(Path("manifest.json"))
+    moved = placed.model_copy(update={"images": (image.model_copy(update={"top": 1}),)})
+    with pytest.raises(ArtifactError, match=r"^manifest\.json places 'a\.jpg' at .*top=1.*, its spec at .*top=0"):
+        moved.require_placed(Path("manifest.json"))
+
+
+def test_a_list_of_no_images_ends_at_its_first(tmp_path: Path, spec: DetectorSpec):
+    document = json.loads(manifest(spec).model_dump_json())
+    document["images"] = [1, 2, 3]
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=r"images\.0: [^()]*; run"):
+        read_manifest(tmp_path)
+
+
+def test_a_manifest_is_a_regular_file_of_bounded_size(
+    tmp_path: Path, spec: DetectorSpec, monkeypatch: pytest.MonkeyPatch
+):
+    path = write_manifest(tmp_path, manifest(spec))
+    monkeypatch.setenv("OMLINE_MAX_MANIFEST_BYTES", "100")
+    with pytest.raises(OSError, match=r"bytes, at most 100 are taken; set OMLINE_MAX_MANIFEST_BYTES if more is meant"):
+        read_manifest(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="a FIFO, expected a regular file"):
+        read_manifest(path)
+
+
+def test_a_folder_of_another_canvas(tmp_path: Path, spec: DetectorSpec):
+    written = of_canvases(spec)
+    write_all(tmp_path, written)
+    write_manifest(tmp_path / "96x64", written["64x96"])
+    with pytest.raises(ArtifactError, match=r"96x64 holds bins for the canvas 64x96: was it renamed\?"):
+        read_manifests(tmp_path)
 
 
 def test_one_canvas_lies_in_the_folder_itself(tmp_path: Path, spec: DetectorSpec):
@@ -111,7 +197,7 @@ def test_canvases_of_different_runs(tmp_path: Path, spec: DetectorSpec):
         read_manifests(tmp_path)
 
 
-@pytest.mark.parametrize("folders", ["[]", '["../64x96"]', '["64x96/.."]', "[1]"])
+@pytest.mark.parametrize("folders", ["[]", '["../64x96"]', '["64x96/.."]', "[1]", '["64x96","64x96"]'])
 def test_a_damaged_list_of_canvases(tmp_path: Path, folders: str):
     (tmp_path / "manifest.json").write_text(f'{{"format":"omline-canvases-1","folders":{folders}}}')
     with pytest.raises(ArtifactError, match="is not a manifest of bins"):

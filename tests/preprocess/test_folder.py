@@ -2,17 +2,22 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from detector.errors import ArtifactError, DataError
+from detector.files.lock import exclusive
 from detector.images import read_image
 from detector.manifests import read_manifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.tensor import to_input
 from preprocess.folder import max_num_bytes, preprocess_folder
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -43,6 +48,55 @@ def test_every_number_of_workers_writes_the_same_bytes(tmp_path: Path, images: P
         preprocess_folder(images, tmp_path / str(workers), spec, workers=workers)
         results.append(digests(tmp_path / str(workers)))
     assert results[0] == results[1] == results[2]
+
+
+def test_the_manifest_binds_the_bytes_of_every_bin(tmp_path: Path, images: Path, spec: DetectorSpec):
+    for dtype in ("float32", "uint8"):
+        of_dtype = replace(spec, image={**spec.image.model_dump(), "dtype": dtype})
+        manifest = preprocess_folder(images, tmp_path / "bins", of_dtype, workers=2)[""]
+        found = digests(tmp_path / "bins")
+        assert {f"{image.stem}.bin": image.sha256 for image in manifest.images} == {
+            name: digest for name, digest in found.items() if name.endswith(".bin")
+        }
+
+
+def test_a_manifest_places_images_where_its_spec_does(tmp_path: Path, images: Path, spec: DetectorSpec):
+    manifest = preprocess_folder(images, tmp_path / "bins", spec, workers=1)[""]
+    manifest.require_placed(tmp_path / "bins" / "manifest.json")
+
+
+def test_a_folder_that_another_run_fills_is_refused_and_left_alone(tmp_path: Path, images: Path, spec: DetectorSpec):
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    before = digests(tmp_path / "bins")
+    (tmp_path / "link").symlink_to("bins")
+    with exclusive(tmp_path / "bins", doing="preprocessing into"):
+        for name in ("bins", "link"):
+            with pytest.raises(
+                ArtifactError, match=r"bins is in use: process \d+ on .* is preprocessing into it since"
+            ):
+                preprocess_folder(images, tmp_path / name, spec, workers=1)
+    assert digests(tmp_path / "bins") == before
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_a_killed_run_left_is_cleared_by_a_run_of_other_images_and_canvases(
+    tmp_path: Path, images: Path, spec: DetectorSpec, both: DetectorSpec, several: bool
+):
+    bins = tmp_path / "bins"
+    killed, later = (both, spec) if several else (spec, both)
+    code = (
+        "import os, sys; from pathlib import Path; from detector.spec import DetectorSpec\n"
+        "import preprocess.folder as f; f.write_manifests = lambda *_: os._exit(9)\n"
+        "images, bins, spec = sys.argv[1:]\n"
+        "f.preprocess_folder(Path(images), Path(bins), DetectorSpec.model_validate_json(spec), workers=1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, images, bins, killed.model_dump_json()], cwd=ROOT)
+    assert done.returncode == 9
+    assert len(list(bins.rglob("*.bin"))) == 6
+    (images / "000000000005.jpg").rename(images / "other.jpg")
+    preprocess_folder(images, bins, later, workers=1, limit=2)
+    preprocess_folder(images, tmp_path / "fresh", later, workers=1, limit=2)
+    assert names(bins) == names(tmp_path / "fresh")
 
 
 def test_bins_have_the_permissions_that_ais_bench_asks_for(tmp_path: Path, images: Path, spec: DetectorSpec):
@@ -105,7 +159,7 @@ def test_a_disk_that_fails_leaves_nothing_behind(
     def replace(source: Path, target: Path) -> None:
         if len(written) == 3:
             raise OSError(28, os.strerror(28))
-        written.append(target)
+        written.extend([target] if Path(target).suffix == ".bin" else [])
         Path(source).rename(target)
 
     monkeypatch.setattr(os, "replace", replace)

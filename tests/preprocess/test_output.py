@@ -1,5 +1,6 @@
 """What may lie in the folder of bins, and whether the new bins fit."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -28,6 +29,44 @@ def finished(tmp_path: Path, spec: DetectorSpec) -> Path:
     images = tuple(BinImage(stem=stem, file_name=f"{stem}.jpg", **sizes) for stem in ("a", "b"))
     write_manifest(folder, BinsManifest(spec=spec, image_source="", images=images))
     return folder
+
+
+def test_a_manifest_that_climbs_removes_nothing(finished: Path):
+    precious = finished.parent / "precious.bin"
+    precious.write_bytes(b"mine")
+    manifest = finished / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"stem": "a"', '"stem": "../precious"'))
+    before = listing(finished)
+    with pytest.raises(ArtifactError, match=r"what may be replaced .* is unknown.*'\.\./precious' is no stem of a bin"):
+        prepare_output(finished, ["a.bin"], needed=10)
+    assert precious.read_bytes() == b"mine"
+    assert listing(finished) == before
+
+
+@pytest.mark.parametrize("name", ["../precious.bin", "/precious.bin", "a.bin/../../precious.bin", "notes.txt"])
+def test_a_record_of_a_killed_run_that_climbs_removes_nothing(tmp_path: Path, name: str):
+    (tmp_path / ".unfinished.json").write_text(json.dumps({"format": "omline-unfinished-1", "names": [name]}))
+    with pytest.raises(ArtifactError, match=r"\.unfinished\.json is not a manifest of this version"):
+        prepare_output(tmp_path, ["a.bin"], needed=10)
+    assert listing(tmp_path) == [".unfinished.json"]
+
+
+def test_links_to_bins_are_not_ours(finished: Path):
+    (finished / "a.bin").unlink()
+    (finished / "a.bin").symlink_to("notes.txt")
+    with pytest.raises(ArtifactError, match=r"holds a\.bin, which this run did not make"):
+        prepare_output(finished, ["a.bin"], needed=10)
+    assert (finished / "a.bin").is_symlink()
+
+
+def test_the_folder_of_a_canvas_that_leads_elsewhere_is_left_alone(tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.bin").touch()
+    (tmp_path / "bins").mkdir()
+    (tmp_path / "bins" / "32x48").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ArtifactError, match=r"32x48 is a link: bins are replaced only in"):
+        prepare_output(tmp_path / "bins", ["32x48/a.bin"], needed=10)
+    assert (tmp_path / "elsewhere" / "a.bin").exists()
 
 
 def test_a_new_folder_is_made(tmp_path: Path):
