@@ -1,6 +1,7 @@
 """Files that stages hand to each other: atomic writes, fingerprints and names."""
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
@@ -12,30 +13,92 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import ArtifactError
+from detector.files.names import hidden_name
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, mode: int = 0o644, lasting: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its name only when the block ends well.
+
+    Args:
+        path: of the file.
+        mode: its permissions.
+        lasting: it is on the disk when the block has ended, whatever happens to the machine then. False for one of
+            thousands, which `to_disk` makes lasting together, before the record that says that they are whole.
 
     Raises:
         ArtifactError: the file cannot be written (disk full, no permission); nothing is left behind.
     """
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{hidden_name(path.name)}.", suffix=".part", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), mode)
+            if lasting:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
         temporary = None
+        if lasting:
+            _sync_folder(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+# What `atomic_file` leaves where its process is killed: the name, eight letters of `tempfile`, and `.part`.
+_UNFINISHED = re.compile(r"(\..+)\.[a-z0-9_]{8}\.part", re.DOTALL)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a killed process was writing of a file, or in a folder; only with the lock of `path` in hand.
+
+    Raises:
+        ArtifactError: one cannot be removed.
+    """
+    own = hidden_name(path.name)
+    for folder, name in ((path.parent, own), (path, None)):
+        if not folder.is_dir():
+            continue
+        for entry in sorted(folder.iterdir()):
+            found = _UNFINISHED.fullmatch(entry.name)
+            if found and name in (None, found[1]):
+                _remove(entry)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def to_disk(folder: Path) -> None:
+    """Have everything written so far on the disk: what is said to be whole afterwards survives a power cut."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None)  # of the one file system: another may be a network that hangs
+    if syncfs is None:
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if syncfs(descriptor) != 0:  # it tells of what could not be written
+            raise write_error(folder, OSError(errno.EIO, os.strerror(errno.EIO)))
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name too; some network file systems have no such call for folders."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_error(path: Path, error: OSError) -> ArtifactError:
@@ -45,9 +108,9 @@ def write_error(path: Path, error: OSError) -> ArtifactError:
     return ArtifactError(f"cannot write {path}: {reason}{hint}")
 
 
-def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644, lasting: bool = True) -> None:
     """Write a whole file atomically."""
-    with atomic_file(path, mode=mode) as file:
+    with atomic_file(path, mode=mode, lasting=lasting) as file:
         file.write(data)
 
 

@@ -6,17 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detector import tools
+from detector.artifacts import sha256_of, to_disk
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
-from detector.origin import write_origin
-from detector.spec import DetectorSpec
+from detector.origin import ResultsOrigin, RunFacts, write_origin
 from infer import preflight
+from infer.bin_files import require_bins
 from infer.contract import check_bins, model_spec, origin_of
 from infer.device_command import ais_bench_command
 from infer.device_errors import explain
 from infer.gears import gears_of, settle_gear
 from infer.options import Options
-from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
-from infer.speed import read_speeds, speed_lines
+from infer.outputs import FILE_MODE, make_private_folder, reserved, result_prefix, summary_path
+from infer.speed import read_speed, read_speeds, speed_lines
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +47,26 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     """
     entries = options.input.split(",") if options.input else []
     spec = model_spec(options.model)
-    bins = check_bins(options.model, spec, entries)
+    known = check_bins(options.model, spec, entries)
     if spec is not None:
-        options = settle_gear(options, gears_of(spec), bins.canvas if bins else None)
-    python = _python_with_ais_bench(run)
+        options = settle_gear(options, gears_of(spec), known.spec.canvas if known.spec else None)
+    python, version = _python_with_ais_bench(run)
     preflight.check_paths(options)
-    summary = _prepare_output(options)
-    command = ais_bench_command(options, python=python)
+    require_bins(entries, known.digests)
+    if options.output is not None and not Path(options.output).exists():
+        make_private_folder(Path(options.output))
+    prefix = None
+    if options.output is not None and options.output_dirname is not None:
+        prefix = result_prefix(options.output, options.output_dirname)
+    device = f"{spec.atc.soc_version if spec else 'Ascend'} device {','.join(map(str, options.device))}"
+    facts = RunFacts(backend="ais_bench", version=version, device=device)
+    origin = origin_of(options.model, spec, known.spec, facts)
+    with reserved(prefix):
+        return _run(ais_bench_command(options, python=python), options, origin, run)
+
+
+def _run(command: Sequence[str], options: Options, origin: ResultsOrigin | None, run: Runner) -> int:
+    """The tool to its end, and what makes its results count; see `run_om`."""
     finished = run(command, echo=True, check=False)
     if finished.exit_code == 2:
         log.error("error: ais_bench refused the command, see its message above%s", _known(finished.lines))
@@ -61,9 +75,10 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
         said = " | ".join([line for line in finished.lines if line.strip()][-tools.SHOWN_LINES :]) or "no output"
         raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}{_known(finished.lines)}")
     folders = _result_folders(options, finished.lines)
-    _record_origin(options, folders, spec, bins)
+    summary = _expected_summary(options)
     if summary is not None and not summary.exists():
         raise ToolError(f"{' '.join(command)} reported success but left no {summary}{_known(finished.lines)}")
+    _record_origin(folders, origin)
     _tell_speed(folders)
     return 0
 
@@ -83,13 +98,23 @@ def _result_folders(options: Options, lines: Sequence[str]) -> list[str]:
     return sorted(folder for folder in folders if summary_path(folder).exists())
 
 
-def _record_origin(
-    options: Options, folders: Sequence[str], spec: DetectorSpec | None, bins: DetectorSpec | None
-) -> None:
-    origin = origin_of(options.model, spec, bins)
-    if origin is not None:
-        for folder in folders:
-            write_origin(Path(folder), origin, mode=FILE_MODE)
+def _record_origin(folders: Sequence[str], origin: ResultsOrigin | None) -> None:
+    """Bind the results as they lie there now; the tool wrote its summary before, and has them in memory only."""
+    if origin is None or origin.run is None:
+        return
+    for folder in map(Path, folders):
+        to_disk(folder.parent)
+        facts = origin.run.model_copy(update={"batch_size": _batch_size(folder)})
+        digests = {path.name: sha256_of(path) for path in sorted(folder.glob("*")) if path.is_file()}
+        write_origin(folder, origin.model_copy(update={"run": facts, "results": digests}), mode=FILE_MODE)
+
+
+def _batch_size(folder: Path) -> int | None:
+    try:
+        size = read_speed(summary_path(str(folder))).batch_size
+    except ArtifactError:
+        return None
+    return int(size) if size >= 1 else None
 
 
 def _tell_speed(folders: Sequence[str]) -> None:
@@ -102,24 +127,32 @@ def _tell_speed(folders: Sequence[str]) -> None:
             log.warning("%s", error)
 
 
-def _python_with_ais_bench(run: Runner) -> str:
-    probe = "import importlib.util, sys; sys.exit(importlib.util.find_spec('ais_bench') is None)"
+PROBE = """
+import importlib.util, sys
+from importlib import metadata
+if importlib.util.find_spec("ais_bench") is None:
+    sys.exit(1)
+try:
+    print(metadata.version("ais_bench"))
+except metadata.PackageNotFoundError:
+    pass
+"""
+
+
+def _python_with_ais_bench(run: Runner) -> tuple[str, str | None]:
+    """The interpreter that has the tool, and the tool's version if it tells."""
     # The tool is usually installed for the host's own Python, not in this program's environment.
     for python in ("python3", sys.executable):
-        if run([python, "-c", probe], check=False).exit_code == 0:
-            return python
+        probed = run([python, "-c", PROBE], check=False)
+        if probed.exit_code == 0:
+            return python, next(iter(probed.lines[-1:]), None)
     raise MissingEnvironmentError(f"ais_bench is not installed for python3 on this machine: {NEXT_STEP}")
 
 
-def _prepare_output(options: Options) -> Path | None:
-    """Create the output folder as ais_bench wants it; the summary to expect, if its name is known beforehand."""
-    if options.output is None:
-        return None
-    if not Path(options.output).exists():
-        make_private_folder(Path(options.output))
-    if options.output_dirname is None:
+def _expected_summary(options: Options) -> Path | None:
+    """The summary of a run that ended well, if its name is known beforehand."""
+    if options.output is None or options.output_dirname is None:
         return None
     prefix = result_prefix(options.output, options.output_dirname)
-    remove_records(prefix)
     several = len(options.device) > 1 or options.dym_shape_range or options.perf or options.profiler
     return None if several else summary_path(prefix)

@@ -12,7 +12,7 @@ from detector.manifests import read_manifests
 from infer.contract import check_bins, model_spec
 from infer.gears import OPTIONS
 from infer.options import Options
-from infer.outputs import FILE_MODE, make_private_folder, remove_records, result_prefix, summary_path
+from infer.outputs import FILE_MODE, remove_records, reserved, result_prefix, summary_path
 from infer.preflight import check_paths
 from infer.speed import RUNS_FORMAT, read_speed
 
@@ -65,10 +65,15 @@ def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Optio
             f"folder is run at its own gear; or give one of them, --input {bins / folders[0]}"
         )
     prefix = None if options.output is None else result_prefix(options.output, options.output_dirname)
-    if prefix is not None:
-        make_private_folder(Path(prefix))
-        for records in (prefix, *(f"{prefix}/{folder}" for folder in folders)):
-            remove_records(records)
+    with reserved(prefix):
+        return _run_each(options, bins, folders, prefix, run)
+
+
+def _run_each(
+    options: Options, bins: Path, folders: Sequence[str], prefix: str | None, run: Callable[[Options], int]
+) -> int:
+    for folder in folders if prefix is not None else ():
+        remove_records(f"{prefix}/{folder}")
     for number, folder in enumerate(folders, start=1):
         log.info("canvas %s (%d of %d)", folder, number, len(folders))
         dirname = None if prefix is None else folder

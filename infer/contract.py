@@ -4,19 +4,34 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, SpecError
 from detector.manifests import MANIFEST_NAME, BinsManifest, read_manifest
-from detector.origin import ModelFile, ResultsOrigin
+from detector.origin import ModelFile, ResultsOrigin, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
+from infer.bin_files import Digests, digest_key
 from infer.gears import gears_of
 from infer.inputs import list_folder
 from infer.session import Tensor
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBins:
+    """What the manifests beside the input say.
+
+    Attributes:
+        spec: that all bins were made with; None if a manifest is absent or they do not agree.
+        digests: of the bins, where the manifests have them.
+    """
+
+    spec: DetectorSpec | None
+    digests: Digests
 
 
 def model_spec(model: str) -> DetectorSpec | None:
@@ -26,16 +41,13 @@ def model_spec(model: str) -> DetectorSpec | None:
     return load_spec(model) if Path(f"{model}.json").exists() else None
 
 
-def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> DetectorSpec | None:
+def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> KnownBins:
     """Refuse bins of another spec, and unfinished or damaged folders of bins, before anything runs.
 
     Args:
         model: file name, for messages.
         spec: the model's, or None.
         entries: folders or files given as input.
-
-    Returns:
-        The spec that all bins were made with; None if a manifest is absent or they do not agree.
 
     Raises:
         SpecError: the bins were made for another input than the model takes.
@@ -44,6 +56,7 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
     files = [entry for entry in entries if Path(entry).is_file()]
     folders = [entry for entry in entries if entry and Path(entry).is_dir()]
     makers: dict[str | None, DetectorSpec | None] = {}
+    digests: dict[str, str] = {}
     for folder in dict.fromkeys([*folders, *map(os.path.dirname, files)]):
         if not (Path(folder) / MANIFEST_NAME).exists():
             if spec is not None:
@@ -58,7 +71,10 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
         if folder in folders:
             _check_lengths(folder, manifest)
         makers[manifest.spec.bins_fingerprint()] = manifest.spec
-    return next(iter(makers.values())) if len(makers) == 1 else None
+        for image in manifest.images:
+            if image.sha256 is not None:
+                digests[digest_key(f"{folder or '.'}/{image.stem}.bin")] = image.sha256
+    return KnownBins(next(iter(makers.values())) if len(makers) == 1 else None, digests)
 
 
 def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None:
@@ -82,13 +98,16 @@ def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None
         )
 
 
-def origin_of(model: str, spec: DetectorSpec | None, bins: DetectorSpec | None) -> ResultsOrigin | None:
+def origin_of(
+    model: str, spec: DetectorSpec | None, bins: DetectorSpec | None, facts: RunFacts
+) -> ResultsOrigin | None:
     """What binds the results to their bins and model; None if neither of the two is ours.
 
     Args:
         model: file name, as given.
         spec: the model's, or None.
         bins: the one that the bins were made with, or None.
+        facts: on what it is going to run.
     """
     known = spec or bins
     if known is None:
@@ -100,6 +119,7 @@ def origin_of(model: str, spec: DetectorSpec | None, bins: DetectorSpec | None) 
         classes=spec.classes if spec else None,
         canvas=(bins or known).canvas,  # the model may have gears for several
         precision=spec.precision if spec else None,
+        run=facts,
     )
 
 

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError, PipelineError
+from infer.bin_files import NPY_SUFFIXES, Digests, num_bytes, read_into, read_npy
 from infer.session import Tensor
 
-NPY_SUFFIXES = (".npy", ".NPY")
 SUFFIXES = (*NPY_SUFFIXES, ".bin", ".BIN")
 FOLDER_FILES_MAX = 100_000
 PURE_NAME = "pure_infer_data"
 # Pure inference with random content repeats itself from run to run.
 PURE_SEED = 0
+NONE_KNOWN: Digests = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,6 @@ def _split_files(entries: Sequence[str], count: int) -> list[list[str]]:
     return [list(entries[start : start + each]) for start in range(0, len(entries), each)]
 
 
-def num_bytes(file: str) -> int:
-    """Bytes of the tensor in a file: of a .bin all, of a .npy those after its header."""
-    return _open_npy(file).nbytes if file.endswith(NPY_SUFFIXES) else Path(file).stat().st_size
-
-
 def plan(files: Sequence[Sequence[str]], inputs: Sequence[Tensor], *, combine: bool) -> list[Run]:
     """Group files into executions by size alone.
 
@@ -164,22 +160,26 @@ def check_sizes(runs: Sequence[Run], inputs: Sequence[Tensor]) -> None:
                 )
 
 
-def load(run: Run, inputs: Sequence[Tensor]) -> list[NDArray[Any]]:
+def load(run: Run, inputs: Sequence[Tensor], digests: Digests = NONE_KNOWN) -> list[NDArray[Any]]:
     """Read the files of one execution.
 
     Args:
         run: whose files.
         inputs: with real shapes; the bytes are taken as they are, whatever their element type was.
+        digests: of the bins whose manifest tells them.
 
     Returns:
         One array per input, batch axis included.
+
+    Raises:
+        ArtifactError: a file has changed since it was preprocessed, or since the run was planned.
     """
     feeds = []
     for files, tensor in zip(run.files, inputs, strict=True):
         buffer = np.empty(tensor.num_bytes, np.uint8)
         start = 0
         for file in files:
-            start += _read_into(buffer[start:], file)
+            start += read_into(buffer[start:], file, digests)
         if start != len(buffer):
             raise ArtifactError(f"{files[0]} and its batch have {start} bytes, {len(buffer)} are needed for {tensor}")
         feeds.append(buffer.view(tensor.dtype).reshape(tensor.shape))
@@ -196,14 +196,14 @@ def load_shaped(run: Run, inputs: Sequence[Tensor]) -> list[NDArray[Any]]:
     for files, tensor in zip(run.files, inputs, strict=True):
         if not files[0].endswith(NPY_SUFFIXES):
             raise PipelineError(f"{files[0]}: the automatic shape modes read the shape from a .npy header, got a .bin")
-        array = _open_npy(files[0])
+        array = read_npy(files[0])
         needed = math.prod(array.shape) * tensor.dtype.itemsize
         if array.nbytes != needed:
             raise PipelineError(
                 f"check i:{len(feeds)} name:{tensor.name} in size:{array.nbytes} needsize:{needed} not match: "
                 f"{files[0]} holds {array.dtype}, the input takes {tensor.dtype}"
             )
-        feeds.append(np.array(array).view(tensor.dtype).reshape(array.shape))
+        feeds.append(array.view(tensor.dtype).reshape(array.shape))
     return feeds
 
 
@@ -224,24 +224,3 @@ def pure_feeds(inputs: Sequence[Tensor], content: str) -> list[NDArray[Any]]:
             data &= 1  # other bytes are no legal bool
         feeds.append(data.view(tensor.dtype).reshape(tensor.shape))
     return feeds
-
-
-def _read_into(buffer: NDArray[np.uint8], file: str) -> int:
-    if file.endswith(NPY_SUFFIXES):
-        data = _open_npy(file).reshape(-1).view(np.uint8)
-        count = min(len(data), len(buffer))
-        buffer[:count] = data[:count]
-        return len(data)
-    with Path(file).open("rb") as stream:
-        return stream.readinto(buffer.data)  # a longer file was refused by check_sizes
-
-
-def _open_npy(file: str) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ArtifactError(f"{file} is not a .npy file of numbers: {error}") from error
-    if not array.flags.c_contiguous:
-        # ais_bench would hand its memory to the model as it lies, that is transposed.
-        raise ArtifactError(f"{file} is stored in Fortran order: save np.ascontiguousarray(array) instead")
-    return array

@@ -13,11 +13,12 @@ from typing import Any
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detector.artifacts import write_text
+from detector.artifacts import to_disk, write_text
 from detector.errors import PipelineError
-from detector.origin import write_origin
+from detector.origin import ResultsOrigin, RunFacts, write_origin
 from infer import inputs as bins
 from infer import outputs as results
+from infer.bin_files import NPY_SUFFIXES, Digests, num_bytes
 from infer.contract import check_bins, model_spec, origin_of, require_shape
 from infer.gears import gears_of, settle_gear
 from infer.inputs import Run
@@ -42,12 +43,13 @@ BAR_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be executed: the runs, how to read one, and the batch size of the throughput figure."""
+    """What will be executed: the runs, how to read one, the batch size of the throughput figure, what to say first."""
 
     runs: list[Run]
     load: Callable[[Run], Arrays]
     batch_size: int
     prefix: str | None
+    lines: tuple[str, ...]
 
 
 def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
@@ -66,34 +68,51 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
     refuse_card_options(options)
     entries = [] if options.input is None else options.input.split(",")
     spec = model_spec(options.model)
-    bins_spec = check_bins(options.model, spec, entries)
+    known = check_bins(options.model, spec, entries)
     gears = gears_of(spec) if spec is not None else None
     if gears:
         # Its stand-in has open axes and would take any shape; the card would not.
-        options = settle_gear(options, gears, bins_spec.canvas if bins_spec else None)
-    origin = None if options.output is None else origin_of(options.model, spec, bins_spec)
+        options = settle_gear(options, gears, known.spec.canvas if known.spec else None)
     log.info("%s runs on the CPU (onnxruntime): results follow ais_bench, throughput is not the card's", options.model)
     if options.threads > 1:
         say("[INFO] need to set --pipeline when setting threads number to be more than one.")
     with Session(options.model) as session:
         say(f"[INFO] load model {options.model} success")
         say("[INFO] create model description success")
-        require_shape(options.model, session.inputs[0], bins_spec)
+        require_shape(options.model, session.inputs[0], known.spec)
         if options.debug:
             for kind, tensors in (("input", session.inputs), ("output", session.outputs)):
                 for index, tensor in enumerate(tensors):
                     say(f"[DEBUG] {kind}:{index} {tensor}")
-        plan = _plan(options, session, entries, say)
-        _warm_up(session, plan, options.warmup_count)
-        say(f"[INFO] warm up {options.warmup_count} done")
-        timings = Timings()
-        filesinfo = _execute_all(session, plan, options, timings)
+        plan = _plan(options, session, entries, known.digests, say)
+        facts = RunFacts(
+            backend="onnxruntime", version=session.version, device="CPU", batch_size=max(plan.batch_size, 0) or None
+        )
+        origin = None if plan.prefix is None else origin_of(options.model, spec, known.spec, facts)
+        with results.reserved(plan.prefix):
+            for line in plan.lines:
+                say(f"[INFO] {line}")
+            _warm_up(session, plan, options.warmup_count)
+            say(f"[INFO] warm up {options.warmup_count} done")
+            _run(session, plan, options, argv, origin, say)
+
+
+def _run(
+    session: Session, plan: Plan, options: Options, argv: Sequence[str], origin: ResultsOrigin | None, say: Say
+) -> None:
+    """Execute, and write what makes the results count: the origin and, last, the summary."""
+    timings = Timings()
+    digests: dict[str, str] = {}
+    filesinfo = _execute_all(session, plan, options, timings, digests)
+    if plan.prefix is not None:
+        to_disk(Path(plan.prefix))
     if plan.prefix is not None and origin is not None:
-        write_origin(Path(plan.prefix), origin, mode=results.FILE_MODE)
+        bound = origin.model_copy(update={"results": digests})
+        write_origin(Path(plan.prefix), bound, mode=results.FILE_MODE)
     _finish(options, argv, plan, filesinfo, timings, say)
 
 
-def _plan(options: Options, session: Session, entries: Sequence[str], say: Say) -> Plan:
+def _plan(options: Options, session: Session, entries: Sequence[str], digests: Digests, say: Say) -> Plan:
     batch = options.batchsize
     if batch is None:
         batch = batch_size(session.inputs, options)
@@ -104,28 +123,30 @@ def _plan(options: Options, session: Session, entries: Sequence[str], say: Say) 
     tensors = session.inputs if auto else settle(session.inputs, options)
     prefix = None if options.output is None else results.result_prefix(options.output, options.output_dirname)
     runs = _plan_files(options, tensors, entries, combine=not auto) if entries else [bins.pure_run(tensors)]
+    lines = []
     if prefix is not None:
         results.check_stems(runs)
-        results.prepare_folder(prefix)
-        say(f"[INFO] output path:{prefix}")
+        lines.append(f"output path:{prefix}")
     if entries:
         first = runs[0].files[0][0]
-        sizes = f"files0 size:{bins.num_bytes(first)} tensor0size:{tensors[0].num_bytes}"
-        say(f"[INFO] get filesperbatch {sizes} filesperbatch:{runs[0].slots} runcount:{len(runs)}")
+        sizes = f"files0 size:{num_bytes(first)} tensor0size:{tensors[0].num_bytes}"
+        lines.append(f"get filesperbatch {sizes} filesperbatch:{runs[0].slots} runcount:{len(runs)}")
         _warn_of_odd_grouping(runs[0], tensors[0])
-    return Plan(runs, _loader(options, tensors), batch, prefix)
+    return Plan(runs, _loader(options, tensors, digests), batch, prefix, tuple(lines))
 
 
-def _loader(options: Options, tensors: Sequence[Tensor]) -> Callable[[Run], Arrays]:
+def _loader(options: Options, tensors: Sequence[Tensor], digests: Digests) -> Callable[[Run], Arrays]:
     if options.input is None:
         return lambda _: bins.pure_feeds(tensors, options.pure_data_type)
-    return partial(bins.load_shaped if options.auto_shape else bins.load, inputs=tensors)
+    if options.auto_shape:
+        return partial(bins.load_shaped, inputs=tensors)
+    return partial(bins.load, inputs=tensors, digests=digests)
 
 
 def _plan_files(options: Options, tensors: Sequence[Tensor], entries: Sequence[str], *, combine: bool) -> list[Run]:
     files = bins.files_per_input(entries, tensors)
     if options.run_mode == "files":
-        for file in (file for listed in files for file in listed if file.endswith(bins.NPY_SUFFIXES)):
+        for file in (file for listed in files for file in listed if file.endswith(NPY_SUFFIXES)):
             raise PipelineError(f"not support npy file:{file}: --run_mode files reads .bin only")
     runs = bins.plan(files, tensors, combine=combine)
     if combine:
@@ -137,7 +158,7 @@ def _warn_of_odd_grouping(run: Run, tensor: Tensor) -> None:
     if tensor.shape and run.slots not in (1, tensor.shape[0]):
         log.warning(
             "%d files of %d bytes fill one input %s: if they are of another element type, the throughput means nothing",
-            run.slots, bins.num_bytes(run.files[0][0]), tensor,
+            run.slots, num_bytes(run.files[0][0]), tensor,
         )  # fmt: skip
 
 
@@ -148,7 +169,9 @@ def _warm_up(session: Session, plan: Plan, count: int) -> None:
             session.infer(feeds)
 
 
-def _execute_all(session: Session, plan: Plan, options: Options, timings: Timings) -> dict[str, dict[str, list[str]]]:
+def _execute_all(
+    session: Session, plan: Plan, options: Options, timings: Timings, digests: dict[str, str]
+) -> dict[str, dict[str, list[str]]]:
     filesinfo: dict[str, dict[str, list[str]]] = {}
     # "full" reads everything before the first execution and writes after the last one; the others go run by run.
     full = options.run_mode == "full"
@@ -159,7 +182,8 @@ def _execute_all(session: Session, plan: Plan, options: Options, timings: Timing
     for run, arrays in zip(plan.runs, list(outputs) if full else outputs, strict=True):
         if plan.prefix is not None:
             axis = options.output_batchsize_axis
-            filesinfo.update(results.save(arrays, run, plan.prefix, outfmt=options.outfmt, axis=axis))
+            saved = results.save(arrays, run, plan.prefix, outfmt=options.outfmt, axis=axis, digests=digests)
+            filesinfo.update(saved)
     return filesinfo
 
 

@@ -1,18 +1,21 @@
 """The result folder: its name, splitting batches back to samples, file formats (ais_bench.md section 4)."""
 
+import contextlib
+import hashlib
 import io
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import stem_of, write_bytes, write_error
+from detector.artifacts import remove_unfinished, stem_of, write_bytes, write_error
 from detector.errors import ArtifactError, PipelineError
+from detector.files.lock import exclusive
 from detector.origin import origin_path
 from infer.inputs import Run
 
@@ -32,14 +35,25 @@ def summary_path(prefix: str) -> Path:
     return Path(prefix + SUMMARY_SUFFIX)
 
 
-def prepare_folder(prefix: str) -> None:
-    """Create the result folder and remove what an earlier run left beside it.
+@contextlib.contextmanager
+def reserved(prefix: str | None) -> Iterator[None]:
+    """Hold a result folder against other runs; what an earlier one left beside it, or half written, is removed first.
+
+    Args:
+        prefix: the result folder, created if need be; None: nothing is written.
 
     Raises:
-        ArtifactError: it cannot be created.
+        ArtifactError: another run writes there, or the folder cannot be created.
     """
-    make_private_folder(Path(prefix))
-    remove_records(prefix)
+    if prefix is None:
+        yield
+        return
+    folder = Path(prefix)
+    make_private_folder(folder.absolute().parent)
+    with exclusive(folder, doing="inferring into"):
+        make_private_folder(folder)
+        remove_records(prefix)
+        yield
 
 
 def remove_records(prefix: str) -> None:
@@ -49,6 +63,7 @@ def remove_records(prefix: str) -> None:
         ArtifactError: one cannot be removed.
     """
     for path in (summary_path(prefix), origin_path(Path(prefix))):
+        remove_unfinished(path)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -113,7 +128,7 @@ def split(output: NDArray[Any], run: Run, *, index: int, axis: int) -> list[NDAr
 
 
 def save(
-    outputs: Sequence[NDArray[Any]], run: Run, prefix: str, *, outfmt: str, axis: int
+    outputs: Sequence[NDArray[Any]], run: Run, prefix: str, *, outfmt: str, axis: int, digests: MutableMapping[str, str]
 ) -> dict[str, dict[str, list[str]]]:
     """Write one execution's results, one file per real sample and output.
 
@@ -123,6 +138,7 @@ def save(
         prefix: the result folder.
         outfmt: BIN, NPY or TXT.
         axis: along which samples lie.
+        digests: receives the SHA-256 of each file by its name.
 
     Returns:
         Per sample number, the files read and the files written, for the summary.
@@ -133,7 +149,10 @@ def save(
         for slot in range(run.samples):
             name = f"{stem_of(run.files[0][slot])}_{index}.{outfmt.lower()}"
             file = os.path.join(prefix, name)  # noqa: PTH118 (the summary repeats the user's spelling)
-            write_bytes(Path(file), encode(parts[slot], outfmt), mode=FILE_MODE)
+            data = encode(parts[slot], outfmt)
+            # The summary makes them count, after all of them have reached the disk together.
+            write_bytes(Path(file), data, mode=FILE_MODE, lasting=False)
+            digests[name] = hashlib.sha256(data).hexdigest()
             infiles = [files[slot] for files in run.files]
             sample = written.setdefault(str(run.first_sample + slot), {"infiles": infiles, "outfiles": []})
             sample["outfiles"].append(file)

@@ -57,6 +57,7 @@ class Session:
     Attributes:
         inputs: in model order.
         outputs: in model order, which is the order of the result files.
+        version: of onnxruntime.
     """
 
     def __init__(self, model: Path | str, *, threads: int | None = None) -> None:
@@ -73,6 +74,7 @@ class Session:
         self._model = str(model)
         runtime = require("onnxruntime", extra="cpu", purpose="running a .onnx model on the CPU")
         self._errors = _runtime_errors()
+        self.version = str(runtime.__version__)
         try:
             self._session = runtime.InferenceSession(
                 self._model, _session_options(runtime, threads), providers=["CPUExecutionProvider"]

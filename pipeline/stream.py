@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
+from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.manifests import BinImage
 from detector.spec import DetectorSpec
@@ -88,7 +89,10 @@ def stream(
     workers = workers or min(core_count(), WORKERS_MAX)
     read = functools.partial(read_input, images=images, spec=spec)
     # Closed whatever happens, so that no worker outlives the call.
-    with contextlib.closing(_infer(model, spec, files, read, workers=workers, truth=annotations)) as results:
+    with (
+        exclusive(out, doing="streaming into"),
+        contextlib.closing(_infer(model, spec, files, read, workers=workers, truth=annotations)) as results,
+    ):
         bar = tqdm(results, total=len(files), desc="stream", unit="image", disable=None)
         return score_results(bar, spec, annotations, image_ids, out)
 

@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from detector.artifacts import remove_unfinished
 from detector.errors import ArtifactError
+from detector.files.names import hidden_name
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     """Hold a product, a folder or a file, against other processes that make the same one.
 
     The lock is a file beside it, `.<name>.lock`, that the kernel unlocks when its process ends, however that comes.
+    What a killed process was writing of the product, or in it, is removed first.
 
     Args:
         product: what will be written; it need not be there.
@@ -38,6 +41,7 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     descriptor = _acquire(path, product)
     try:
         _sign(descriptor, doing)
+        remove_unfinished(product)
         yield
     finally:
         # First the name, then the lock: whoever opened the file in between finds that the name is gone and tries again.
@@ -49,7 +53,7 @@ def _lock_path(product: Path) -> Path:
     """Beside the product; inside a folder whose parent cannot be written, such as a mounted volume."""
     if product.is_dir() and not os.access(product.parent, os.W_OK):
         return product / ".lock"
-    return product.with_name(f".{product.name[:200]}.lock")
+    return product.with_name(f"{hidden_name(product.name)}.lock")
 
 
 def _acquire(path: Path, product: Path) -> int:

@@ -1,10 +1,10 @@
 """Opening files that somebody else names: regular ones only, and no more of them than is meant."""
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from detector.files.bounds import Bound
 
@@ -16,7 +16,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> io.BufferedReader:
     """Open a regular file for reading, or a link to one; a FIFO or a device would hang or never end.
 
     Raises:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from detector.artifacts import (
     atomic_file,
     make_folder,
+    remove_unfinished,
     sha256_of,
     stem_of,
+    to_disk,
     unique_stems,
     write_bytes,
     write_json,
@@ -125,3 +127,41 @@ def test_stems_are_legal_and_do_not_collide(names: list[str]):
 
 def test_a_stem_depends_on_its_name_only_when_it_had_to_change():
     assert unique_stems(["a b.jpg", "c.jpg"])[0] == unique_stems(["a b.jpg", "d.jpg"])[0]
+
+
+def test_only_what_a_killed_process_left_of_a_file_goes(tmp_path: Path):
+    theirs = [".b.abcdefgh.part", ".a.abcdefg.part", "a.abcdefgh.part", ".a.abcdefgh.part.txt", ".a.b.abcdefgh.part"]
+    for name in (*theirs, ".a.abcdefgh.part", ".a.0_9az___.part", "a"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path / "a")
+    assert listing(tmp_path) == sorted([*theirs, "a"])
+
+
+def test_what_a_killed_process_left_in_a_folder_goes(tmp_path: Path):
+    folder = tmp_path / "bins"
+    folder.mkdir()
+    for name in (".x.bin.abcdefgh.part", "x.bin", ".hidden", "notes.part"):
+        (folder / name).touch()
+    remove_unfinished(folder)
+    assert listing(folder) == [".hidden", "notes.part", "x.bin"]
+
+
+@pytest.mark.parametrize("name", ["n" * 240, "图" * 80, "😀" * 60])
+def test_what_was_left_of_a_long_name_goes_too(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # as if killed
+    with pytest.raises(KeyError), atomic_file(tmp_path / name):
+        raise KeyError
+    monkeypatch.undo()
+    assert len(listing(tmp_path)) == 1
+    remove_unfinished(tmp_path / name)
+    assert listing(tmp_path) == []
+
+
+def test_files_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    write_text(tmp_path / "a", "x")
+    assert len(synced) == 2  # the file, and its name in the folder
+    write_bytes(tmp_path / "b", b"x", lasting=False)
+    assert len(synced) == 2
+    to_disk(tmp_path)

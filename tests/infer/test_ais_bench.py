@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError, ToolError
-from detector.origin import find_origin
+from detector.geometry import Size
+from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.origin import RunFacts, find_origin
 from detector.spec_files import load_spec
 from detector.tools import Finished
 from infer.ais_bench import run_om
@@ -177,3 +180,33 @@ def test_an_old_origin_does_not_outlive_a_failure(folder: Path):
     with pytest.raises(ToolError):
         run("--model m.om --output out --output_dirname r", FakeTool(exit_code=1))
     assert not (folder / "out/r_origin.json").exists()
+
+
+def test_the_results_are_bound_as_they_lie_there(folder: Path):
+    spec = load_spec("demo")
+    (folder / "m.om.json").write_text(json.dumps({"spec": spec.model_dump(mode="json")}))
+
+    class Tool(FakeTool):
+        def __call__(self, command: list[str], **arguments: Any) -> Finished:
+            if command[1] == "-c":
+                return Finished(0, ("0.0.2",))
+            (folder / "out/r/a_0.bin").write_bytes(b"labels")
+            return super().__call__(command, **arguments)
+
+    run("--model m.om --output out --output_dirname r --device 1", Tool(leaves=folder / "out/r_summary.json"))
+    origin = find_origin(folder / "out" / "r")
+    assert origin is not None
+    assert origin.results == {"a_0.bin": hashlib.sha256(b"labels").hexdigest()}
+    assert origin.run == RunFacts(backend="ais_bench", version="0.0.2", device="Ascend310P3 device 1")
+
+
+def test_bins_are_compared_before_the_tool_reads_them(folder: Path):
+    spec = load_spec("demo")
+    (folder / "bins/a.bin").write_bytes(bytes(spec.input.num_bytes))
+    size = Size(30, 40)
+    image = BinImage.of(spec.letterbox(size), stem="a", file_name="a.jpg").model_copy(update={"sha256": "0" * 64})
+    write_manifest(folder / "bins", BinsManifest(spec=spec, image_source="images", images=(image,)))
+    tool = FakeTool()
+    with pytest.raises(ArtifactError, match=r"bins/a\.bin is not the bin that was preprocessed"):
+        run("--model m.om --input bins", tool)
+    assert not tool.commands

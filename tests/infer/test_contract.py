@@ -10,12 +10,14 @@ import pytest
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.image_spec import ImageSpec
-from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.manifests import BinImage, BinsManifest, read_manifest, write_manifest
+from detector.origin import RunFacts
 from detector.spec import DetectorSpec, replace
 from infer.contract import check_bins, input_difference, model_spec, origin_of, require_shape
 from infer.session import DYNAMIC, Tensor
 
 CANVAS = Size(32, 64)
+FACTS = RunFacts(backend="onnxruntime", version="1", device="CPU", batch_size=8)
 
 
 def make_spec(**changes: Any) -> DetectorSpec:
@@ -128,7 +130,7 @@ def test_an_om_has_its_spec_beside_it(tmp_path: Path):
 def test_the_origin_names_bins_and_model(bins: Path, tmp_path: Path):
     model = tmp_path / "m.onnx"
     model.write_bytes(b"model")
-    origin = origin_of(str(model), SPEC, check_bins(str(model), SPEC, [str(bins)]))
+    origin = origin_of(str(model), SPEC, check_bins(str(model), SPEC, [str(bins)]).spec, FACTS)
     assert origin is not None
     assert origin.bins_fingerprint == SPEC.bins_fingerprint()
     assert origin.model.sha256 == hashlib.sha256(b"model").hexdigest()
@@ -138,26 +140,26 @@ def test_the_origin_names_bins_and_model(bins: Path, tmp_path: Path):
 def test_the_origin_says_how_the_model_computes(bins: Path, tmp_path: Path):
     (tmp_path / "m.onnx").write_bytes(b"model")
     simulated = SPEC.model_copy(update={"precision": "force_fp16 (simulated)"})
-    origin = origin_of(str(tmp_path / "m.onnx"), simulated, SPEC)
+    origin = origin_of(str(tmp_path / "m.onnx"), simulated, SPEC, FACTS)
     assert origin is not None
     assert origin.precision == "force_fp16 (simulated)"
 
 
 def test_bins_that_are_partly_unknown_have_no_fingerprint(bins: Path, tmp_path: Path):
     (tmp_path / "other").mkdir()
-    assert check_bins("m.onnx", None, [str(bins), str(tmp_path / "other")]) is None
+    assert check_bins("m.onnx", None, [str(bins), str(tmp_path / "other")]).spec is None
 
 
 def test_a_foreign_model_and_folder_have_no_origin():
-    assert origin_of("m.onnx", None, None) is None
+    assert origin_of("m.onnx", None, None, FACTS) is None
 
 
 @pytest.mark.parametrize("gears", [{"image_sizes": [[64, 32], [32, 64]]}, {"dims": [[1, 64, 32], [4, 32, 64]]}])
 def test_bins_on_the_canvas_of_a_gear_fit(gears: dict[str, Any], bins: Path, tmp_path: Path):
     model = replace(SPEC.with_canvas(Size(64, 32)), atc={**SPEC.atc.model_dump(), **gears})
     (tmp_path / "m.onnx").touch()
-    found = check_bins("m.onnx", model, [str(bins)])
-    origin = origin_of(str(tmp_path / "m.onnx"), model, found)
+    found = check_bins("m.onnx", model, [str(bins)]).spec
+    origin = origin_of(str(tmp_path / "m.onnx"), model, found, FACTS)
     assert origin is not None
     assert origin.canvas == CANVAS
     with pytest.raises(SpecError, match=r"image\.mean is"):
@@ -173,3 +175,11 @@ def test_a_model_of_the_shape_of_the_bins_fits(shape: tuple[int, ...]):
 def test_a_model_of_as_many_bytes_in_another_shape_does_not(shape: tuple[int, ...]):
     with pytest.raises(SpecError, match=r"m\.onnx takes 'input' .*the bins hold 'input' \[3, 32, 64\] float32 each"):
         require_shape("m.onnx", Tensor("input", shape, np.dtype(np.float32)), SPEC)
+
+
+def test_the_digests_of_bins_are_found_by_file(bins: Path):
+    manifest = read_manifest(bins)
+    hashed = [image.model_copy(update={"sha256": image.stem * 64}) for image in manifest.images[:1]]
+    write_manifest(bins, manifest.model_copy(update={"images": (*hashed, manifest.images[1])}))
+    for entries in ([str(bins)], [f"{bins}/"], [f"{bins}/./a.bin"]):
+        assert check_bins("m.onnx", SPEC, entries).digests == {str(bins / "a.bin"): "a" * 64}

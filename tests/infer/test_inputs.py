@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.errors import ArtifactError, PipelineError
+from detector.errors import PipelineError
 from infer.inputs import (
     check_sizes,
     files_per_input,
@@ -13,7 +13,6 @@ from infer.inputs import (
     load,
     load_shaped,
     natural_key,
-    num_bytes,
     plan,
     pure_feeds,
 )
@@ -97,30 +96,6 @@ def test_bins_are_taken_as_bytes_whatever_they_were(tmp_path: Path):
     tensors = [Tensor("x", (1, 2), np.dtype("int32"))]
     runs = plan([[str(tmp_path / "a.npy")]], tensors, combine=True)
     np.testing.assert_array_equal(load(runs[0], tensors)[0].view(np.float32), [[1.5, 2.5]])
-
-
-def test_the_header_of_a_npy_does_not_count(tmp_path: Path):
-    np.save(tmp_path / "a.npy", np.zeros((3, 2), np.float16))
-    assert num_bytes(str(tmp_path / "a.npy")) == 12
-
-
-def test_a_transposed_npy_is_refused(tmp_path: Path):
-    np.save(tmp_path / "a.npy", np.zeros((3, 2)).T)
-    with pytest.raises(ArtifactError, match="Fortran order"):
-        num_bytes(str(tmp_path / "a.npy"))
-
-
-@pytest.mark.parametrize("content", [b"", b"no numpy file", b"\x93NUMPY\x01\x00"])
-def test_a_damaged_npy_is_an_error(tmp_path: Path, content: bytes):
-    (tmp_path / "a.npy").write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"a\.npy is not a \.npy file of numbers"):
-        num_bytes(str(tmp_path / "a.npy"))
-
-
-def test_a_npy_of_objects_is_not_executed(tmp_path: Path):
-    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(ArtifactError, match=r"a\.npy is not a \.npy file of numbers"):
-        num_bytes(str(tmp_path / "a.npy"))
 
 
 def test_automatic_shapes_need_the_element_type_of_the_input(tmp_path: Path):

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -6,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import helper
 
@@ -13,6 +15,7 @@ from detector import cli
 from detector.spec_files import load_spec
 from infer import onnx_run, session
 from infer.__main__ import main
+from infer.contract import KnownBins
 
 ARGUMENTS = ["--model", "b1.onnx", "--input", "five", "--output", "out", "--output_dirname", "res"]
 
@@ -170,11 +173,18 @@ def test_an_input_too_big_for_memory_is_one_line(world: Path, capsys: pytest.Cap
 
 def test_bins_with_a_manifest_give_results_with_an_origin(world: Path, monkeypatch: pytest.MonkeyPatch):
     spec = load_spec("demo")
-    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: spec)
+    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: KnownBins(spec, {}))
     assert run(ARGUMENTS) == 0
     path = world / "out/res_origin.json"
     assert path.stat().st_mode & 0o777 == 0o640
-    assert json.loads(path.read_text())["bins_fingerprint"] == spec.bins_fingerprint()
-    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: None)
+    origin = json.loads(path.read_text())
+    assert origin["bins_fingerprint"] == spec.bins_fingerprint()
+    assert origin["run"] == {
+        "backend": "onnxruntime", "version": onnxruntime.__version__, "device": "CPU", "batch_size": 1
+    }  # fmt: skip
+    files = sorted((world / "out/res").iterdir())
+    assert files
+    assert origin["results"] == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    monkeypatch.setattr(onnx_run, "check_bins", lambda *_: KnownBins(None, {}))
     assert run(ARGUMENTS) == 0
     assert not path.exists()

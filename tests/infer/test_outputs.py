@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, PipelineError
 from infer.inputs import Run
-from infer.outputs import check_stems, encode, prepare_folder, save, split
+from infer.outputs import check_stems, encode, reserved, save, split
 
 TWO = Run((("in/a.bin", "in/b.bin"),), samples=2, first_sample=0)
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
@@ -59,7 +61,9 @@ def test_text_of_an_output_without_values_is_empty():
 
 def test_results_of_padding_are_not_saved(tmp_path: Path):
     run = Run((("in/a.bin", "in/b.bin", "in/a.bin", "in/a.bin"),), samples=2, first_sample=8)
-    written = save([np.arange(4)], run, str(tmp_path), outfmt="BIN", axis=0)
+    digests: dict[str, str] = {}
+    written = save([np.arange(4)], run, str(tmp_path), outfmt="BIN", axis=0, digests=digests)
+    assert digests == {name: sha256_of(tmp_path / name) for name in ("a_0.bin", "b_0.bin")}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a_0.bin", "b_0.bin"]
     assert list(written) == ["8", "9"]
     assert written["9"] == {"infiles": ["in/b.bin"], "outfiles": [f"{tmp_path}/b_0.bin"]}
@@ -80,11 +84,23 @@ def test_a_stale_summary_goes_and_other_results_stay(tmp_path: Path):
     prefix.mkdir()
     (prefix / "old_0.bin").touch()
     (tmp_path / "res_summary.json").touch()
-    prepare_folder(str(prefix))
+    (tmp_path / ".res_summary.json.abcdefgh.part").touch()
+    (tmp_path / ".other_summary.json.abcdefgh.part").touch()
+    (prefix / ".old_0.bin.abcdefgh.part").touch()
+    with reserved(str(prefix)):
+        pass
+    (tmp_path / ".other_summary.json.abcdefgh.part").unlink()  # of a run that may be alive
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["old_0.bin", "res"]
 
 
 def test_a_file_in_the_way_is_an_error(tmp_path: Path):
     (tmp_path / "res").touch()
-    with pytest.raises(ArtifactError, match=r"cannot create .*res/a: .*res is a file"):
-        prepare_folder(str(tmp_path / "res" / "a"))
+    with pytest.raises(ArtifactError, match=r"cannot create .*res: .*res is a file"):
+        reserved(str(tmp_path / "res" / "a")).__enter__()
+
+
+def test_two_runs_cannot_write_to_one_folder(tmp_path: Path):
+    told = rf"res is in use: process {os.getpid()} on \S+ is inferring into it since"
+    with reserved(str(tmp_path / "res")), pytest.raises(ArtifactError, match=told):
+        reserved(str(tmp_path / "res")).__enter__()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["res"]

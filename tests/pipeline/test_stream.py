@@ -11,6 +11,7 @@ import pytest
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
+from detector.files.lock import exclusive
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
@@ -151,3 +152,10 @@ def test_a_model_that_takes_bytes_is_streamed_as_over_bins(
     found = (tmp_path / "out" / "detections.json").read_bytes()
     assert found == (expected / "detections.json").read_bytes()
     assert evaluation.metrics.detections > 5
+
+
+def test_two_runs_cannot_write_to_one_folder(tmp_path: Path, coco: Path, convert: Convert):
+    model, out = convert(2), tmp_path / "out"
+    with exclusive(out, doing="streaming into"), pytest.raises(ArtifactError, match="out is in use: process"):
+        run(model, coco, out)
+    assert not out.exists()
