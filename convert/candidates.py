@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.fold import drop_dead, fold_constants
+from convert.inference import inferred
 from detector.errors import SpecError
 from detector.nms_function import NMS_DOMAIN
 from detector.spec import DetectorSpec, replace
@@ -47,7 +48,7 @@ def with_candidate_outputs(fixed: onnx.ModelProto, spec: DetectorSpec) -> onnx.M
     del cut.opset_import[:]
     cut.opset_import.extend(kept)
     folded = fold_constants(cut)
-    for value in onnx.shape_inference.infer_shapes(folded, data_prop=True).graph.output:
+    for value in inferred(folded, data_prop=True).output:
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if not shape or 0 in shape:
             raise SpecError(f"the shape of {value.name!r} is not known after folding, so that it cannot be an output")

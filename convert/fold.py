@@ -7,15 +7,16 @@ Nodes and initializers that no output needs are dropped. Neither torch nor onnxr
 on the NPU host gives the same bytes as one on a laptop.
 """
 
-import numpy as np
+import math
+
 import onnx
-from numpy.typing import NDArray
-from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import TensorProto
 
+from convert.constants import Constants
+from convert.inference import SMALL
+from convert.isolated import isolated
 from convert.subgraphs import captured_names, inner_graphs, tensor_names
-
-Array = NDArray[np.generic]
+from detector.files.bounds import FOLDED_BYTES
 
 
 def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -26,98 +27,62 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Returns:
         The same function with fewer nodes.
+
+    Raises:
+        SpecError: an operator does not take its operands, or the constants exceed `FOLDED_BYTES`.
     """
+    weights = {tensor.name: tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > SMALL}
+    answer = isolated(lambda: _without_data(_folded(model), weights).SerializeToString(), size=model.ByteSize())
+    folded = onnx.ModelProto()
+    folded.ParseFromString(answer)
+    for tensor in folded.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(weights[tensor.name])
+    return folded
+
+
+def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     folded = onnx.ModelProto()
     folded.CopyFrom(model)
+    drop_dead(folded.graph)
+    room = FOLDED_BYTES.limit
     # Each round makes more shapes known (a Resize's target, say), which make more constants.
-    while _fold_once(folded):
-        pass
+    while (added := _fold_once(folded, room)) is not None:
+        room -= added
     drop_dead(folded.graph)
     del folded.graph.value_info[:]
     return folded
 
 
-def _fold_once(model: onnx.ModelProto) -> bool:
+def _without_data(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> onnx.ModelProto:
+    """Weights that folding has left alone need not go from one process to another."""
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(TensorProto(name=tensor.name))
+    return model
+
+
+def _fold_once(model: onnx.ModelProto, room: int) -> int | None:
+    """One round, in place; the bytes that it added to the graph, or None if it changed nothing."""
     graph = model.graph
-    shapes = known_shapes(model)
-    # Weights stay where they are: only what shape arithmetic touches is decoded.
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    constants: dict[str, Array] = {}
+    constants = Constants(model, room)
     outputs = {value.name for value in graph.output}
     captured = captured_names(graph)  # their readers are not renamed below
     renamed: dict[str, str] = {}
     kept: list[onnx.NodeProto] = []
-    opsets = {entry.domain: entry.version for entry in model.opset_import}
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
         if node.op_type == "Identity" and node.output[0] not in outputs | captured:
             renamed[node.output[0]] = node.input[0]
-            continue
-        values = _evaluate(node, shapes, weights, constants, opsets)
-        if values is None or any(name in outputs for name in node.output):
+        elif outputs.intersection(node.output) or not constants.fold(node):
             kept.append(node)
-        else:
-            constants.update(zip(node.output, values, strict=True))
-    used = sorted(({name for node in kept for name in node.input} | captured) & constants.keys() - weights.keys())
-    for name in used:
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(constants[name]), name))
     changed = len(kept) != len(graph.node)
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(copies)
-    return changed
-
-
-def _evaluate(
-    node: onnx.NodeProto,
-    shapes: dict[str, tuple[int, ...]],
-    weights: dict[str, onnx.TensorProto],
-    constants: dict[str, Array],
-    opsets: dict[str, int],
-) -> list[Array] | None:
-    """Values of a node's outputs, or None if they depend on the image."""
-    if node.op_type == "Shape" and node.input[0] in shapes:
-        shape = shapes[node.input[0]]
-        bounds = {attribute.name: attribute.i for attribute in node.attribute}
-        return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
-    if node.domain not in ("", "ai.onnx") or inner_graphs(node):
-        return None
-    if not all(name in constants or name in weights for name in node.input if name):
-        return None
-    feeds: dict[str, Array] = {}
-    for name in filter(None, node.input):
-        if name not in constants:
-            constants[name] = numpy_helper.to_array(weights[name])
-        feeds[name] = constants[name]
-    try:
-        values = list(ReferenceEvaluator(node, opsets=opsets).run(None, feeds))
-    except NotImplementedError:  # an operator that the reference lacks stays a node
-        return None
-    # A list of tensors (SequenceEmpty, SequenceConstruct) is no constant that a graph can hold.
-    return None if any(isinstance(value, list) for value in values) else values
-
-
-def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors whose dimensions are all fixed, by name."""
-    inferred = onnx.shape_inference.infer_shapes(_without_functions(model), data_prop=True).graph
-    known: dict[str, tuple[int, ...]] = {}
-    for value in (*inferred.input, *inferred.value_info):
-        tensor = value.type.tensor_type
-        if tensor.HasField("shape") and all(dim.HasField("dim_value") for dim in tensor.shape.dim):
-            known[value.name] = tuple(dim.dim_value for dim in tensor.shape.dim)
-    for tensor_proto in model.graph.initializer:
-        known[tensor_proto.name] = tuple(tensor_proto.dims)
-    return known
-
-
-def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
-    # Inference would descend into the NMS function, whose intermediate shapes depend on the image.
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.functions[:]
-    del bare.graph.value_info[:]
-    return bare
+    graph.initializer.extend(constants.read_by(kept, captured))
+    return constants.added if changed else None
 
 
 def drop_dead(graph: onnx.GraphProto) -> None:

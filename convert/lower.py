@@ -10,6 +10,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.fold import drop_dead
+from convert.inference import require_legal
+from convert.isolated import IllegalGraphError
 from convert.passes.attributes import drop_newer_defaults
 from convert.passes.axes import axes_as_attribute
 from convert.passes.clip import one_sided_clip
@@ -108,10 +110,10 @@ def opaque(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _require_legal(lowered: onnx.ModelProto) -> None:
     try:
-        onnx.checker.check_model(opaque(lowered), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        require_legal(opaque(lowered), full=True)
+    except IllegalGraphError as error:
         raise SpecError(
-            f"the graph cannot be said in opset {default_opset(lowered)}: {' '.join(str(error).split())[:300]}; set "
+            f"the graph cannot be said in opset {default_opset(lowered)}: {str(error)[:300]}; set "
             "atc.opset of the spec to a higher one"
         ) from error
 

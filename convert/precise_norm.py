@@ -17,7 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from convert.fold import drop_dead, known_shapes
+from convert.constants import known_shapes
+from convert.fold import drop_dead
 
 EPSILON = 1e-5  # the operator's default
 MAX_OPSET = 17  # ReduceMean takes its axes as an input from 18 on

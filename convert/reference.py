@@ -12,10 +12,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
 
+from convert.constants import GatherElements
 from convert.device_nms import CardNms
 from convert.fold import drop_dead
+from convert.inference import inferred
 from convert.passes.rewrite import attribute
 from detector.errors import SpecError
 from detector.nms_function import NMS_OP
@@ -29,16 +30,6 @@ class Runner(Protocol):
     def run(self, names: list[str], feeds: dict[str, Array], /) -> Any:
         """Outputs by name."""
         ...
-
-
-class GatherElements(OpRun):
-    """ONNX's own takes no more than 64 rows (numpy.choose)."""
-
-    op_domain = ""
-
-    def _run(self, data: Array, indices: Array, axis: int = 0) -> tuple[Array]:
-        size = data.shape[axis]
-        return (np.take_along_axis(data, np.where(indices < 0, indices + size, indices), axis),)
 
 
 class LoweredGraph:
@@ -148,8 +139,8 @@ def _part(
 
 
 def _kinds(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    return {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
+    graph = inferred(model)
+    return {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
 
 
 def _output_kind(model: onnx.ModelProto, node: onnx.NodeProto) -> int:

@@ -5,6 +5,11 @@ from collections.abc import Iterator, Mapping
 import onnx
 
 
+def called(node: onnx.NodeProto) -> str:
+    """A node in a message; exporters leave some without a name."""
+    return f"node {(node.name or next(iter(node.output), ''))!r} ({node.op_type})"
+
+
 def inner_graphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
     """The graphs directly inside a node."""
     graphs: list[onnx.GraphProto] = []

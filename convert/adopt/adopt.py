@@ -15,6 +15,8 @@ from convert.adopt.card_nms import with_card_nms
 from convert.adopt.input import feed_image, find_image
 from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import find_detections
+from convert.inference import inferred, require_legal, rewritten, without_weights
+from convert.isolated import IllegalGraphError
 from convert.subgraphs import all_graphs, all_nodes, node_names, rename, tensor_names
 from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
@@ -85,7 +87,7 @@ def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size:
     write_detections(graph, found.renamed(names), spec, batch_size=batch_size, where=where)
     _declare(graph, rows=spec.decode.max_detections)
     _add_nms_function(adopted)
-    onnx.checker.check_model(adopted)
+    require_legal(adopted)
     return adopted
 
 
@@ -102,15 +104,20 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     """Functions of the exporter written out; our own stays a node."""
     if all(function.domain == NMS_DOMAIN for function in model.functions):
         return model
-    return inliner.inline_selected_functions(model, [(NMS_DOMAIN, NMS_OP)], exclude=True)
+    return rewritten(
+        model, lambda light: inliner.inline_selected_functions(light, [(NMS_DOMAIN, NMS_OP)], exclude=True)
+    )
 
 
 def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     try:
         # Inferred first: tools that cut graphs leave outputs without a shape, which onnxruntime takes.
-        onnx.checker.check_model(onnx.shape_inference.infer_shapes(model))
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ArtifactError(f"{where} is not valid ONNX: {' '.join(str(error).split())[:300]}") from error
+        shown = onnx.ModelProto()
+        shown.CopyFrom(without_weights(model))
+        shown.graph.CopyFrom(inferred(model))
+        require_legal(shown)
+    except IllegalGraphError as error:
+        raise ArtifactError(f"{where} is not valid ONNX: {str(error)[:300]}") from error
     return model
 
 
@@ -121,12 +128,11 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         raise ArtifactError(f"{where} names no opset of ONNX's own operators; is it a detector?")
     if opset < MIN_OPSET:
         try:
-            model = version_converter.convert_version(model, MIN_OPSET)
-        except (RuntimeError, version_converter.ConvertError) as error:
-            reason = " ".join(str(error).split())[:200]
+            model = rewritten(model, lambda light: version_converter.convert_version(light, MIN_OPSET))
+        except IllegalGraphError as error:
             raise SpecError(
-                f"{where} has opset {opset} and cannot be brought to {MIN_OPSET} ({reason}): export it with opset "
-                f"{MIN_OPSET} to 16"
+                f"{where} has opset {opset} and cannot be brought to {MIN_OPSET} ({str(error)[:200]}): export it with "
+                f"opset {MIN_OPSET} to 16"
             ) from error
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
     return model
@@ -140,7 +146,7 @@ def _inferred(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.GraphProto
     for dimension, size in zip(bare.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
         dimension.Clear()
         dimension.dim_value = size
-    return onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    return inferred(bare, data_prop=True)
 
 
 def _other_names(graph: onnx.GraphProto) -> dict[str, str]:

@@ -8,6 +8,8 @@ float16. Valid because our function has the operator's inputs, outputs and attri
 import onnx
 from onnx import TensorProto, helper
 
+from convert.inference import inferred
+from convert.isolated import IllegalGraphError
 from detector.errors import ArtifactError, SpecError
 from detector.nms_function import NMS_ATTRIBUTES, NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
@@ -76,8 +78,8 @@ def _in_float32(node: onnx.NodeProto, kinds: dict[str, int]) -> list[onnx.NodePr
 
 def _element_types(model: onnx.ModelProto, where: str) -> dict[str, int]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(model).graph
-    except onnx.shape_inference.InferenceError as error:
-        raise ArtifactError(f"{where} is not valid ONNX: {' '.join(str(error).split())[:300]}") from error
-    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.input, *inferred.value_info)}
-    return kinds | {tensor.name: tensor.data_type for tensor in inferred.initializer}
+        graph = inferred(model)
+    except IllegalGraphError as error:
+        raise ArtifactError(f"{where} is not valid ONNX: {str(error)[:300]}") from error
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
+    return kinds | {tensor.name: tensor.data_type for tensor in graph.initializer}

@@ -9,12 +9,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from convert.inference import SMALL, inferred
 from convert.lint.structure import constants, is_standard, is_whole
 from convert.subgraphs import all_graphs, all_nodes
 from detector.nms_function import NMS_OP
 
-# Larger weights are not needed for shapes, and inference would copy them.
-SMALL = 1024
 NMS_OUTPUT_KINDS = (TensorProto.FLOAT16, TensorProto.FLOAT16, TensorProto.FLOAT16, TensorProto.INT32)
 
 
@@ -65,10 +64,10 @@ def known_tensors(model: onnx.ModelProto) -> Tensors:
         makers.update((name, node) for name in node.output)
         for name in filter(None, node.input):
             readers.setdefault(name, []).append(node)
-    inferred = onnx.shape_inference.infer_shapes(_skeleton(model), data_prop=True).graph
+    graph = inferred(_skeleton(model), data_prop=True)
     kinds = {name: weight.data_type for name, weight in weights.items()}
     shapes: dict[str, tuple[int | None, ...]] = {name: tuple(weight.dims) for name, weight in weights.items()}
-    known = (value for graph in all_graphs(inferred) for value in (*graph.input, *graph.value_info, *graph.output))
+    known = (value for each in all_graphs(graph) for value in (*each.input, *each.value_info, *each.output))
     for value_info in known:
         tensor = value_info.type.tensor_type
         if value_info.name in weights:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from convert.fold import known_shapes
+from convert.constants import known_shapes
 from convert.passes.rewrite import add_constant, constants, int_attribute, replace_nodes
 
 

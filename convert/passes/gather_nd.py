@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.fold import known_shapes
+from convert.constants import known_shapes
+from convert.inference import inferred
 from convert.passes.rewrite import add_constant, int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
@@ -23,10 +24,7 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
     if not any(int_attribute(node, "batch_dims", 0) for node in graph.node):
         return
     shapes = known_shapes(model)
-    types = {
-        value.name: value.type.tensor_type.elem_type
-        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
-    }
+    types = {value.name: value.type.tensor_type.elem_type for value in inferred(model).value_info}
 
     def numbered(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         dims = int_attribute(node, "batch_dims", 0) if node.op_type == "GatherND" else 0

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, defs, helper, numpy_helper
 
+from convert.inference import inferred
 from convert.passes.rewrite import add_constant, attribute, constants, replace_nodes
 from detector.errors import SpecError
 
@@ -34,8 +35,8 @@ class _Narrowing:
         bare = onnx.ModelProto()
         bare.CopyFrom(model)
         del bare.functions[:]
-        inferred = onnx.shape_inference.infer_shapes(bare).graph
-        values = (*inferred.input, *inferred.output, *inferred.value_info)
+        known = inferred(bare)
+        values = (*known.input, *known.output, *known.value_info)
         self.graph = model.graph
         self.opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
         self.known = constants(model.graph)

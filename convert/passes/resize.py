@@ -8,7 +8,7 @@ Empty inputs: opset 11 requires both, and says that an empty tensor stands for n
 import numpy as np
 import onnx
 
-from convert.fold import known_shapes
+from convert.constants import known_shapes
 from convert.passes.rewrite import add_constant, constants, fixed_ints, replace_nodes
 
 OPTIONAL_SINCE = 13

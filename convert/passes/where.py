@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.fold import known_shapes
+from convert.constants import known_shapes
 from convert.passes.rewrite import add_constant, replace_nodes
 from detector.errors import SpecError
 

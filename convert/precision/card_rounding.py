@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from convert.fold import fold_constants
+from convert.inference import rewritten
 from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
 
 SHRINK, GROW = 0.1, 10.0  # the kernel's, so that areas fit float16
@@ -68,7 +69,7 @@ def _modern(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same nodes in an opset that our function has; axes and the like become constants."""
     if _opset(model) >= MIN_OPSET:
         return model
-    converted = version_converter.convert_version(model, MIN_OPSET)
+    converted = rewritten(model, lambda light: version_converter.convert_version(light, MIN_OPSET))
     for node in converted.graph.node:
         node.name = node.name or f"{node.op_type}.{node.output[0]}"
     return fold_constants(converted)

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from convert.inference import inferred
 from convert.precision.modes import MATRIX_OPS, Compute
 
 # Every value they write is one that they read, or one that float16 has (an integer below 2048, a sign changed).
@@ -49,10 +50,10 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.functions[:]
-    inferred = onnx.shape_inference.infer_shapes(bare).graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
+    graph = inferred(bare)
+    values = (*graph.input, *graph.value_info, *graph.output)
     kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    return kinds | {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    return kinds | {tensor.name: tensor.data_type for tensor in graph.initializer}
 
 
 class _Rounder:

@@ -63,3 +63,8 @@ MANIFEST_BYTES = Bound("OMLINE_MAX_MANIFEST_BYTES", 48 * 2**20, "bytes")
 IMAGE_BYTES = Bound("OMLINE_MAX_IMAGE_BYTES", 2**28, "bytes")
 # One decoded image: 178,956,970 is where Pillow takes a picture for a decompression bomb, 0.5 GB of three bytes each.
 IMAGE_PIXELS = Bound("OMLINE_MAX_IMAGE_PIXELS", 178_956_970, "pixels")
+# What onnx's own code may take to check, infer or fold a graph, beside a few copies of the graph itself.
+GRAPH_MEMORY = Bound("OMLINE_MAX_GRAPH_MEMORY", 2**29, "bytes of memory")
+GRAPH_SECONDS = Bound("OMLINE_MAX_GRAPH_SECONDS", 120, "seconds")
+# What folding may add to a graph: anchors of a large canvas, once per image of a batch of 64, have some 200 MB.
+FOLDED_BYTES = Bound("OMLINE_MAX_FOLDED_BYTES", 2**28, "bytes of folded constants")

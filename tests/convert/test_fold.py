@@ -1,8 +1,10 @@
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper
 
 from convert.fold import fold_constants
+from detector.errors import SpecError
 
 node = helper.make_node
 
@@ -141,3 +143,85 @@ def test_a_list_of_tensors_is_no_constant():
     folded = fold_constants(model_of(nodes, [2, 2], [("first", np.array(0))]))
     x = np.arange(4, dtype=np.float32).reshape(2, 2)
     np.testing.assert_array_equal(run(folded, x), x)
+
+
+def folded_value(*nodes, constants=()):
+    """The constant `v` that nodes without an image are folded to."""
+    folded = fold_constants(model_of([*nodes, node("Add", ["x", "v"], ["y"])], [2], constants))
+    return next(onnx.numpy_helper.to_array(tensor) for tensor in folded.graph.initializer if tensor.name == "v")
+
+
+def test_a_scalar_stays_a_scalar():
+    number = node("Constant", [], ["v"], value=onnx.numpy_helper.from_array(np.array(3.0, np.float32)))
+    assert folded_value(number).shape == ()
+    values = [("w", np.array([[1.0, 2.0]], np.float32))]
+    assert folded_value(node("ReduceMax", ["w"], ["v"], keepdims=0), constants=values).shape == ()
+
+
+def test_a_gather_by_a_folded_scalar_drops_its_axis():
+    """As `scores / ReduceMax(Gather(scores, 0))` of an exporter: with an index of rank 1 every score became 1."""
+    index = node("Constant", [], ["first"], value=onnx.numpy_helper.from_array(np.array(0)))
+    model = model_of(
+        [
+            index,
+            node("Gather", ["x", "first"], ["row"]),
+            node("ReduceMax", ["row"], ["top"]),
+            node("Div", ["x", "top"], ["y"]),
+        ],
+        [2, 3],
+    )
+    x = np.array([[1, 2, 4], [8, 8, 8]], np.float32)
+    np.testing.assert_array_equal(run(fold_constants(model), x), x / 4)
+
+
+@pytest.mark.parametrize(
+    ("op", "operands"),
+    [
+        ("Gather", [np.zeros(2, np.float32), np.array([7])]),
+        ("Reshape", [np.zeros(6, np.float32), np.array([4, -1])]),
+        ("Concat", [np.zeros((2, 2), np.float32), np.zeros((3, 3), np.float32)]),
+        ("Slice", [np.zeros(4, np.float32), np.array([0]), np.array([4]), np.array([0]), np.array([0])]),
+        ("Expand", [np.zeros(4, np.float32), np.array([-3])]),
+        ("Tile", [np.zeros(4, np.float32), np.array([-3])]),
+        ("ConstantOfShape", [np.array([-3])]),
+    ],
+)
+def test_operands_that_an_operator_does_not_take_are_named(op, operands):
+    names = [f"i{index}" for index in range(len(operands))]
+    attributes = {"axis": 1} if op == "Concat" else {}
+    with pytest.raises(SpecError, match=rf"'v' \({op}\) does not take its operands|ShapeInferenceError"):
+        folded_value(node(op, names, ["v"], **attributes), constants=list(zip(names, operands, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("op", "operands"),
+    [
+        ("ConstantOfShape", [np.array([10**9])]),
+        ("ConstantOfShape", [np.array([10**18])]),
+        ("Range", [np.array(0), np.array(10**15), np.array(1)]),
+        ("Expand", [np.zeros(1, np.float32), np.array([40000, 40000])]),
+        ("Tile", [np.zeros(4, np.float32), np.array([10**9])]),
+        ("Pad", [np.zeros(4, np.float32), np.array([0, 10**9])]),
+        ("OneHot", [np.zeros(1000, np.int64), np.array(10**7), np.zeros(2, np.float32)]),
+    ],
+)
+def test_a_bomb_is_refused_before_it_takes_memory(op, operands):
+    names = [f"i{index}" for index in range(len(operands))]
+    with pytest.raises(SpecError, match=r"OMLINE_MAX_(GRAPH_MEMORY|FOLDED_BYTES)|does not take its operands"):
+        folded_value(node(op, names, ["v"]), constants=list(zip(names, operands, strict=True)))
+
+
+def test_what_folding_adds_is_bounded_and_the_bound_can_be_raised(monkeypatch):
+    bomb = node("ConstantOfShape", ["size"], ["v"])
+    monkeypatch.setenv("OMLINE_MAX_FOLDED_BYTES", "1000")
+    with pytest.raises(SpecError, match=r"'v' .ConstantOfShape.: folding makes 1,1.. bytes.*OMLINE_MAX_FOLDED_BYTES"):
+        folded_value(bomb, constants=[("size", np.array([280, 1]))])
+    monkeypatch.setenv("OMLINE_MAX_FOLDED_BYTES", "2000")
+    assert folded_value(bomb, constants=[("size", np.array([280, 1]))]).shape == (280, 1)
+
+
+def test_a_weight_turned_round_is_no_bomb(monkeypatch):
+    monkeypatch.setenv("OMLINE_MAX_FOLDED_BYTES", "1000")
+    weight = np.arange(2 * 400, dtype=np.float32).reshape(2, 400)
+    value = folded_value(node("Transpose", ["w"], ["v"]), constants=[("w", weight)])
+    np.testing.assert_array_equal(value, weight.T)

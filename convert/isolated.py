@@ -1,0 +1,134 @@
+"""Onnx's own code in a process of its own: where it aborts, hangs or eats the memory, this process has an error.
+
+Its checker, shape inference, version converter and reference operators read graphs of other people, and not every
+illegal graph is refused there: some end the process (an assertion in C++), some take all memory or time.
+"""
+
+import contextlib
+import faulthandler
+import os
+import resource
+import signal
+from collections.abc import Callable
+from contextvars import ContextVar
+from enum import Enum
+from pathlib import Path
+from typing import NoReturn
+
+import onnx
+from onnx.shape_inference import InferenceError
+from onnx.version_converter import ConvertError
+
+from detector.errors import PipelineError, SpecError
+from detector.files.bounds import GRAPH_MEMORY, GRAPH_SECONDS
+
+REFUSALS = (
+    onnx.checker.ValidationError,
+    InferenceError,
+    ConvertError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    PipelineError,
+)
+_SEPARATE = ContextVar("separate", default=False)  # whether this process is such a one already
+
+
+class IllegalGraphError(SpecError):
+    """Onnx's own code does not take a graph; the message is its reason."""
+
+
+class _Answer(Enum):
+    DONE = b"D"
+    REFUSED = b"R"
+    OUT_OF_MEMORY = b"M"
+
+
+def isolated(work: Callable[[], bytes], *, size: int = 0) -> bytes:
+    """What `work` returns, computed in a copy of this process.
+
+    Args:
+        work: computes without side effects.
+        size: bytes that the work may copy a few times beside the bound: those of the graph.
+
+    Raises:
+        IllegalGraphError: `work` raised an error of `REFUSALS`, was ended by a signal, or took more memory or time than
+            the bounds allow.
+    """
+    if _SEPARATE.get():
+        return work()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _run(work, writer, size)
+    os.close(writer)
+    finished = False
+    try:
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read()
+        finished = True
+    finally:
+        if not finished:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return _read(answer, status)
+
+
+def _run(work: Callable[[], bytes], writer: int, size: int) -> NoReturn:
+    """The life of the copy; it never comes back into the code that it was copied from."""
+    _SEPARATE.set(True)
+    code = 1
+    try:
+        # An assertion that fails prints itself; this process's signal handlers are not the copy's business.
+        faulthandler.disable()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        _limit(resource.RLIMIT_AS, _address_space() + GRAPH_MEMORY.limit + 4 * size)
+        _limit(resource.RLIMIT_CPU, GRAPH_SECONDS.limit)
+        _limit(resource.RLIMIT_CORE, 0)
+        answer = _answer(work)
+        with os.fdopen(writer, "wb") as pipe:
+            for part in answer:
+                pipe.write(part)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _answer(work: Callable[[], bytes]) -> tuple[bytes, bytes]:
+    try:
+        return _Answer.DONE.value, work()
+    except MemoryError:
+        return _Answer.OUT_OF_MEMORY.value, b""
+    except REFUSALS as error:
+        return _Answer.REFUSED.value, " ".join(str(error).split()).encode(errors="replace")
+
+
+def _read(answer: bytes, status: int) -> bytes:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == signal.SIGXCPU:
+            raise IllegalGraphError(f"it takes more than {GRAPH_SECONDS.limit} seconds; {GRAPH_SECONDS.refusal}")
+        raise IllegalGraphError(
+            f"onnx's own code ends with {signal.Signals(number).name} at it, so that it is not legal"
+        )
+    kind = answer[:1]
+    if kind == _Answer.DONE.value:
+        return answer[1:]
+    if kind == _Answer.OUT_OF_MEMORY.value:
+        raise IllegalGraphError(f"it takes more than {GRAPH_MEMORY.limit:,} bytes of memory; {GRAPH_MEMORY.refusal}")
+    if kind == _Answer.REFUSED.value:
+        raise IllegalGraphError(answer[1:].decode())
+    raise RuntimeError(f"work on a graph ended with status {status} and without an answer")
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

@@ -1,0 +1,63 @@
+import contextlib
+import os
+
+import numpy as np
+import pytest
+
+from convert.isolated import IllegalGraphError, isolated
+from detector.errors import SpecError
+
+
+def test_the_answer_comes_back_whole():
+    data = os.urandom(300_000)
+    assert isolated(lambda: data) == data
+
+
+def test_what_the_work_changes_stays_there():
+    seen = []
+    isolated(lambda: seen.append(os.getpid()) or b"")
+    assert seen == []
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, SpecError])
+def test_a_refusal_keeps_its_reason_in_one_line(error):
+    def work():
+        raise error("no such\n operator")
+
+    with pytest.raises(IllegalGraphError, match=r"^no such operator$"):
+        isolated(work)
+
+
+def test_an_abort_is_an_error_here():
+    with pytest.raises(IllegalGraphError, match="ends with SIGABRT at it, so that it is not legal"):
+        isolated(os.abort)
+
+
+def test_memory_is_bounded_before_it_is_taken(monkeypatch):
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
+    with pytest.raises(IllegalGraphError, match=r"more than 16,777,216 bytes of memory.*set OMLINE_MAX_GRAPH_MEMORY"):
+        isolated(lambda: np.ones(2**25, np.uint8).tobytes())
+    assert isolated(lambda: np.ones(2**25, np.uint8).tobytes()[:1], size=2**25) == b"\1"
+
+
+def test_time_is_bounded(monkeypatch):
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_SECONDS", "1")
+
+    def forever():
+        while True:
+            pass
+
+    with pytest.raises(IllegalGraphError, match=r"more than 1 seconds.*set OMLINE_MAX_GRAPH_SECONDS"):
+        isolated(forever)
+
+
+def test_work_within_work_needs_no_other_process():
+    assert isolated(lambda: isolated(lambda: str(os.getpid()).encode())) != str(os.getpid()).encode()
+
+
+def test_no_process_is_left():
+    for work in (lambda: b"", os.abort):
+        with contextlib.suppress(IllegalGraphError):
+            isolated(work)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
