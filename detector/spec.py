@@ -72,6 +72,8 @@ class DetectorSpec(Part):
         atc: converter options.
         graph: how to read an ONNX that someone else exported.
         references: published AP per checkpoint.
+        assume: "defaults": what the checkpoint does not tell is as the training framework has it by default; the export
+            records what that was.
         network: facts about the network; in YAML what the file must say (compared with the weights), after export what
             it says.
         checkpoint: set by export.
@@ -90,6 +92,7 @@ class DetectorSpec(Part):
     atc: AtcSpec = AtcSpec()
     graph: GraphSpec | None = None
     references: tuple[Reference, ...] = ()
+    assume: Literal["defaults"] | None = None
     network: dict[str, Fact] = Field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     departures: tuple[str, ...] = ()

@@ -38,6 +38,11 @@ def parser() -> cli.Parser:
     )
     options.add_argument("--weights_key", metavar="KEY", help=WEIGHTS_KEY)
     options.add_argument(
+        "--assume",
+        choices=("defaults",),
+        help="what the file does not tell is the framework's default, the same as --set assume=defaults; recorded",
+    )
+    options.add_argument(
         "--opset", type=int, choices=OPSETS, default=16, help="default 16, the last that atc's NMS operator takes"
     )
     options.add_argument("--verify", action="store_true", help="compare torch and onnxruntime, refuse above 1e-4")
@@ -106,6 +111,8 @@ def export_main(argv: Sequence[str]) -> None:
 
     named = args.spec or args.model
     settings = (read_settings(named) if named else Settings({})).override(args.set)
+    if args.assume:
+        settings = settings.override([f"assume={args.assume}"])
     result = export(
         args.weights,
         args.onnx,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.artifacts import make_folder, sha256_of
+from detector.coco import COCO_CLASSES
 from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.images import Image, read_image
@@ -65,7 +66,12 @@ def export(
     _require_writable(onnx_file, weights_file)
     settings = settings or Settings({})
     given = settings.document.get("network")
-    weights = read_weights(weights_file, given if isinstance(given, dict) else {}, weights_key)
+    weights = read_weights(
+        weights_file,
+        given if isinstance(given, dict) else {},
+        weights_key=weights_key,
+        class_count=_named_classes(settings),
+    )
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
     resolved = resolve_spec(weights, checkpoint, settings)
     picture = generated_picture() if image is None else read_image(image)
@@ -77,6 +83,14 @@ def export(
     make_folder(onnx_file.parent)
     write_onnx(onnx_file, model)
     return Export(onnx_file, resolved, weights, verification)
+
+
+def _named_classes(settings: Settings) -> int | None:
+    """How many classes the user names; None: they name none, or nothing legal."""
+    classes = settings.document.get("classes")
+    if classes == "coco":
+        return len(COCO_CLASSES)
+    return len(classes) if isinstance(classes, list | tuple) else None
 
 
 def _require_writable(onnx_file: Path, weights_file: Path) -> None:

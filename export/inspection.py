@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.spec import Fact
+from export.assumptions import WAYS, default_values
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
@@ -68,6 +69,11 @@ def describe(found: Mapping[str, Any]) -> str:
         *(f"  decode.{name} = {value}" for name, value in found["recipe"]["decode"].items()),
         *(f"  note: {note}" for note in found["recipe"]["notes"]),
     ]
+    if defaults := found["recipe"]["defaults"]:
+        listed = ", ".join(f"{name} = {value}" for name, value in defaults.items())
+        evidence = found["recipe"]["evidence"]
+        asked = f"taken, for it has {evidence}, and recorded" if evidence else f"an export needs them by {WAYS}"
+        lines.append(f"defaults of {found['dialect']}, which the file does not tell: {listed}; {asked}")
     if missing := found["recipe"]["missing"]:
         options = " ".join(f"--set {name}=…" for name in missing)
         lines.append(f"not told: {', '.join(missing)}; an export needs {options}, or --spec, or --model")
@@ -94,6 +100,9 @@ def _recipe(reading: Reading) -> dict[str, Any]:
         "decode": dict(recipe.decode),
         "canvas": canvas,
         "notes": list(recipe.notes),
+        "defaults": {key: _plain(value) for key, value in default_values(recipe).items()}
+        | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},
+        "evidence": recipe.evidence,
         "missing": [*missing_image(recipe.image), *(["canvas"] if canvas is None else [])],
     }
 

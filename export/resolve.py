@@ -11,6 +11,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
+from export.assumptions import recorded
 from export.checkpoints.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     _refuse_graphs(settings.document)
     defaults = default_settings(weights, checkpoint)
     _check_complete(settings.document, defaults, checkpoint.file)
+    assumptions = recorded(weights, settings.document, checkpoint.file)
     spec = settings.spec(defaults)
     if spec.detector != weights.detector:
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
@@ -41,9 +43,9 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     differences = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
-    for note in (*weights.place.notes, *weights.place.rivals):
+    for note in (*weights.place.notes, *weights.place.rivals, *assumptions):
         log.info("%s: %s", checkpoint.file, note)
-    departures = (*differences, *weights.place.rivals)
+    departures = (*differences, *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
 

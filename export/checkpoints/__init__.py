@@ -44,20 +44,24 @@ def _recognise(keys: Collection[str]) -> bool:
     return any(dialect.recognises(keys) for dialect in DIALECTS)
 
 
-def read_weights(path: Path, given: Mapping[str, Fact], weights_key: str | None = None) -> Weights:
+def read_weights(
+    path: Path, given: Mapping[str, Fact], *, weights_key: str | None = None, class_count: int | None = None
+) -> Weights:
     """Read a detector from a weights file, without running anything in it.
 
     Args:
         path: of the file.
         given: facts about the network that the user's spec asserts (`DetectorSpec.network`).
         weights_key: as of `open_checkpoint`.
+        class_count: how many classes the user names, if they name them.
 
     Raises:
         CheckpointError: the file cannot be read, holds another detector, contradicts itself, or leaves open what only
             the user can tell.
         SpecError: `given` contradicts the file.
     """
-    return examine(open_checkpoint(path, weights_key), given).weights()
+    file = replace(open_checkpoint(path, weights_key), class_count=class_count)
+    return examine(file, given).weights()
 
 
 def examine(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:

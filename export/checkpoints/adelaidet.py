@@ -9,10 +9,10 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, DECODE, NORMALIZATION, normalized
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, recipe_of
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
 
 _HEAD: Final = "proposal_generator.fcos_head"
@@ -46,10 +46,10 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     for branch, tower in (("cls", f"{_HEAD}.cls_tower"), ("box", f"{_HEAD}.bbox_tower")):
         place = f"head.{branch}_tower.{{}}"
         table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
-    tensors = rename(file.path, file.tensors, table, ignored=NORMALIZATION)
+    tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
     fill_statistics(tensors)
     code = Fields.of(
         "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
     )
-    recipe = Recipe(normalized(file), _DECODE, "AdelaiDet's defaults")
+    recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults")
     return assemble(file, "adelaidet", FcosNetwork, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)

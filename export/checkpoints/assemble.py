@@ -1,9 +1,11 @@
 """From renamed tensors to a reading: the part of a dialect's work that is the same for all that carry no config."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
+from detector.coco import COCO_CLASSES
 from detector.spec import Fact
 from export.checkpoints.canonical import common_guesses, shape_facts
 from export.checkpoints.facts import Fields, decide
@@ -23,6 +25,8 @@ def assemble(
     given: Mapping[str, Fact],
     recipe: Recipe,
     classes: tuple[str, ...] | None = None,
+    counted: Fields | None = None,
+    coco: bool | None = None,
 ) -> Reading:
     """Weigh what shapes, the framework's code and the user tell.
 
@@ -36,10 +40,15 @@ def assemble(
         given: what the user's spec says about the network.
         recipe: how the framework runs the model.
         classes: names in label order, where shapes tell them.
+        counted: what shapes tell only under an assumption, with its source, in place of what they tell.
+        coco: the predictor is that of the framework's models for COCO; None: if it has 80 classes.
     """
     shapes = shape_facts(file.path, tensors)
-    common = common_guesses(tensors, shapes, dialect=dialect)
-    assumed = Fields({**common.values, **guesses.values}, {**common.sources, **guesses.sources})
+    if counted is not None:
+        shapes = counted.over(shapes)
+    assumed = guesses.over(common_guesses(tensors, shapes, dialect=dialect))
     decision = decide(file.path, kind, shapes=shapes, known=code, guesses=assumed, given=given)
+    if shapes.values["num_classes"] == len(COCO_CLASSES) if coco is None else coco:
+        recipe = replace(recipe, evidence=f"COCO's classes, as the models that {dialect} publishes")
     source = "the file names no classes" if classes is None else "the number of logits"
     return Reading(file.path, dialect, kind, tensors, decision, classes, source, recipe)

@@ -235,10 +235,16 @@ def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: st
     return guesses
 
 
-def add_usual_anchors(facts: Fields, tensors: Mapping[str, Tensor]) -> None:
-    """Scales and ratios of the paper if there are nine anchors per cell, else a question."""
+def add_usual_anchors(facts: Fields, tensors: Mapping[str, Tensor], *, known: bool = False) -> None:
+    """Scales and ratios of the paper if there are nine anchors per cell, else a question.
+
+    Args:
+        facts: added to.
+        tensors: by canonical name.
+        known: that they are those of the paper is no default but certain.
+    """
     found = anchors_per_cell(tensors)
     usual = found == len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
     source = f"{ASSUMED}nine anchors per cell" if usual else f"the predictors have {found} anchors per cell, not 9"
-    facts.add("anchor_scales", ANCHOR_SCALES if usual else None, source)
-    facts.add("anchor_ratios", ANCHOR_RATIOS if usual else None, source)
+    facts.add("anchor_scales", ANCHOR_SCALES if usual else None, source, default=usual and not known)
+    facts.add("anchor_ratios", ANCHOR_RATIOS if usual else None, source, default=usual and not known)

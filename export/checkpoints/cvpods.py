@@ -10,10 +10,10 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, DECODE, HEAD_RENAMES, NORMALIZATION, normalized, subnets
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, HEAD_RENAMES, recipe_of, subnets
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
 
 _SIGNATURE: Final = frozenset({"head.cls_score.weight", "head.centerness.weight", "head.scales.0.scale"})
@@ -39,7 +39,7 @@ def recognises(keys: Collection[str]) -> bool:
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
     table = [*BACKBONE_RENAMES, *HEAD_RENAMES, *_RENAMES, *subnets(file)]
-    tensors = rename(file.path, file.tensors, table, ignored=NORMALIZATION)
+    tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
     fill_statistics(tensors)
     # ShiftGenerator with an offset of 0: the point of a cell is its upper left corner.
     code = Fields.of("cvpods' code", relu_before_p7=True, point_offset=0.0, cell_step="stride")
@@ -50,5 +50,5 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     )
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)
-    recipe = Recipe(normalized(file), _DECODE, "the defaults of cvpods and BorderDet")
+    recipe = recipe_of(file, _DECODE, "the defaults of cvpods and BorderDet")
     return assemble(file, "cvpods", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

@@ -15,7 +15,7 @@ from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import add_usual_anchors, fill_statistics, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe, Triple
+from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe, Triple
 from export.network.config import RetinaNetwork
 
 _SIGNATURE: Final = frozenset({"head.cls_subnet.0.weight", "head.cls_score.weight", "head.bbox_pred.weight"})
@@ -65,7 +65,7 @@ DECODE: Final = {
 }
 """The same of suppression."""
 
-NORMALIZATION: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
+BUFFERS: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
 """Buffers that hold the recipe, not the network."""
 
 
@@ -76,14 +76,14 @@ def recognises(keys: Collection[str]) -> bool:
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    tensors = rename(file.path, file.tensors, [*BACKBONE_RENAMES, *HEAD_RENAMES, *subnets(file)], ignored=NORMALIZATION)
+    tensors = rename(file.path, file.tensors, [*BACKBONE_RENAMES, *HEAD_RENAMES, *subnets(file)], ignored=BUFFERS)
     fill_statistics(tensors)
     code = Fields.of(
         "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
     )
     guesses = Fields()
     add_usual_anchors(guesses, tensors)
-    recipe = Recipe(normalized(file), DECODE, "detectron2's defaults")
+    recipe = recipe_of(file, DECODE, "detectron2's defaults")
     return assemble(file, "detectron2", RetinaNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
 
 
@@ -100,6 +100,16 @@ def subnets(file: CheckpointFile) -> list[tuple[str, str]]:
         place = f"head.{branch}_tower.{{}}"
         table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
     return table
+
+
+def recipe_of(file: CheckpointFile, decode: Mapping[str, Any], source: str) -> Recipe:
+    """The framework's own inference; what the buffers of the file hold is no default."""
+    image = normalized(file)
+    told = {f"image.{name}" for name in ("mean", "std") if f"pixel_{name}" in file.tensors}
+    if "image.mean" in told or "channels" not in image:  # the means tell the order, or leave it open
+        told.add("image.channels")
+    defaults = (key for key in (*SIZES, *NORMALIZATION, *THRESHOLDS) if key not in told)
+    return Recipe(image, decode, source, defaults=tuple(defaults))
 
 
 def normalized(file: CheckpointFile) -> dict[str, Any]:

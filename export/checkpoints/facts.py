@@ -21,20 +21,28 @@ class Fields:
     Attributes:
         values: field of a `Network` -> value.
         sources: the same keys -> where the value comes from.
+        defaults: those keys whose value is a default of the framework that its users change.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    defaults: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, source: str, **values: object) -> "Fields":
         """Facts that one place tells."""
         return cls(dict(values), dict.fromkeys(values, source))
 
-    def add(self, name: str, value: object, source: str) -> None:
+    def add(self, name: str, value: object, source: str, *, default: bool = False) -> None:
         """Note one fact; None is a question that only the user can answer, and the source says why."""
         self.values[name] = value
         self.sources[name] = source
+        (self.defaults.add if default else self.defaults.discard)(name)
+
+    def over(self, below: "Fields") -> "Fields":
+        """These facts, and those of another place that they do not tell."""
+        defaults = self.defaults | {name for name in below.defaults if name not in self.values}
+        return Fields({**below.values, **self.values}, {**below.sources, **self.sources}, defaults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +53,13 @@ class Decision:
         values: field of the network -> value; without those that are open questions.
         sources: field -> where its value comes from.
         questions: field -> why the file does not tell it.
+        defaults: fields whose value is a default of the framework that its users change, and nobody said that it holds.
     """
 
     values: dict[str, Any]
     sources: dict[str, str]
     questions: dict[str, str]
+    defaults: set[str] = field(default_factory=set)
 
 
 def decide(
@@ -84,6 +94,8 @@ def decide(
                     f"network.{name} is {_show(wanted)} in the spec, but {_show(value)} in {path} "
                     f"({source}): correct the spec or export other weights"
                 )
+        if name in origin.defaults and name not in given:
+            decision.defaults.add(name)
         if value is None:
             decision.questions[name] = source.removeprefix(ASSUMED)
         else:

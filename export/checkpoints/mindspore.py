@@ -16,7 +16,7 @@ from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weights import SIZES, Reading, Recipe
 from export.network.config import FcosNetwork
 
 _BODY: Final = r"fcos_body\."
@@ -65,6 +65,7 @@ _DECODE: Final[dict[str, Any]] = {
     "last_pixel": True,
     "inclusive": False,
 }
+_DEFAULTS: Final = (*SIZES, "decode.score_threshold", "decode.iou_threshold", "decode.max_detections")
 _MODELZOO: Final = Recipe(
     # Constants of BGR images, which the tree applies to RGB.
     _IMAGE
@@ -75,11 +76,13 @@ _MODELZOO: Final = Recipe(
     _DECODE | {"nms": "diou_plus_one"},
     "the code of research/cv/FCOS",
     canvas=(1344, 1344),
+    defaults=_DEFAULTS,
 )
 _LYQCOM: Final = Recipe(
     _IMAGE | {"mean": (0.0, 0.0, 0.0), "std": (255.0, 255.0, 255.0)},
     _DECODE | {"nms": "areas_plus_one"},
     "the code of lyqcom/fcos",
+    defaults=_DEFAULTS,
 )
 
 # Batch norms: of the model zoo's tree, those called bn1 have the first eps, all others the second, as all of lyqcom's.

@@ -10,6 +10,7 @@ from typing import Final
 
 from torch import Tensor
 
+from detector.coco import COCO_CLASSES
 from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.canonical import (
@@ -26,7 +27,7 @@ from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
 from export.checkpoints.mmdet_limits import refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading
+from export.checkpoints.weights import THRESHOLDS, Reading
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 
 _FCOS: Final = (
@@ -96,6 +97,10 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
     recipe = replace(recipe, label_order=order)
+    if not config:
+        coco = shapes.values["num_classes"] == len(COCO_CLASSES)
+        evidence = "COCO's classes, as the models that mmdetection publishes" if coco else None
+        recipe = replace(recipe, defaults=THRESHOLDS, evidence=evidence)
     return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
 
 
@@ -118,6 +123,7 @@ def _fcos_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[
             flag,
             improved,
             f"{ASSUMED}head towers {'with' if improved else 'without'} both GN and bias, as in the published configs",
+            default=True,
         )
     return facts
 

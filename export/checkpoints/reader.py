@@ -37,6 +37,7 @@ class CheckpointFile:
         meta: the writer's own description; {} if it left none. Values come from an untrusted file.
         counts_batches: its batch norms counted training steps, as torch's own do and frozen ones do not.
         place: where in the file they are.
+        class_count: how many classes the user names, if they name them; no part of the file.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class CheckpointFile:
     meta: dict[str, object]
     counts_batches: bool = False
     place: Place = BARE
+    class_count: int | None = None
 
     @functools.cached_property
     def sha256(self) -> str:

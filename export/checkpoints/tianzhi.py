@@ -12,7 +12,7 @@ from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe
 from export.network.config import FcosNetwork
 
 _SIGNATURE: Final = frozenset({"rpn.head.centerness.weight", "rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight"})
@@ -56,6 +56,7 @@ _RECIPE: Final = Recipe(
         "inclusive": True,
     },
     source="the defaults of tianzhi0549/FCOS",
+    defaults=(*SIZES, *NORMALIZATION, *THRESHOLDS),
 )
 
 

@@ -15,7 +15,7 @@ from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import LEVELS, Renames, add_usual_anchors, anchors_per_cell, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weights import SIZES, THRESHOLDS, Reading, Recipe
 from export.network.config import FcosNetwork, Network, RetinaNetwork
 
 _CLASS, _BOX = "head.classification_head", "head.regression_head"
@@ -66,8 +66,12 @@ _FCOS: Final = {
 }
 _RETINANET: Final = {"score_threshold": 0.05, "iou_threshold": 0.5, "max_detections": 300}
 
-# retinanet_resnet50_fpn_coco-eeacb38b.pth, named after the beginning of its SHA-256.
+# Files for COCO that torchvision publishes, named after the beginning of their SHA-256: FCOS, RetinaNet v1 and v2.
 _RETINANET_V1: Final = "eeacb38b"
+_RELEASED: Final = ("99b0c9b7", _RETINANET_V1, "5905b1c5")
+_PREDICTOR: Final = ("head.cls.weight", "head.cls.bias")
+_COCO_ROWS: Final = COCO_CATEGORIES[-1][0] + 1
+_COCO_IDS: Final = [category_id for category_id, _ in COCO_CATEGORIES]
 
 
 def recognises(keys: Collection[str]) -> bool:
@@ -80,7 +84,10 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     centerness = any(name.startswith(_CENTERNESS) for name in file.tensors)
     kind: type[Network] = FcosNetwork if centerness else RetinaNetwork
     tensors = rename(file.path, file.tensors, [*_RENAMES, *_older_towers(file)])
-    classes = _drop_unused_rows(tensors, wanted=given.get("num_classes"))
+    rows = _rows(tensors)
+    used = _used_rows(rows, given.get("num_classes", file.class_count))
+    _keep_rows(tensors, rows, used)
+    released = file.sha256.startswith(_RELEASED)
     code = Fields.of("torchvision's code", style="pytorch", relu_before_p7=True, cell_step="canvas")
     guesses = Fields.of("LastLevelP6P7 reads P5 where channels are equal", p6_from="P5")
     if kind is FcosNetwork:
@@ -89,14 +96,29 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         fixed = Fields.of(
             "torchvision's code", anchor_order="ratio", anchor_rounding="torchvision", delta_clamp="above"
         )
-        add_usual_anchors(guesses, tensors)
+        add_usual_anchors(guesses, tensors, known=released)
         if "head.cls_tower.0.norm.weight" not in tensors:
             guesses.add("bn_eps", *_first_eps(file))
     code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
     decode = _DECODE | (_FCOS if kind is FcosNetwork else _RETINANET)
-    recipe = Recipe(_IMAGE, decode, "torchvision's defaults")
+    defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
+    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", defaults=defaults)
+    counted = Fields()
+    if len(used) == rows - 1 and file.class_count != len(used):
+        source = f"the first of {rows} rows is taken for the background, as torchvision trains; {rows} if there is none"
+        counted.add("num_classes", len(used), source, default=True)
     return assemble(
-        file, "torchvision", kind, tensors, code=code, guesses=guesses, given=given, recipe=recipe, classes=classes
+        file,
+        "torchvision",
+        kind,
+        tensors,
+        code=code,
+        guesses=guesses,
+        given=given,
+        recipe=recipe,
+        classes=COCO_CLASSES if used == _COCO_IDS else None,
+        counted=counted,
+        coco=used == _COCO_IDS,
     )
 
 
@@ -109,34 +131,38 @@ def _older_towers(file: CheckpointFile) -> Renames:
     return table
 
 
-def _drop_unused_rows(tensors: dict[str, Tensor], *, wanted: Fact | None) -> tuple[str, ...] | None:
-    """Leave the background (and, of COCO's 91, the ids without a category) out of the class predictor.
+def _rows(tensors: Mapping[str, Tensor]) -> int:
+    """Class scores per anchor; 0 if the predictors do not fit each other, which is found wrong later, and said so."""
+    sizes = {tensors[name].shape[:1] for name in _PREDICTOR if name in tensors}
+    anchors = anchors_per_cell(tensors)
+    size = sum(next(iter(sizes), ())) if len(sizes) == 1 else 0
+    return size // anchors if anchors and size % anchors == 0 else 0
 
-    torchvision counts the background as class 0 although no loss ever rewards it.
+
+def _used_rows(rows: int, wanted: Fact | None) -> list[int]:
+    """The rows of the class predictor that are classes.
+
+    torchvision counts the background as class 0 although no loss ever rewards it; of COCO's 91 rows eleven more are
+    never trained, those of ids without a category.
 
     Args:
-        tensors: changed in place; a scale of 1 per level is added, since torchvision's FCOS has none.
+        rows: per anchor.
         wanted: how many classes there are, if the user says so: as many as rows means that none is the background.
-
-    Returns:
-        COCO's names if there are 91 rows per anchor.
     """
+    if rows in (0, 1, wanted):  # a background alone would detect nothing
+        return list(range(rows))
+    if rows == _COCO_ROWS and wanted != rows - 1:
+        return _COCO_IDS
+    return list(range(1, rows))
+
+
+def _keep_rows(tensors: dict[str, Tensor], rows: int, used: list[int]) -> None:
+    """Leave other rows out of the class predictor, in place; and add a scale of 1 per level, which FCOS has none of."""
     if "head.ctr.weight" in tensors:
         tensors["head.scale"] = torch.ones(LEVELS)
-    predictor = {name: tensors[name] for name in ("head.cls.weight", "head.cls.bias") if name in tensors}
-    sizes = {tensor.shape[:1] for tensor in predictor.values()}
-    anchors = anchors_per_cell(tensors)
-    size = max(next(iter(sizes)), default=0) if len(sizes) == 1 else 0
-    if not (anchors and size) or size % anchors:
-        return None  # found wrong later, and said so
-    rows = size // anchors
-    if rows in (1, wanted):  # a background alone would detect nothing
-        return None
-    coco = rows == COCO_CATEGORIES[-1][0] + 1
-    used = [category_id for category_id, _ in COCO_CATEGORIES] if coco else list(range(1, rows))
-    for name, tensor in predictor.items():
-        tensors[name] = tensor.unflatten(0, (anchors, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]
-    return COCO_CLASSES if coco else None
+    for name in _PREDICTOR if len(used) < rows else ():
+        if name in tensors:
+            tensors[name] = tensors[name].unflatten(0, (-1, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]
 
 
 def _first_eps(file: CheckpointFile) -> tuple[float | None, str]:

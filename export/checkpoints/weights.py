@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,15 @@ from export.network.detector import tensor_shapes
 Triple = tuple[float, float, float]
 
 
+SIZES: Final = ("image.short", "image.long")
+NORMALIZATION: Final = ("image.channels", "image.mean", "image.std")
+THRESHOLDS: Final = (
+    *("decode.score_threshold", "decode.iou_threshold", "decode.candidates_per_level"),
+    "decode.max_detections",
+)
+"""Settings that all frameworks leave to their users."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How the training framework runs this model, as far as it is known.
@@ -29,6 +38,9 @@ class Recipe:
         notes: settings that the spec cannot express.
         canvas: (height, width) that the framework pads every image to; None: it has no such.
         label_order: as in `DetectorSpec`.
+        defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
+            and no file tells.
+        evidence: what the file has that says that it is run with these defaults; None: nothing.
     """
 
     image: Mapping[str, Any]
@@ -37,6 +49,8 @@ class Recipe:
     notes: tuple[str, ...] = ()
     canvas: tuple[int, int] | None = None
     label_order: Literal["classes", "annotations"] = "classes"
+    defaults: tuple[str, ...] = ()
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class Weights:
         classes: names in label order; None: the file names none that fit.
         recipe: how its framework runs it.
         place: where in the file they are.
+        defaults: fields of `network` that are defaults of the framework, which its users change.
     """
 
     dialect: str
@@ -60,6 +75,7 @@ class Weights:
     classes: tuple[str, ...] | None
     recipe: Recipe
     place: Place = BARE
+    defaults: tuple[str, ...] = ()
 
     @property
     def detector(self) -> Literal["fcos", "retinanet"]:
@@ -111,7 +127,8 @@ class Reading:
             raise SpecError(f"{self.path}: {error}") from error
         tensors = check_tensors(self.path, network, self.tensors)
         sources = {**self.decision.sources, "classes": self.class_source}
-        return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe, self.place)
+        defaults = tuple(sorted(self.decision.defaults))
+        return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe, self.place, defaults)
 
 
 def _check_numbers(network: Network) -> None:

@@ -110,7 +110,9 @@ def test_an_export_with_answers_and_classes(
 
     monkeypatch.setattr("export.build.export_onnx", embedded)  # which takes long, and is tested by the demo
     onnx_file, spec = tmp_path / "out.onnx", tmp_path / "mine.yaml"
-    spec.write_text("classes: [a, b, c, d, e]\nnetwork: {norm_on_bbox: true, centerness_on_reg: true}\n")
+    spec.write_text(
+        "classes: [a, b, c, d, e]\nassume: defaults\nnetwork: {norm_on_bbox: true, centerness_on_reg: true}\n"
+    )
     main(
         ["--weights", str(tianzhi), "--onnx", str(onnx_file), "--spec", str(spec), "--set", "decode.iou_threshold=0.5"]
     )

@@ -1,0 +1,77 @@
+"""Settings that neither the weights nor the user tell: asked for, or the framework's defaults, and then recorded."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from detector.decode_spec import DecodeSpec
+from detector.errors import SpecError
+from export.checkpoints.weights import Recipe, Weights
+
+WAYS: Final = (
+    "--set KEY=VALUE, --spec FILE.yaml or --model NAME, or take the defaults by --assume defaults, which metrics and "
+    "report then say"
+)
+
+
+def assumed(weights: Weights, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the spec whose values are defaults that training may have changed, with these values.
+
+    Args:
+        weights: read from the file; what the user says about the network is in them.
+        document: what the user says.
+    """
+    facts = weights.network.facts()
+    return {f"network.{name}": facts[name] for name in weights.defaults} | {
+        key: value for key, value in default_values(weights.recipe).items() if not _is_said(document, key.split("."))
+    }
+
+
+def default_values(recipe: Recipe) -> dict[str, Any]:
+    """The values of `Recipe.defaults`."""
+    settings = {"image": recipe.image, "decode": {**DecodeSpec().model_dump(), **recipe.decode}}
+    return {key: settings[key.split(".")[0]][key.split(".")[1]] for key in recipe.defaults}
+
+
+def recorded(weights: Weights, document: Mapping[str, Any], file: str) -> tuple[str, ...]:
+    """What is assumed, as a departure of the spec; () if nothing is.
+
+    Args:
+        weights: read from the file.
+        document: what the user says; `assume: defaults` in it takes the defaults.
+        file: its name.
+
+    Raises:
+        SpecError: something is open, and nothing says that the defaults hold.
+    """
+    found = assumed(weights, document)
+    if not found:
+        return ()
+    listed = ", ".join(f"{key} {shown(value)}" for key, value in found.items())
+    if document.get("assume") == "defaults":
+        return (f"assumed, for the file does not tell (assume: defaults): {listed}",)
+    if weights.recipe.evidence is not None:
+        return (f"assumed, for the file does not tell and it has {weights.recipe.evidence}: {listed}",)
+    raise SpecError(f"{file} does not tell {question(weights, found)}")
+
+
+def question(weights: Weights, found: Mapping[str, Any]) -> str:
+    """What is asked, as the end of a sentence."""
+    listed = ", ".join(f"{key} ({shown(value)})" for key, value in found.items())
+    why = "".join(f" ({weights.sources[name]})" for name in weights.defaults if name == "num_classes")
+    return f"{listed}{why}; in brackets are the defaults of {weights.dialect}: give what it was trained with by {WAYS}"
+
+
+def shown(value: object) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, tuple):
+        return "[" + ",".join(f"{number:.6g}" for number in value) + "]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _is_said(document: Mapping[str, Any], keys: list[str]) -> bool:
+    value: Any = document
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
