@@ -28,6 +28,7 @@ class DecodeSpec(Part):
             only are of such sides; "diou_plus_one": sides as before, minus the squared distance of the centres over
             that of the enclosing box's corners.
         drop_empty: boxes without extent are no candidates.
+        nms_score_threshold: what the final score of a box must exceed to take part in suppression.
         iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
         max_detections: rows of the outputs, at most 1000 (the Ascend NMS operator's limit).
         clip: boxes are clipped to the canvas "before_nms" or "after_nms".
@@ -45,7 +46,8 @@ class DecodeSpec(Part):
     candidates_total: Annotated[int, Field(ge=1)] | None = None
     drop_empty: bool = True
     nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
-    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    nms_score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_detections: Annotated[int, Field(ge=1, le=MOST_DETECTIONS)] = 100
     clip: Literal["before_nms", "after_nms"] = "before_nms"
     last_pixel: bool = False
@@ -60,4 +62,6 @@ class DecodeSpec(Part):
                 f"nms {self.nms!r} compares every two candidates: it needs candidates 'best_class' and "
                 "candidates_total of at most 4096"
             )
+        if self.nms in ("areas_plus_one", "diou_plus_one") and self.nms_score_threshold > 0:
+            raise ValueError(f"nms {self.nms!r} has no score threshold of its own: set nms_score_threshold to 0")
         return self

@@ -1,26 +1,41 @@
 """The pixels of an image at another size, as each framework's own resampling computes them."""
 
+from typing import Any, Final
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.geometry import Size
+from detector.image_spec import Filter
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+_CV2: Final = {
+    "cv2": cv2.INTER_LINEAR,
+    "cv2_nearest": cv2.INTER_NEAREST,
+    "cv2_bicubic": cv2.INTER_CUBIC,
+    "cv2_area": cv2.INTER_AREA,
+    "cv2_lanczos": cv2.INTER_LANCZOS4,
+}
 
 
-def cv2_bilinear(image: Pixels, size: Size) -> Pixels:
-    """As mmcv and MindSpore's FCOS: cv2's bilinear resize of (H, W, 3) bytes, without antialiasing."""
-    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
+def resize(image: Pixels, size: Size, name: Filter) -> Pixels:
+    """(H, W, 3) bytes at another size, by any filter but "float".
 
-
-def pillow_bilinear(image: Pixels, size: Size) -> Pixels:
-    """As Detectron2, cvpods, AdelaiDet and maskrcnn-benchmark: Pillow's resize of (H, W, 3) bytes, antialiased."""
+    Args:
+        image: bytes.
+        size: wanted.
+        name: "cv2" and "pillow" are their bilinear filters, the first as mmcv and MindSpore's FCOS, without
+            antialiasing, the second as Detectron2, cvpods, AdelaiDet and maskrcnn-benchmark, with it; the others are
+            those that mmcv's `interpolation` and `backend` name.
+    """
+    if name in _CV2:
+        return np.asarray(cv2.resize(image, size[::-1], interpolation=_CV2[name]), np.uint8)
     from PIL import Image  # most models do without it
 
-    resized = Image.fromarray(np.ascontiguousarray(image)).resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.array(resized, np.uint8)
+    kind: Any = Image.Resampling[name.removeprefix("pillow_").upper() if name != "pillow" else "BILINEAR"]
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).resize(size[::-1], kind), np.uint8)
 
 
 def torch_bilinear(plane: Plane, size: Size) -> Plane:

@@ -62,9 +62,16 @@ class Letterbox:
 
     @classmethod
     def fit(
-        cls, image: Size, canvas: Size, *, rule: ResizeRule, short: int | None = None, long: int | None = None
+        cls,
+        image: Size,
+        canvas: Size,
+        *,
+        rule: ResizeRule,
+        short: int | None = None,
+        long: int | None = None,
+        stretch: Size | None = None,
     ) -> "Letterbox":
-        """Place an image on a canvas, aspect ratio kept.
+        """Place an image on a canvas, aspect ratio kept unless it is to be stretched.
 
         Args:
             image: size of the image.
@@ -73,10 +80,15 @@ class Letterbox:
                 the published Ascend guide does, bounded by the canvas alone.
             short: upper bound of the shorter resized side, in pixels; None: the canvas alone bounds.
             long: upper bound of the longer resized side.
+            stretch: size of every resized image, whatever its aspect ratio, in place of rule and bounds; made smaller
+                as a whole where the canvas has no room for it.
 
         Where the framework's own size exceeds the canvas, the canvas's sides take the place of the bounds, with the
         same rounding. Sides never become smaller than one pixel.
         """
+        if stretch is not None:
+            room = min(1.0, canvas.height / stretch.height, canvas.width / stretch.width)
+            return cls(image, canvas, Size(*(max(1, math.floor(side * room)) for side in stretch)), 0, 0)
         if rule == "modelzoo":
             return cls._centred(image, canvas)
         # What the canvas allows for the shorter and the longer side of this image.
@@ -94,7 +106,9 @@ class Letterbox:
         return cls(image, canvas, resized, 0, 0, ratio)
 
     @staticmethod
-    def framework_size(image: Size, *, rule: ResizeRule, short: int | None, long: int | None) -> Size | None:
+    def framework_size(
+        image: Size, *, rule: ResizeRule, short: int | None, long: int | None, stretch: Size | None = None
+    ) -> Size | None:
         """The size at which the training framework runs an image; None where the canvas alone decides it.
 
         Args:
@@ -102,7 +116,10 @@ class Letterbox:
             rule: whose rounding.
             short: upper bound of the shorter resized side, in pixels, or None.
             long: upper bound of the longer resized side, or None.
+            stretch: size of every resized image, or None.
         """
+        if stretch is not None:
+            return stretch
         if rule == "modelzoo" or (short is None and long is None):
             return None
         upper = math.inf if long is None else long

@@ -23,11 +23,11 @@ NMS_ATTRIBUTES = ("score_threshold", "iou_threshold", "max_size_per_class", "max
 def nms_attributes(decode: DecodeSpec) -> dict[str, Any]:
     """The operator's attributes for a detector.
 
-    The score threshold is 0: candidates below the detector's own threshold have score 0 already, and the detector
-    applies its threshold to the class probability before centerness, not to the final score.
+    The score threshold is that of the suppression, usually 0: candidates below the detector's own threshold have score
+    0 already, and the detector applies that to the class probability before centerness, not to the final score.
     """
     return {
-        "score_threshold": 0.0,
+        "score_threshold": decode.nms_score_threshold,
         "iou_threshold": decode.iou_threshold,
         "max_size_per_class": decode.max_detections,
         "max_total_size": decode.max_detections,

@@ -14,7 +14,7 @@ from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from detector.geometry import Letterbox, Size
 from detector.graph_spec import GraphSpec
-from detector.image_spec import ImageSpec
+from detector.image_spec import ADDED_KEYS, ImageSpec
 from detector.part import Part
 from detector.validation import describe
 
@@ -165,8 +165,7 @@ class DetectorSpec(Part):
 
     def letterbox(self, image: Size) -> Letterbox:
         """Where an image of this size lies: on the canvas where it is largest; of several such on the smallest one."""
-        bounds = {"short": self.image.short, "long": self.image.long}
-        boxes = [Letterbox.fit(image, canvas, rule=self.image.resize, **bounds) for canvas in self.canvases]
+        boxes = [Letterbox.fit(image, canvas, **self.image.sizing) for canvas in self.canvases]
         return max(boxes, key=lambda box: (math.prod(box.resized), -math.prod(box.canvas)))
 
     def squeeze(self, image: Size) -> float:
@@ -175,8 +174,7 @@ class DetectorSpec(Part):
         Returns:
             The ratio of the longer sides; 1.0 where the canvas has room for the framework's size, or decides it alone.
         """
-        bounds = {"short": self.image.short, "long": self.image.long}
-        own = Letterbox.framework_size(image, rule=self.image.resize, **bounds)
+        own = Letterbox.framework_size(image, **self.image.sizing)
         box = self.letterbox(image)
         if own is None or (own.height <= box.canvas.height and own.width <= box.canvas.width):
             return 1.0
@@ -195,9 +193,13 @@ class DetectorSpec(Part):
         image = self.image
         if image.resize == "modelzoo":  # knows no bound but the canvas, see `Letterbox.fit`
             image = image.model_copy(update={"short": None, "long": None})
-        facts: dict[str, Any] = {"canvas": self.canvas, "image": image.model_dump(mode="json")}
+        values = image.model_dump(mode="json")
         if image.dtype == "uint8":  # not normalized yet
-            facts["image"] = {name: facts["image"][name] for name in ("resize", "filter", "short", "long", "dtype")}
+            values = {name: values[name] for name in ("resize", "filter", "short", "long", "stretch", "dtype")}
+        # Keys that came later: bins made before stay good.
+        values = {name: value for name, value in values.items() if name not in ADDED_KEYS or value is not None}
+        facts: dict[str, Any] = {"canvas": self.canvas, "image": values}
+        if image.dtype == "uint8":
             facts["padding"] = image.padding_pixel
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -45,9 +45,8 @@ def to_pixels(image: Image, spec: DetectorSpec) -> tuple[Image, Letterbox]:
     box = spec.letterbox(Size(*image.shape[:2]))
     pixels = np.empty((*box.canvas, 3), np.uint8)
     pixels[:] = spec.image.padding_pixel
-    resize = filters.pillow_bilinear if spec.image.filter == "pillow" else filters.cv2_bilinear
     bottom, right = box.top + box.resized.height, box.left + box.resized.width
-    pixels[box.top : bottom, box.left : right] = resize(image, box.resized)
+    pixels[box.top : bottom, box.left : right] = filters.resize(image, box.resized, spec.image.filter)
     return pixels, box
 
 
@@ -64,7 +63,7 @@ def to_normalized(image: Image, spec: DetectorSpec) -> tuple[Tensor, Letterbox]:
     box = spec.letterbox(Size(*image.shape[:2]))
     values = _normalized_values(spec.image)
     bottom, right = box.top + box.resized.height, box.left + box.resized.width
-    padding = values[:, :1, None] if spec.image.padding == "black" else 0
+    padding = _padding(spec.image, values)
     tensor = np.empty((3, *box.canvas), np.float32)
     tensor[:, : box.top] = padding
     tensor[:, bottom:] = padding
@@ -81,10 +80,20 @@ def _draw(image: Image, spec: ImageSpec, values: Tensor, content: Tensor) -> Non
         for channel, plane, table in zip(content, _planes(image, spec), values, strict=True):
             channel[:] = filters.torch_bilinear(np.asarray(cv2.LUT(plane, table), np.float32), size)
         return
-    resized = (filters.pillow_bilinear if spec.filter == "pillow" else filters.cv2_bilinear)(image, size)
+    resized = filters.resize(image, size, spec.filter)
     for channel, plane, table in zip(content, _planes(resized, spec), values, strict=True):
         # cv2 writes into the view, and refuses one whose layout it cannot use.
         cv2.LUT(plane, table, channel)
+
+
+def _padding(spec: ImageSpec, values: Tensor) -> Tensor:
+    """What surrounds the image, (3, 1, 1) float32, in the channel order of the tensor."""
+    if spec.padding == "zero":
+        return np.zeros((3, 1, 1), np.float32)
+    if spec.padding == "value":
+        return np.array(spec.padding_value, np.float32).reshape(3, 1, 1)
+    pixel = spec.padding_pixel if spec.channels == "BGR" else spec.padding_pixel[::-1]
+    return np.take_along_axis(values, np.array(pixel)[:, None], 1)[:, :, None]
 
 
 def _planes(image: Image, spec: ImageSpec) -> tuple[Image, ...]:

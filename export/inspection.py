@@ -9,7 +9,7 @@ from export.assumptions import WAYS, default_values
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import FcosNetwork
-from export.resolve import missing_image, round_up
+from export.resolve import default_canvas, missing_image
 
 
 def inspect(path: Path, given: Mapping[str, Fact], weights_key: str | None = None) -> dict[str, Any]:
@@ -91,9 +91,7 @@ def _backbone(values: Mapping[str, Any]) -> str:
 
 def _recipe(reading: Reading) -> dict[str, Any]:
     recipe = reading.recipe
-    canvas = recipe.canvas
-    if canvas is None and {"short", "long"} <= recipe.image.keys():
-        canvas = (round_up(recipe.image["short"]), round_up(recipe.image["long"]))
+    canvas = default_canvas(recipe)
     return {
         "source": recipe.source,
         "image": dict(recipe.image),

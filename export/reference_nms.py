@@ -26,7 +26,7 @@ def reference_nms(candidates: Candidates, decode: DecodeSpec, canvas: tuple[int,
     for image in range(len(boxes)):
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for label in range(scores.shape[-1]):
-            candidate = (scores[image, :, label] > 0).nonzero().squeeze(1)
+            candidate = (scores[image, :, label] > decode.nms_score_threshold).nonzero().squeeze(1)
             keep = candidate[_greedy(boxes[image, candidate], scores[image, candidate, label], decode)]
             found.append((boxes[image, keep], scores[image, keep, label], torch.full_like(keep, label)))
         best, score, label_of = (torch.cat(parts) for parts in zip(*found, strict=True))

@@ -35,6 +35,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     defaults = default_settings(weights, checkpoint)
     _check_complete(settings.document, defaults, checkpoint.file)
     assumptions = recorded(weights, settings.document, checkpoint.file)
+    _make_room(defaults["image"], settings.document.get("image"))
     spec = settings.spec(defaults)
     if spec.detector != weights.detector:
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
@@ -68,15 +69,35 @@ def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]
         "decode": dict(recipe.decode),
         "label_order": recipe.label_order,
     }
-    if recipe.canvas is not None:
-        document["canvas"] = recipe.canvas
-    elif "short" in recipe.image and "long" in recipe.image:
-        document["canvas"] = (round_up(recipe.image["short"]), round_up(recipe.image["long"]))
+    if (canvas := default_canvas(recipe)) is not None:
+        document["canvas"] = canvas
     if weights.classes is not None:
         document["classes"] = weights.classes
     elif weights.network.num_classes == len(COCO_CLASSES):
         document["classes"] = COCO_CLASSES
     return document
+
+
+def default_canvas(recipe: Recipe) -> tuple[int, int] | None:
+    """(height, width) with room for what the framework makes of a landscape image; None if nothing tells."""
+    image = recipe.image
+    size = image.get("stretch") or (image.get("short"), image.get("long"))
+    if None in size:
+        return recipe.canvas
+    height, width = (max(sides) for sides in zip(size, recipe.canvas or size, strict=True))
+    return round_up(height), round_up(width)
+
+
+def _make_room(defaults: dict[str, Any], given: Any) -> None:
+    """Drop what the framework's recipe says with other keys than the user does."""
+    given = given if isinstance(given, Mapping) else {}
+    if given.get("stretch") is not None:
+        defaults.pop("short", None)
+        defaults.pop("long", None)
+    elif given.get("short") is not None or given.get("long") is not None:
+        defaults.pop("stretch", None)
+    if given.get("padding") in ("zero", "black"):
+        defaults.pop("padding_value", None)
 
 
 def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
@@ -87,6 +108,12 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
             ours = getattr(getattr(spec, part), name)
             if ours != theirs:
                 differences.append(f"{part}.{name} is {_show(ours)} in the spec and {_show(theirs)} by {recipe.source}")
+    bounded = {"short", "long", "stretch"} & recipe.image.keys()
+    if recipe.canvas is not None and not bounded and spec.canvas != recipe.canvas:
+        theirs = Size(*recipe.canvas)
+        differences.append(
+            f"the canvas, which decides the size, is {spec.canvas} in the spec and {theirs} by {recipe.source}"
+        )
     return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
 
 

@@ -26,8 +26,9 @@ def suppress(boxes: Floats, scores: Floats, decode: DecodeSpec, canvas: Size) ->
     if decode.nms == "iou_plus_one":  # as the graph does it, rounding included
         corners = boxes + np.array([0, 0, 1, 1], np.float32)
     kept, label_of = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for label in np.flatnonzero((scores > 0).any(0)):
-        candidates = np.flatnonzero(scores[:, label] > 0)
+    limit = np.float32(decode.nms_score_threshold)
+    for label in np.flatnonzero((scores > limit).any(0)):
+        candidates = np.flatnonzero(scores[:, label] > limit)
         order = candidates[np.argsort(-scores[candidates, label], kind="stable")]
         best = order[_greedy(corners[order], decode)]
         kept.append(best)

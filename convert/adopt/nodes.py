@@ -192,7 +192,7 @@ def _suppressed(write: Writer, boxes: str, scores: str) -> tuple[str, str, str]:
     inputs = [write.add("Unsqueeze", [boxes, write.constant("axis_2", [2])], "nms.boxes"), scores]
     outputs = [f"{PREFIX}nmsed_{part}" for part in ("boxes", "scores", "classes", "num")]
     # Here the operator itself applies the threshold: nothing before it has done so.
-    attributes = {**nms_attributes(decode), "score_threshold": decode.score_threshold}
+    attributes = {**nms_attributes(decode), "score_threshold": max(decode.score_threshold, decode.nms_score_threshold)}
     node = helper.make_node(NMS_OP, inputs, outputs, name=f"{PREFIX}nms", domain=NMS_DOMAIN, **attributes)
     write.graph.node.append(node)
     return outputs[0], outputs[1], outputs[2]

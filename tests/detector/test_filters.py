@@ -46,14 +46,30 @@ def test_bytes_go_through_pillow_and_cv2(height: int, width: int, new_height: in
     image, size = noise(height, width), (new_width, new_height)
     reversed_view = image[:, :, ::-1]
     expected = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    assert np.array_equal(filters.pillow_bilinear(reversed_view, Size(new_height, new_width))[..., ::-1], expected)
+    assert np.array_equal(filters.resize(reversed_view, Size(new_height, new_width), "pillow")[..., ::-1], expected)
     expected = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    assert np.array_equal(filters.cv2_bilinear(image, Size(new_height, new_width)), expected)
+    assert np.array_equal(filters.resize(image, Size(new_height, new_width), "cv2"), expected)
+
+
+@pytest.mark.parametrize("name", ["nearest", "cubic", "area", "lanczos4"])
+def test_other_filters_of_cv2(name: str):
+    ours = {"nearest": "cv2_nearest", "cubic": "cv2_bicubic", "area": "cv2_area", "lanczos4": "cv2_lanczos"}[name]
+    for size in ((9, 30), (50, 13)):
+        expected = cv2.resize(noise(20, 31), size[::-1], interpolation=getattr(cv2, f"INTER_{name.upper()}"))
+        assert np.array_equal(filters.resize(noise(20, 31), Size(*size), ours), expected)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bicubic", "box", "hamming", "lanczos"])
+def test_other_filters_of_pillow(name: str):
+    kind = Image.Resampling[name.upper()]
+    for size in ((9, 30), (50, 13)):
+        expected = np.asarray(Image.fromarray(noise(20, 31)).resize(size[::-1], kind))
+        assert np.array_equal(filters.resize(noise(20, 31), Size(*size), f"pillow_{name}"), expected)
 
 
 def test_only_pillow_averages_what_it_shrinks():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, 3::8] = 255  # one column of eight
     eighth = Size(8, 8)
-    assert filters.pillow_bilinear(stripes, eighth).max() < 50
-    assert filters.cv2_bilinear(stripes, eighth).min() == 128  # looks at two columns of eight, 3 and 4
+    assert filters.resize(stripes, eighth, "pillow").max() < 50
+    assert filters.resize(stripes, eighth, "cv2").min() == 128  # looks at two columns of eight, 3 and 4

@@ -99,6 +99,19 @@ def test_mindspore_scales_boxes_by_one_ratio():
     assert (narrower.resized, narrower.scale) == ((360, 640), (1, 1))
 
 
+@pytest.mark.parametrize(
+    ("canvas", "resized"), [((64, 96), (60, 80)), ((60, 80), (60, 80)), ((30, 80), (30, 40)), ((64, 41), (30, 41))]
+)
+def test_a_stretched_image_has_one_size_whatever_its_own(canvas: tuple[int, int], resized: tuple[int, int]):
+    for image in (Size(10, 200), Size(200, 10), Size(7, 7)):
+        box = Letterbox.fit(image, Size(*canvas), rule="mmdet", stretch=Size(60, 80))
+        assert (box.resized, box.top, box.left) == (Size(*resized), 0, 0)
+        whole = np.array([[0, 0, image.width, image.height]], np.float32)
+        assert box.to_canvas(whole).tolist() == [[0, 0, resized[1], resized[0]]]
+        assert box.to_image(box.to_canvas(whole)).tolist() == whole.tolist()
+        assert Letterbox.framework_size(image, rule="mmdet", short=None, long=None, stretch=Size(60, 80)) == (60, 80)
+
+
 def test_boxes_are_clipped_to_the_image():
     box = Letterbox.fit(Size(50, 100), Size(100, 200), rule="mmdet")
     boxes = np.array([[-20, -20, 400, 90]], np.float32)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.filters import pillow_bilinear
+from detector.filters import resize
 from detector.geometry import Size
 from detector.image_spec import ImageSpec
 from detector.images import read_image
@@ -158,7 +158,7 @@ def test_pillow_resizes_bytes():
     image = np.random.default_rng(0).integers(0, 256, (96, 200, 3), np.uint8)
     tensor, box = to_input(image, dialect_spec(resize="detectron2", filter="pillow", mean=(0, 0, 0), std=(1, 1, 1)))
     content = tensor[::-1, : box.resized.height, : box.resized.width].transpose(1, 2, 0)
-    assert np.array_equal(content, pillow_bilinear(image, box.resized))
+    assert np.array_equal(content, resize(image, box.resized, "pillow"))
 
 
 @pytest.mark.parametrize("rule", ["mindspore", "modelzoo"])
@@ -176,6 +176,49 @@ def test_black_padding_is_what_a_black_pixel_becomes(rule: str, resize_filter: s
 
 def bytes_spec(**image) -> DetectorSpec:
     return dialect_spec(resize="mmdet", dtype="uint8", **image)
+
+
+PADDED = {"mean": (10.4, 20.6, 31.5), "std": (2, 3, 4), "channels": "RGB"}
+
+
+@pytest.mark.parametrize(
+    ("padding", "value", "expected", "pixel"),
+    [
+        ("value", (1.5, -2, 0), (1.5, -2, 0), [32, 15, 13]),
+        # cv2 rounds halves to even and stops at 0 and 255.
+        ("pixel", (300, 2.5, -3), ((255 - 10.4) / 2, (2 - 20.6) / 3, -31.5 / 4), [0, 2, 255]),
+    ],
+)
+def test_padding_is_a_value_of_the_tensor_or_a_colour(padding: str, value: tuple, expected: tuple, pixel: list[int]):
+    spec = guide_spec(height=32, width=64, recipe=None)
+    spec = replace(spec, image={**PADDED, "resize": "mmdet", "padding": padding, "padding_value": value})
+    tensor, box = to_input(np.zeros((32, 32, 3), np.uint8), spec)
+    assert box.resized == Size(32, 32)
+    np.testing.assert_allclose(tensor[:, :, 32:], np.array(expected)[:, None, None].repeat(32, 1).repeat(32, 2), 1e-6)
+    assert (tensor[:, :, :32] == tensor[:, :1, :1]).all()
+    of_bytes = replace(spec, image={**spec.image.model_dump(), "dtype": "uint8"})
+    assert to_input(np.zeros((32, 32, 3), np.uint8), of_bytes)[0][0, 40].tolist() == pixel
+
+
+def test_bytes_refuse_a_padding_that_no_pixel_becomes():
+    image = {**PADDED, "padding": "value", "padding_value": (114, 114, 114)}
+    with pytest.raises(ValueError, match=r"dtype 'uint8' cannot hold the padding \[114.0, 114.0, 114.0\] of the input"):
+        ImageSpec.model_validate({**image, "dtype": "uint8"})
+    assert ImageSpec.model_validate(image).padding_value == (114, 114, 114)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"padding": "value"}, "padding 'value' needs padding_value: three numbers"),
+        ({"padding_value": (1, 2, 3)}, "padding 'zero' has no padding_value"),
+        ({"stretch": (0, 5)}, "height and width must be positive, got 0x5"),
+        ({"stretch": (5, 5), "long": 7}, "stretch decides both sides, short and long bound them"),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_refused(keys: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        ImageSpec.model_validate({**PADDED, **keys})
 
 
 @pytest.mark.parametrize("channels", ["BGR", "RGB"])

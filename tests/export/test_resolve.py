@@ -74,6 +74,27 @@ def test_labels_of_old_files_are_in_the_order_of_the_annotations():
         resolve_spec(weights, CHECKPOINT, Settings({"classes": ("sta", "circle", "square")}))
 
 
+def test_a_recipe_that_stretches_gives_way_to_bounds_and_back():
+    image = {"channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1), "stretch": (512, 700)}
+    stretched = weights_of(recipe=Recipe({**image, "padding": "pixel", "padding_value": (1, 2, 3)}, {}, "the config"))
+    spec = resolve_spec(stretched, CHECKPOINT, Settings({}))
+    assert (spec.canvas, spec.image.stretch, spec.departures) == (Size(512, 704), Size(512, 700), ())
+    spec = resolve_spec(stretched, CHECKPOINT, Settings({"image": {"short": 500, "long": 600, "padding": "zero"}}))
+    assert (spec.image.stretch, spec.image.short) == (None, 500)
+    assert "image.stretch is None in the spec and [512, 700] by the config" in spec.departures
+    assert "image.padding is zero in the spec and pixel by the config" in spec.departures
+    spec = resolve_spec(weights_of(), CHECKPOINT, Settings({"image": {"stretch": (320, 320)}}))
+    assert (spec.image.stretch, spec.image.short) == (Size(320, 320), None)
+
+
+def test_a_canvas_that_decides_the_size_is_part_of_the_recipe():
+    image = {"channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    fitted = weights_of(recipe=Recipe(image, {}, "the config", canvas=(256, 320)))
+    assert resolve_spec(fitted, CHECKPOINT, Settings({})).departures == ()
+    spec = resolve_spec(fitted, CHECKPOINT, Settings({"canvas": (320, 320)}))
+    assert spec.departures == ("the canvas, which decides the size, is 320x320 in the spec and 256x320 by the config",)
+
+
 def test_another_number_of_classes_is_an_error(spec):
     with pytest.raises(SpecError, match=r"has 4 classes, the spec tiny names 3: correct `classes`"):
         resolve_spec(weights_of(4, None), CHECKPOINT, Settings(spec.model_dump()))

@@ -14,6 +14,7 @@ CANVAS = Size(100, 120)
 FORMS = {
     "iou": {},
     "iou_plus_one": {"nms": "iou_plus_one", "clip": "after_nms", "last_pixel": True},
+    "above a score": {"nms_score_threshold": 0.5},
     "areas_plus_one": {"nms": "areas_plus_one", "candidates": "best_class", "candidates_total": 80},
     "diou_plus_one": {"nms": "diou_plus_one", "candidates": "best_class", "candidates_total": 80},
 }

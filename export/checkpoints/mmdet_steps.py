@@ -1,0 +1,303 @@
+"""The steps of an mmdetection test pipeline, one after the other, as settings of `ImageSpec`.
+
+Sources: mmcv/transforms/{loading,processing}.py and mmcv/image/geometric.py 2.1, mmdet/datasets/transforms/
+{loading,transforms,formatting}.py 3.3, mmdet/datasets/pipelines/ 2.3 to 2.28, mmengine/model/base_model/
+data_preprocessor.py 0.10.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from export.checkpoints.config_text import UNKNOWN
+from export.checkpoints.mmdet_keys import Keys, ignored, shown
+from export.checkpoints.weights import Triple
+
+# (backend, interpolation) of mmcv's `imresize`.
+_FILTERS: Final = {
+    ("cv2", "bilinear"): "cv2",
+    ("pillow", "bilinear"): "pillow",
+    **{("cv2", name): f"cv2_{name}" for name in ("nearest", "bicubic", "area", "lanczos")},
+    **{("pillow", name): f"pillow_{name}" for name in ("nearest", "bicubic", "box", "hamming", "lanczos")},
+}
+# Steps that leave the picture of a test image alone; what else they are told is about annotations or other inputs.
+_NEUTRAL: Final = (
+    "LoadAnnotations",
+    "LoadPanopticAnnotations",
+    "FilterAnnotations",
+    "PackDetInputs",
+    "Collect",
+    "ImageToTensor",
+    "ToTensor",
+    "ToDataContainer",
+    "WrapFieldsToLists",
+)
+
+
+@dataclass(slots=True)
+class Picture:
+    """What became of a test image so far.
+
+    Attributes:
+        generation: 3 for mmdetection 3.x, else 2.
+        image: settings of `ImageSpec` that decide the size.
+        canvas: (height, width) that every image is padded to, or None.
+        swaps: how often the channels were swapped.
+        mean: what was subtracted in all, of the channels in their present order; None: could not be read.
+        std: what that was divided by then, or None.
+        normalizes: a step has said so.
+        padding: values around the image, whether they were normalized then, and the number of swaps so far.
+        filled: what the sides of the padded image are multiples of.
+        notes: what is not honoured.
+        strangers: whether a step is none of those known here.
+    """
+
+    generation: int
+    image: dict[str, Any] = field(default_factory=dict)
+    canvas: tuple[int, int] | None = None
+    swaps: int = 0
+    mean: Triple | None = (0.0, 0.0, 0.0)
+    std: Triple | None = (1.0, 1.0, 1.0)
+    normalizes: bool = False
+    padding: tuple[Triple, bool, int] | None = None
+    filled: tuple[int, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    strangers: bool = False
+
+    def swap(self) -> None:
+        """BGR to RGB or back."""
+        self.swaps += 1
+        self.mean = None if self.mean is None else self.mean[::-1]
+        self.std = None if self.std is None else self.std[::-1]
+
+    def normalize(self, mean: Any, std: Any) -> None:
+        """`(x - mean) / std` of what is there."""
+        self.normalizes = True
+        mean, std = triple(mean), triple(std)
+        if self.mean is None or self.std is None or mean is None or std is None or min(std) <= 0:
+            self.mean = self.std = None
+            return
+        self.mean = _each(lambda old, scale, new: old + new * scale, self.mean, self.std, mean)
+        self.std = _each(lambda scale, new, _: scale * new, self.std, std, std)
+
+    def pad(self, value: Any) -> None:
+        """Fill what surrounds the image, if the value can be read."""
+        values = triple(value)
+        if values is None:
+            self.notes.append(f"padding with {shown(value)} is not honoured")
+        else:
+            self.padding = (values, self.normalizes, self.swaps)
+
+
+def _each(rule: Callable[[float, float, float], float], *values: Triple) -> Triple:
+    first, second, third = (rule(*numbers) for numbers in zip(*values, strict=True))
+    return first, second, third
+
+
+def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented: bool = False) -> None:
+    """Follow the steps of a pipeline.
+
+    Args:
+        steps: settings of each.
+        picture: changed in place.
+        scale: what a step around these resizes to; None: they say it themselves.
+        augmented: a step around these decides about flips.
+    """
+    for step in steps:
+        kind = str(step.get("type", "")).rpartition(".")[2] if isinstance(step, dict) else ""
+        if kind in _NEUTRAL:
+            continue
+        if kind == "RandomFlip" and augmented:
+            continue
+        if kind not in _STEPS:
+            picture.strangers = True
+            name = kind or "that its config computes"
+            picture.notes.append(f"the test pipeline's step {name} is not run")
+            continue
+        keys, follow = _STEPS[kind]
+        picture.notes += ignored(step, keys, f"{kind} of the test pipeline")
+        follow({"scale": scale, **step} if scale is not None else step, picture)
+
+
+def _load(step: Mapping[str, Any], picture: Picture) -> None:
+    if step.get("channel_order", "bgr") == "rgb":
+        picture.swap()
+
+
+def _resize(step: Mapping[str, Any], picture: Picture) -> None:
+    """Bounds from `scale=(1333, 800)`; in whatever order, mmcv takes the larger as the bound of the longer side."""
+    given = step.get("scale", step.get("img_scale"))
+    scale = _pair(given)
+    if scale is None:
+        picture.notes.append(f"the test pipeline resizes to {shown(given)}, which is not honoured")
+        return
+    # The default was True until 3.x, which alone says `scale`.
+    generation = 2 if "img_scale" in step else picture.generation
+    if step.get("keep_ratio", generation == 2) is False:
+        _take_size(step, picture, stretch=scale[::-1])
+    else:
+        _take_size(step, picture, short=min(scale), long=max(scale))
+
+
+def _fix_scale(step: Mapping[str, Any], picture: Picture) -> None:
+    _resize(step, picture)
+    if step.get("keep_ratio", False) is not False:
+        picture.notes.append("FixScaleResize cuts sizes to whole pixels, here they are rounded as by Resize")
+
+
+def _fix_shape(step: Mapping[str, Any], picture: Picture) -> None:
+    shape = _pair((step.get("width"), step.get("height")))
+    if shape is None:
+        picture.notes.append(f"FixShapeResize of the test pipeline to {shown(dict(step))} is not honoured")
+    elif step.get("keep_ratio", False) is False:
+        _take_size(step, picture, stretch=shape[::-1])
+    else:
+        _take_size(step, picture)  # bounded by the canvas alone
+        picture.canvas = shape[::-1]
+        picture.notes.append("FixShapeResize scales boxes by the ratio before it is rounded, here by the one after")
+        _pad({"pad_val": step.get("pad_val", 0), "size": shape}, picture)
+
+
+def _shortest_edge(step: Mapping[str, Any], picture: Picture) -> None:
+    short = _pair(step.get("scale"))
+    long = step.get("max_size")
+    if short is None or (long is not None and not _is_side(long)):
+        picture.notes.append(f"ResizeShortestEdge of the test pipeline to {shown(dict(step))} is not honoured")
+        return
+    bounds = {"short": min(short), **({} if long is None else {"long": long})}
+    _take_size(step, picture, resize="detectron2", **bounds)
+
+
+def _take_size(step: Mapping[str, Any], picture: Picture, **size: Any) -> None:
+    kind = str(step["type"]).rpartition(".")[2]
+    if picture.image:
+        picture.notes.append("the test pipeline resizes twice, here the last size alone counts")
+    for before, done in (("Normalize", picture.normalizes), ("Pad", picture.padding is not None)):
+        if done:
+            picture.notes.append(f"{before} comes before {kind} in the test pipeline, here after it")
+    asked = (step.get("backend", "cv2"), step.get("interpolation", "bilinear"))
+    known = _FILTERS.get(asked) if all(isinstance(name, str) for name in asked) else None
+    if known is None:
+        picture.notes.append(f"{kind} with {shown(asked[0])} and {shown(asked[1])} is not honoured")
+    picture.image = {"filter": known or "cv2", **size}
+
+
+def _normalize(step: Mapping[str, Any], picture: Picture) -> None:
+    to_rgb = step.get("to_rgb", True)
+    if to_rgb is True:
+        picture.swap()
+    picture.normalize(step.get("mean", UNKNOWN), step.get("std", UNKNOWN) if isinstance(to_rgb, bool) else UNKNOWN)
+
+
+def _pad(step: Mapping[str, Any], picture: Picture) -> None:
+    value = step.get("pad_val", 0)
+    whole = picture.generation == 3 and type(value) is int
+    if isinstance(value, dict):
+        value = value.get("img", 0)
+        whole = picture.generation == 3 and type(value) is int
+    if type(value) in (int, float):
+        # mmcv 2.x repeats a whole number for each channel; cv2 takes any other for the first channel alone.
+        value = (value,) * 3 if whole else (value, 0, 0)
+    picture.pad(value)
+    size = _pair(step.get("size"))
+    picture.filled = size or (step.get("size_divisor") or 1,)
+    if size is not None:  # (width, height) since 3.x
+        picture.canvas = size[::-1] if picture.generation == 3 else size
+    elif step.get("pad_to_square") is True and "long" in picture.image:
+        picture.canvas = picture.filled = (picture.image["long"],) * 2
+
+
+def _multi_scale(step: Mapping[str, Any], picture: Picture) -> None:
+    """One scale without flips is the plain pipeline; more are test-time augmentation, of which the first is run."""
+    scales = step.get("scales", step.get("img_scale"))
+    if isinstance(scales, list) and len(scales) > 1 and _pair(scales) is None:
+        picture.notes.append(f"test-time augmentation at {len(scales)} scales is not run, the first scale is taken")
+        scales = scales[0]
+    within = step.get("transforms")
+    steps = list(within) if isinstance(within, list | tuple) else [UNKNOWN]
+    if "scales" in step or "resize_cfg" in step:  # 3.x resizes by itself
+        resize = step.get("resize_cfg", {"type": "Resize", "keep_ratio": True})
+        steps = [{**resize, "scale": scales} if isinstance(resize, dict) else UNKNOWN, *steps]
+        scales = None
+    run(steps, picture, scale=scales, augmented=True)
+
+
+def _flip(_: Mapping[str, Any], __: Picture) -> None:
+    """Whatever is not honoured of a flip has been said."""
+
+
+_CLIPS: Final = ("clip_object_border", "bbox_clip_border")
+_NEVER: Final = (None, 0, 0.0)
+_Step = tuple[Keys, Callable[[Mapping[str, Any], Picture], None]]
+_STEPS: Final[dict[str, _Step]] = {
+    "LoadImageFromFile": (
+        Keys(
+            read=("channel_order",),
+            moot=("backend_args", "file_client_args", "ignore_empty"),
+            only={"to_float32": (False,), "color_type": ("color",), "imdecode_backend": ("cv2",)},
+        ),
+        _load,
+    ),
+    "Resize": (
+        Keys(
+            read=("scale", "img_scale", "keep_ratio", "interpolation", "backend"),
+            moot=(*_CLIPS, "override", "multiscale_mode"),
+            only={"scale_factor": (None,), "ratio_range": (None,)},
+        ),
+        _resize,
+    ),
+    "FixScaleResize": (
+        Keys(read=("scale", "keep_ratio", "interpolation", "backend"), moot=_CLIPS, only={"scale_factor": (None,)}),
+        _fix_scale,
+    ),
+    "FixShapeResize": (
+        Keys(read=("width", "height", "keep_ratio", "pad_val", "interpolation", "backend"), moot=_CLIPS),
+        _fix_shape,
+    ),
+    "ResizeShortestEdge": (
+        Keys(
+            read=("scale", "max_size", "interpolation", "backend"),
+            moot=_CLIPS,
+            only={"resize_type": ("Resize",), "keep_ratio": (False,)},
+        ),
+        _shortest_edge,
+    ),
+    "Normalize": (Keys(read=("mean", "std", "to_rgb")), _normalize),
+    "Pad": (
+        Keys(read=("size", "pad_to_square", "pad_val"), moot=("size_divisor",), only={"padding_mode": ("constant",)}),
+        _pad,
+    ),
+    "MultiScaleFlipAug": (
+        Keys(
+            read=("transforms", "scales", "img_scale", "resize_cfg"),
+            moot=("flip_direction", "flip_cfg"),
+            only={"flip": (False,), "allow_flip": (False,), "scale_factor": (None,)},
+        ),
+        _multi_scale,
+    ),
+    "RandomFlip": (Keys(moot=("direction",), only={"prob": _NEVER, "flip_ratio": _NEVER}), _flip),
+    "DefaultFormatBundle": (Keys(moot=("pad_val",), only={"img_to_float": (True,)}), _flip),
+}
+
+
+def triple(value: Any) -> Triple | None:
+    """Three numbers, or one for all three; None if it is neither."""
+    if not isinstance(value, list | tuple) or not all(type(number) in (int, float) for number in value):
+        return None
+    numbers = [float(number) for number in value] * (3 if len(value) == 1 else 1)
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
+
+
+def _pair(value: Any) -> tuple[int, int] | None:
+    """Two sides, or one for both, or a list of one of these."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return _pair(value[0])
+    if _is_side(value):
+        return value, value
+    if isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_side, value)):
+        return value[0], value[1]
+    return None
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and value > 0

@@ -1,0 +1,97 @@
+"""`test_cfg` of an mmdetection config as settings of `DecodeSpec`.
+
+Sources: mmdet/models/dense_heads/base_dense_head.py 3.3, mmcv/ops/nms.py 2.1; `iou_thr` was the name until 2.0.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from detector.decode_spec import MOST_DETECTIONS
+from export.checkpoints.mmdet_keys import Keys, ignored, shown
+
+_TEST_CFG: Final = Keys(read=("nms_pre", "min_bbox_size", "score_thr", "nms", "max_per_img"))
+# `split_thr` is when suppression goes class by class instead of shifting the boxes of each: the same boxes.
+_NMS: Final = Keys(
+    read=("iou_threshold", "iou_thr", "score_threshold", "max_num", "offset", "class_agnostic"), moot=("split_thr",)
+)
+
+
+def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Thresholds and limits.
+
+    Args:
+        config: parsed text; 2.x until 2.3 kept `test_cfg` outside the model, where 3.x has its test loop.
+        model: its model.
+        notes: what is not honoured is appended.
+    """
+    places = (model.get("test_cfg"), config.get("test_cfg"))
+    found = next((place for place in places if isinstance(place, dict) and "type" not in place), None)
+    if found is None:
+        return {}
+    notes += ignored(found, _TEST_CFG, "test_cfg")
+    result = {
+        "score_threshold": _threshold(found.get("score_thr", 0), "test_cfg: score_thr", notes),
+        "candidates_per_level": _limit(found.get("nms_pre", -1)),
+        "max_detections": _most(found.get("max_per_img"), notes),
+        **_candidates(found.get("min_bbox_size", -1), notes),
+        **_suppression(found.get("nms"), notes),
+    }
+    most = result.pop("max_num", None)
+    if most is not None:
+        result["max_detections"] = min(most, result["max_detections"] or MOST_DETECTIONS)
+    return {name: value for name, value in result.items() if value is not None or name == "candidates_per_level"}
+
+
+def _candidates(smallest: Any, notes: list[str]) -> dict[str, Any]:
+    if smallest not in (0, -1):
+        notes.append(f"test_cfg: min_bbox_size={shown(smallest)} drops small boxes, here only those without extent")
+    return {"drop_empty": smallest != -1}
+
+
+def _suppression(nms: Any, notes: list[str]) -> dict[str, Any]:
+    if not isinstance(nms, dict):
+        notes.append(f"test_cfg: nms={shown(nms)} is not honoured, suppression is plain")
+        return {}
+    # Without a type mmdetection takes plain NMS.
+    kind = nms.get("type", "nms")
+    if kind != "nms":
+        notes.append(f"suppression is {shown(kind)}, here plain nms")
+        return {}
+    notes += ignored(nms, _NMS, "nms of test_cfg")
+    if nms.get("class_agnostic", False) is not False:
+        notes.append(f"suppression is across classes (class_agnostic={shown(nms['class_agnostic'])}), here per class")
+    offset = nms.get("offset", 0)
+    if offset not in (0, 1):
+        notes.append(f"nms of test_cfg: offset={shown(offset)} is not honoured")
+    limit = nms.get("score_threshold", 0)
+    return {
+        "iou_threshold": _threshold(
+            nms.get("iou_threshold", nms.get("iou_thr")), "nms of test_cfg: iou_threshold", notes, most=1
+        ),
+        "nms": "iou_plus_one" if offset == 1 else "iou",
+        "nms_score_threshold": _threshold(limit, "nms of test_cfg: score_threshold", notes),
+        "max_num": _limit(nms.get("max_num", -1)),
+    }
+
+
+def _threshold(value: Any, what: str, notes: list[str], *, most: float = 0.9999999) -> float | None:
+    if type(value) in (int, float) and value <= most:
+        return float(max(value, 0))
+    notes.append(f"{what}={shown(value)} is not honoured")
+    return None
+
+
+def _limit(value: Any) -> int | None:
+    """-1 is no limit."""
+    return value if type(value) is int and value > 0 else None
+
+
+def _most(boxes: Any, notes: list[str]) -> int | None:
+    """How many boxes are kept; -1 is no limit."""
+    if type(boxes) is not int:
+        notes.append(f"test_cfg: max_per_img={shown(boxes)} is not honoured")
+        return None
+    if 0 < boxes <= MOST_DETECTIONS:
+        return boxes
+    notes.append(f"{'all' if boxes < 1 else f'up to {boxes}'} boxes of an image are kept")
+    return MOST_DETECTIONS

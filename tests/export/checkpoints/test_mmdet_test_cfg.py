@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+
+from export.checkpoints.config_text import parse_config
+from export.checkpoints.mmdet_test_cfg import decoding
+
+PLAIN = "nms_pre=1000, min_bbox_size=0, score_thr=0.05, max_per_img=100, nms=dict(type='nms', iou_threshold=0.6)"
+EXPECTED: dict[str, Any] = {
+    "score_threshold": 0.05,
+    "candidates_per_level": 1000,
+    "max_detections": 100,
+    "drop_empty": True,
+    "iou_threshold": 0.6,
+    "nms": "iou",
+    "nms_score_threshold": 0.0,
+}
+
+
+def decoded(settings: str) -> tuple[dict[str, Any], list[str]]:
+    notes: list[str] = []
+    config = parse_config(f"model = dict(test_cfg=dict({settings}))")
+    return decoding(config, config["model"], notes), notes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("", "", {}),
+        ("0.6)", "0.6, score_threshold=0.2)", {"nms_score_threshold": 0.2}),
+        ("0.6)", "0.6, max_num=30)", {"max_detections": 30}),
+        ("0.6)", "0.6, max_num=300)", {}),
+        ("0.6)", "0.6, max_num=-1)", {}),
+        ("0.6)", "0.6, offset=1)", {"nms": "iou_plus_one"}),
+        ("0.6)", "0.6, split_thr=100)", {}),
+        ("iou_threshold=0.6", "iou_thr=0.4", {"iou_threshold": 0.4}),
+        ("score_thr=0.05, ", "", {"score_threshold": 0.0}),
+        ("score_thr=0.05", "score_thr=-1", {"score_threshold": 0.0}),
+        ("min_bbox_size=0, ", "", {"drop_empty": False}),
+        ("nms_pre=1000, ", "", {"candidates_per_level": None}),
+    ],
+)
+def test_settings_that_the_spec_has(old: str, new: str, changed: dict[str, Any]):
+    assert decoded(PLAIN.replace(old, new, 1)) == (EXPECTED | changed, [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("type='nms'", "type='soft_nms'", "suppression is 'soft_nms', here plain nms"),
+        ("0.6)", "0.6, class_agnostic=True)", "suppression is across classes (class_agnostic=True), here per class"),
+        ("0.6)", "0.6, offset=2)", "nms of test_cfg: offset=2 is not honoured"),
+        ("0.6)", "0.6, sigma=1)", "nms of test_cfg: sigma=1 is not honoured"),
+        ("0.6)", "0.6, score_threshold=f())", "nms of test_cfg: score_threshold is computed by its config"),
+        ("iou_threshold=0.6", "", "nms of test_cfg: iou_threshold=None is not honoured"),
+        ("min_bbox_size=0", "min_bbox_size=8", "test_cfg: min_bbox_size=8 drops small boxes"),
+        ("score_thr=0.05", "score_thr=1.5", "test_cfg: score_thr=1.5 is not honoured"),
+        ("max_per_img=100, ", "", "test_cfg: max_per_img=None is not honoured"),
+        ("max_per_img=100", "max_per_img=100, rcnn=dict(score_thr=0.5)", "test_cfg: rcnn={'score_thr': 0.5} is not"),
+        ("nms=dict(type='nms', iou_threshold=0.6)", "", "test_cfg: nms=None is not honoured, suppression is plain"),
+    ],
+)
+def test_settings_that_it_has_not_are_named(old: str, new: str, note: str):
+    _, notes = decoded(PLAIN.replace(old, new, 1))
+    assert notes[0].startswith(note), notes
+
+
+def test_the_loop_of_3x_is_no_test_cfg():
+    notes: list[str] = []
+    assert decoding({"test_cfg": {"type": "TestLoop"}}, {}, notes) == {}
+    assert decoding(parse_config(f"test_cfg = dict({PLAIN})"), {}, notes) == EXPECTED
+    assert notes == []
