@@ -97,7 +97,8 @@ class ImageSpec(Part):
                 "dtype 'uint8' cannot go with filter 'float', which interpolates the normalized image: its values are "
                 "no bytes; set filter to 'cv2' or 'pillow', or dtype to 'float32'"
             )
-        if self.dtype == "uint8" and not all(-0.5 <= value <= 255.5 for value in self._padding_in_pixels):
+        in_bytes = all(-0.5 <= value <= 255.5 for value in self._padding_in_pixels)
+        if self.dtype == "uint8" and self.padding == "value" and not in_bytes:
             raise ValueError(
                 f"dtype 'uint8' cannot hold the padding {list(self.padding_value or ())} of the input tensor, which no "
                 "pixel becomes: set dtype to 'float32', or padding to 'zero' or 'black'"
