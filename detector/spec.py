@@ -19,6 +19,7 @@ from detector.part import Part
 from detector.validation import describe
 
 Fact = bool | int | float | str
+MOST = 1e15  # of a fact about a network: no setting has such a number
 
 
 class TensorSpec(Part):
@@ -122,6 +123,14 @@ class DetectorSpec(Part):
         if twice is not None:
             raise ValueError(f"{twice!r} is listed twice")
         return classes
+
+    @pydantic.field_validator("network", mode="before")
+    @classmethod
+    def _facts_are_finite(cls, network: Any) -> Any:
+        for name, value in network.items() if isinstance(network, dict) else ():
+            if isinstance(value, int | float) and not abs(value) <= MOST:  # neither is NaN
+                raise ValueError(f"{name} must be a finite number of at most {MOST:g}, got {value}")
+        return network
 
     @pydantic.field_validator("category_ids")
     @classmethod

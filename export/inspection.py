@@ -8,7 +8,7 @@ from detector.spec import Fact
 from export.assumptions import WAYS, default_values
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
-from export.network.config import FcosNetwork
+from export.network.config import detector_of
 from export.resolve import default_canvas, missing_image
 
 
@@ -36,7 +36,7 @@ def inspect(path: Path, given: Mapping[str, Fact], weights_key: str | None = Non
         "container": file.container,
         "place": {"keys": file.place.keys, "notes": list(file.place.notes), "rivals": list(file.place.rivals)},
         "dialect": reading.dialect,
-        "detector": "fcos" if reading.kind is FcosNetwork else "retinanet",
+        "detector": detector_of(reading.kind),
         "backbone": _backbone(decision.values),
         "parameters": sum(tensor.numel() for tensor in reading.tensors.values()),
         "classes": {

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from detector.errors import CheckpointError
 from export.checkpoints.facts import ASSUMED, Fields
-from export.network.config import BOTTLENECK_DEPTHS
+from export.network.config import BOTTLENECK_DEPTHS, LEVELS
 from export.network.resnet import STAGE_BLOCKS
 
-LEVELS: Final = 5
 STRIDES: Final = (8, 16, 32, 64, 128)
 # Lin et al., Focal Loss: three octave scales of 4 strides, three ratios.
 ANCHOR_SCALES: Final = (4.0, 4 * 2 ** (1 / 3), 4 * 2 ** (2 / 3))

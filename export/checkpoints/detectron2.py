@@ -65,6 +65,8 @@ DECODE: Final = {
 }
 """The same of suppression."""
 
+_BRIGHTEST: Final = 1e5  # of any image, 16 bits included
+
 BUFFERS: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
 """Buffers that hold the recipe, not the network."""
 
@@ -130,6 +132,9 @@ def normalized(file: CheckpointFile) -> dict[str, Any]:
 
 def _triple(file: CheckpointFile, name: str, buffer: Tensor) -> Triple:
     values = buffer.flatten().tolist()
-    if len(values) != 3 or (name == "std" and min(values) <= 0):
-        raise CheckpointError(f"{file.path}: pixel_{name} is {values[:4]}, expected three numbers (std above 0)")
+    low = 1e-6 if name == "std" else -_BRIGHTEST
+    if len(values) != 3 or not all(low <= value <= _BRIGHTEST for value in values):  # NaN is in no range
+        raise CheckpointError(
+            f"{file.path}: pixel_{name} is {values[:4]}, expected three numbers from {low:g} to {_BRIGHTEST:g}"
+        )
     return tuple(round(value, 4) for value in values)  # float32 -> what was written

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from detector.errors import CheckpointError
-from export.checkpoints.canonical import LEVELS
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_config import NORM_EPS, as_tuples, section_of
 from export.checkpoints.reader import CheckpointFile
-from export.network.config import FcosNetwork, Network
+from export.network.config import LEVELS, FcosNetwork, Network
 
 _PLAIN_CONV: Final = (None, {"type": "Conv2d"}, {"type": "Conv"})
 

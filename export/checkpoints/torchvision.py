@@ -12,11 +12,11 @@ from torch import Tensor
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
-from export.checkpoints.canonical import LEVELS, Renames, add_usual_anchors, anchors_per_cell, rename, towers
+from export.checkpoints.canonical import Renames, add_usual_anchors, anchors_per_cell, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import SIZES, THRESHOLDS, Reading, Recipe
-from export.network.config import FcosNetwork, Network, RetinaNetwork
+from export.network.config import LEVELS, FcosNetwork, Network, RetinaNetwork
 
 _CLASS, _BOX = "head.classification_head", "head.regression_head"
 _SIGNATURE: Final = frozenset({f"{_CLASS}.cls_logits.weight", f"{_BOX}.bbox_reg.weight"})

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError, SpecError
-from export.checkpoints.canonical import LEVELS
 from export.checkpoints.facts import Decision
 from export.checkpoints.nests import BARE, Place
-from export.network.config import FcosNetwork, Network, RetinaNetwork
+from export.network.config import TITLES, Detector, Network, detector_of
 from export.network.detector import tensor_shapes
 
 Triple = tuple[float, float, float]
@@ -78,9 +77,9 @@ class Weights:
     defaults: tuple[str, ...] = ()
 
     @property
-    def detector(self) -> Literal["fcos", "retinanet"]:
+    def detector(self) -> Detector:
         """Architecture, as the spec spells it."""
-        return "fcos" if isinstance(self.network, FcosNetwork) else "retinanet"
+        return detector_of(type(self.network))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +121,12 @@ class Reading:
             raise CheckpointError(f"{self.path} does not tell {name}: {why}; give {keys} (or `network:` in the spec)")
         try:
             network = self.kind(**self.decision.values)
-            _check_numbers(network)
         except ValueError as error:
             raise SpecError(f"{self.path}: {error}") from error
         tensors = check_tensors(self.path, network, self.tensors)
         sources = {**self.decision.sources, "classes": self.class_source}
         defaults = tuple(sorted(self.decision.defaults))
         return Weights(self.dialect, tensors, network, sources, self.classes, self.recipe, self.place, defaults)
-
-
-def _check_numbers(network: Network) -> None:
-    if network.bn_eps < 0:
-        raise ValueError(f"bn_eps must not be negative, got {network.bn_eps}")
-    for name in ("anchor_scales", "anchor_ratios") if isinstance(network, RetinaNetwork) else ():
-        if min(getattr(network, name)) <= 0:
-            raise ValueError(f"{name} must be positive, got {getattr(network, name)}")
-    if len(network.strides) != LEVELS or min(network.strides) < 1:
-        raise ValueError(f"strides must be {LEVELS} positive numbers (P3 to P7), got {network.strides}")
-    if network.norm_groups < 1 or (
-        "GN" in (network.cls_norm, network.box_norm) and network.head_channels % network.norm_groups
-    ):
-        raise ValueError(f"norm_groups must divide {network.head_channels} channels, got {network.norm_groups}")
 
 
 def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -174,10 +158,10 @@ def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -
             raise CheckpointError(
                 f"{path}: {name} has shape {list(tensors[name].shape)}, expected {list(shape)}: {_described(network)}"
             )
-    return {name: _usable(path, name, tensors[name]) for name in expected}
+    return {name: _usable(path, name, tensors[name], network.bn_eps) for name in expected}
 
 
-def _usable(path: Path, name: str, tensor: Tensor) -> Tensor:
+def _usable(path: Path, name: str, tensor: Tensor, eps: float) -> Tensor:
     if not tensor.is_floating_point():
         raise CheckpointError(
             f"{path}: {name} holds {tensor.dtype}, expected floating-point weights (a quantized model?)"
@@ -188,6 +172,8 @@ def _usable(path: Path, name: str, tensor: Tensor) -> Tensor:
         raise CheckpointError(f"{path}: {name} holds NaN or infinity: the training diverged, or the file is damaged")
     if name.endswith("running_var") and bool((result < 0).any()):
         raise CheckpointError(f"{path}: {name} holds negative variances: the file is damaged")
+    if name.endswith("running_var") and eps == 0 and bool((result == 0).any()):
+        raise CheckpointError(f"{path}: {name} holds a variance of 0, by whose root a batch norm of eps 0 divides")
     return result
 
 
@@ -198,5 +184,5 @@ def _described(network: Network) -> str:
         else f"ResNet-{network.depth}"
     )
     towers = f"{network.cls_convs}+{network.box_convs} x {network.head_channels}"
-    head = "FCOS" if isinstance(network, FcosNetwork) else "RetinaNet"
+    head = TITLES[detector_of(type(network))]
     return f"read as {kind}, FPN {network.fpn_channels}, {head} head {towers}"

@@ -1,8 +1,9 @@
 """The facts that decide the shape and the arithmetic of a network."""
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Final, Literal
 
+from detector.errors import SpecError
 from detector.spec import Fact
 
 # He et al., Deep Residual Learning, table 1: two-convolution blocks up to 34 layers, three-convolution blocks above.
@@ -10,6 +11,16 @@ BASIC_DEPTHS = (18, 34)
 BOTTLENECK_DEPTHS = (50, 101, 152)
 
 Norm = Literal["none", "GN", "BN"]
+LEVELS: Final = 5  # P3 to P7
+
+# What a detector can have: far beyond any that was ever trained, short of what makes its numbers meaningless.
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "bn_eps": (0, 0.1),
+    "strides": (1, 4096),
+    "point_offset": (0, 1),
+    "anchor_scales": (1e-3, 1e3),
+    "anchor_ratios": (1e-3, 1e3),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +79,18 @@ class Network:
             raise ValueError(f"depth must be one of {BASIC_DEPTHS + BOTTLENECK_DEPTHS}, got {self.depth}")
         if self.groups > 1 and self.block == "basic":
             raise ValueError(f"depth {self.depth} has no grouped convolutions, got groups {self.groups}")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value: Any = getattr(self, name, ())
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(low <= number <= high for number in numbers):  # NaN is in no range
+                raise ValueError(f"{name} must be from {low:g} to {high:g}, got {_plain(value)}")
+        if len(self.strides) != LEVELS:
+            raise ValueError(f"strides must be {LEVELS} numbers (P3 to P7), got {_plain(self.strides)}")
+        if self.norm_groups < 1 or ("GN" in (self.cls_norm, self.box_norm) and self.head_channels % self.norm_groups):
+            raise ValueError(f"norm_groups must divide {self.head_channels} channels, got {self.norm_groups}")
 
     @property
     def block(self) -> Literal["basic", "bottleneck"]:
@@ -76,10 +99,11 @@ class Network:
 
     def facts(self) -> dict[str, Fact]:
         """All fields as plain values; the strides as text ("8,16,32,64,128")."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: ",".join(map(str, value)) if isinstance(value, tuple) else value for name, value in values.items()
-        }
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +145,23 @@ class RetinaNetwork(Network):
     def num_anchors(self) -> int:
         """Anchors per cell."""
         return len(self.anchor_scales) * len(self.anchor_ratios)
+
+
+Detector = Literal["fcos", "retinanet"]
+_DETECTORS: Final[dict[type[Network], Detector]] = {FcosNetwork: "fcos", RetinaNetwork: "retinanet"}
+TITLES: Final[dict[Detector, str]] = {"fcos": "FCOS", "retinanet": "RetinaNet"}
+"""Detectors as their papers call them."""
+
+
+def detector_of(kind: type[Network]) -> Detector:
+    """A kind of network, as `DetectorSpec.detector` spells it.
+
+    Raises:
+        SpecError: it is a family that no spec can name yet.
+    """
+    if kind not in _DETECTORS:
+        raise SpecError(
+            f"networks of the kind {kind.__name__} have no name in a spec (known: {', '.join(_DETECTORS.values())}): "
+            "see docs/new_dialect.md, A detector family"
+        )
+    return _DETECTORS[kind]

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
-from export.network.config import FcosNetwork, Network, RetinaNetwork
+from detector.errors import SpecError
+from export.network.config import FcosNetwork, Network, RetinaNetwork, detector_of
 from export.network.fcos import FcosHead
 from export.network.fpn import Fpn
 from export.network.resnet import ResNet
@@ -45,8 +46,9 @@ class Detector(nn.Module):
 def _head(config: Network, decode: DecodeSpec) -> FcosHead | RetinaHead:
     if isinstance(config, FcosNetwork):
         return FcosHead(config, decode)
-    assert isinstance(config, RetinaNetwork)
-    return RetinaHead(config, decode)
+    if isinstance(config, RetinaNetwork):
+        return RetinaHead(config, decode)
+    raise SpecError(f"there is no head for the detector {detector_of(type(config))!r}")
 
 
 def tensor_shapes(config: Network) -> dict[str, tuple[int, ...]]:

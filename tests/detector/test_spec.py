@@ -112,3 +112,9 @@ def test_squeeze_tells_how_much_the_canvas_takes_from_the_framework(spec: Detect
     wide = replace(spec, canvas=(800, 1344), image={**spec.image.model_dump(), "short": 800, "long": 1333})
     assert wide.squeeze(Size(*image)) == pytest.approx(expected, abs=1e-3)
     assert spec.squeeze(Size(*image)) == 1.0  # the canvas alone bounds
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 10**400])
+def test_facts_about_a_network_are_finite(spec, value):
+    with pytest.raises(SpecError, match=r"network: bn_eps must be a finite number of at most 1e\+15, got"):
+        replace(spec, network={"bn_eps": value})

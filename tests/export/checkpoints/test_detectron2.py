@@ -59,7 +59,15 @@ def test_means_of_red_first_leave_the_order_of_channels_open():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("pixel_mean", [1.0, 2.0]), ("pixel_std", [1.0, 0.0, 1.0]), ("pixel_std", [1.0, 1.0, -1.0])]
+    ("name", "value"),
+    [
+        ("pixel_mean", [1.0, 2.0]),
+        ("pixel_mean", [1.0, 2.0, float("nan")]),
+        ("pixel_mean", [1.0, 2.0, 1e30]),
+        ("pixel_std", [1.0, 0.0, 1.0]),
+        ("pixel_std", [1.0, 1.0, -1.0]),
+        ("pixel_std", [1.0, 1.0, float("inf")]),
+    ],
 )
 def test_buffers_of_another_kind_are_an_error(name: str, value: list[float]):
     with pytest.raises(CheckpointError, match=rf"{name} is .*, expected three numbers"):

@@ -59,6 +59,16 @@ def test_every_tensor_finds_its_place(sample: Sample, state: State):
     assert [name for name in ours if not torch.equal(ours[name], found[name])] == []
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["head.box.bias", "head.cls_tower.1.conv.weight", "backbone.bn1.bias", "fpn.p7.bias"])
+def test_numbers_that_are_none_are_named(sample: Sample, name: str, value: float):
+    ours = sample.ours()
+    ours[name] = ours[name].clone()
+    ours[name].view(-1)[-1] = value
+    with pytest.raises(CheckpointError, match=rf"{name} holds NaN or infinity"):
+        read_state(sample.theirs(ours), sample.given)
+
+
 @pytest.mark.parametrize("prefix", ["module.", "model.", "module.model.", "_orig_mod.module."])
 def test_wrappers_prefixes_are_no_part_of_names(sample: Sample, state: State, prefix: str):
     wrapped = {f"{prefix}{name}": tensor for name, tensor in state.items()}
@@ -200,7 +210,7 @@ def test_anchors_other_than_nine_are_asked_for(name: str):
     assert read_state(state, answered).network.anchor_scales == (4.0,)
     with pytest.raises(CheckpointError, match=r"head\.(box|cls)\.(weight|bias) has shape"):
         read_state(state, {**answered, "anchor_scales": "4,8"})
-    with pytest.raises(SpecError, match=r"anchor_scales must be positive, got \(0\.0,\)"):
+    with pytest.raises(SpecError, match=r"anchor_scales must be from 0\.001 to 1000, got 0\.0"):
         read_state(state, {**answered, "anchor_scales": "0"})
 
 
@@ -212,10 +222,13 @@ def test_anchors_other_than_nine_are_asked_for(name: str):
         ({"cls_convs": 4}, r"network\.cls_convs is 4 in the spec, but 2"),
         ({"fpn_channels": 256}, r"network\.fpn_channels is 256 in the spec, but 32"),
         ({"cell_step": "image"}, r"network\.cell_step: expected 'stride' or 'canvas', got 'image'"),
-        ({"strides": "8,16,32,64"}, r"strides must be 5 positive numbers"),
+        ({"strides": "8,16,32,64"}, r"strides must be 5 numbers \(P3 to P7\), got 8,16,32,64$"),
         ({"bn_eps": [1]}, r"network\.bn_eps: expected a finite number, got \[1\]"),
         ({"bn_eps": None}, r"network\.bn_eps: expected a finite number, got None"),
-        ({"bn_eps": -1}, r"bn_eps (must not be negative, got -1|is -1\.0 in the spec, but)"),
+        ({"bn_eps": -1}, r"bn_eps (must be from 0 to 0\.1, got -1|is -1\.0 in the spec, but)"),
+        ({"bn_eps": 1e9}, r"bn_eps (must be from 0 to 0\.1, got 1000000000|is 1000000000\.0 in the spec, but)"),
+        ({"strides": "8,16,32,64,1000000"}, r"strides must be from 1 to 4096, got 8,16,32,64,1000000$"),
+        ({"norm_groups": 0}, r"norm_groups must divide 32 channels, got 0"),
         ({"strides": "8,16,32,64,x"}, r"network\.strides: expected .* commas .*, got '8,16,32,64,x'"),
         ({"strides": [8, 16, 32, 64, 128]}, r"network\.strides: expected .* commas .*, got \[8, 16, 32, 64, 128\]"),
         ({"strid": "8"}, r"unknown key 'network\.strid'; did you mean 'strides'"),

@@ -81,6 +81,15 @@ def test_statistics_left_out_are_0_and_1():
     assert found.tensors["backbone.layer3.2.bn2.running_mean"].unique().tolist() == [0]
 
 
+def test_a_variance_of_0_is_named_where_nothing_is_added_to_it():
+    ours = SAMPLE.ours()
+    name = "backbone.layer2.1.bn2.running_var"
+    ours[name] = ours[name].clone()
+    ours[name][3] = 0
+    with pytest.raises(CheckpointError, match=rf"{name} holds a variance of 0, by whose root a batch norm of eps 0"):
+        read_state(SAMPLE.theirs(ours), FLAGS)
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [
