@@ -24,8 +24,9 @@ from detector.atc_spec import AtcSpec
 from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_function
-from postprocess.coco import Annotations, Detection, read_annotations
+from postprocess.coco import Annotations, read_annotations
 from postprocess.evaluate import evaluate
+from postprocess.rows.columns import Detection
 
 SHORT, LONG = 800, 1333
 ROWS = 100
@@ -33,10 +34,12 @@ Floats = NDArray[np.floating]
 SIDES = ("float32", "float16", "card", "refine")
 
 
-def candidates(annotations: Annotations, categories: Sequence[int]) -> dict[int, tuple[Letterbox, Floats, Floats]]:
+def candidates(
+    annotations: Annotations, categories: Sequence[int | str]
+) -> dict[int | str, tuple[Letterbox, Floats, Floats]]:
     """By image: where it lies on its canvas, boxes (N, 4) in canvas pixels, scores (N, C), one class each."""
     random = np.random.default_rng(0)
-    of_image: dict[int, list[int]] = {image: [] for image in annotations.images}
+    of_image: dict[int | str, list[int]] = {image: [] for image in annotations.images}
     for index, item in enumerate(annotations.objects):
         if not item["iscrowd"]:
             of_image[item["image_id"]].append(index)

@@ -20,10 +20,11 @@ from detector.spec_files import read_spec_onnx
 from detector.tensor import Input
 from infer.gears import gears_of
 from infer.session import DYNAMIC, Session
-from postprocess.coco import AnnotatedImage, Annotations, find_annotations, read_annotations
+from postprocess.coco import Annotations, find_annotations, read_annotations
 from postprocess.join import join_names, require_size
 from postprocess.record import Evaluation
 from postprocess.results import ImageResult, require_sound, to_result
+from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.scoring import require_all, score_results
 from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered

@@ -1,55 +1,37 @@
 """COCO files: read an annotation file or a detection file, whole and checked, or refuse it by name."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Any
 
 import numpy as np
 import pydantic
-from pydantic import Field
 
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
 
 from detector.errors import ArtifactError, DataError
-from detector.geometry import Size
-from detector.spec import spec_problem
+from detector.files.json_rows import Document, read_document
+from detector.files.json_text import JsonError
+from postprocess.rows.annotation_rows import (
+    KIND,
+    AnnotatedImage,
+    Finite,
+    Xywh,
+    read_categories,
+    read_images,
+    read_objects,
+    refuse_negative_sizes,
+)
+from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
+from postprocess.rows.ids import Coder, Id, IdColumn, twin
+from postprocess.rows.oddities import Oddities
+from postprocess.rows.parse import open_document, parse_rows, require_json
 
 # The file of the published guide's data set (`--annotations_path /opt/npu/coco/annotations`).
 USUAL_ANNOTATIONS = "instances_val2017.json"
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Xywh = Annotated[list[Finite], Field(min_length=4, max_length=4)]
-
-
-class Detection(TypedDict):
-    """One row of a COCO result file; `bbox` is x y width height in image pixels."""
-
-    image_id: int
-    category_id: int
-    bbox: Xywh
-    score: Finite
-
-
-class AnnotatedObject(TypedDict):
-    """One object of an annotation file; `bbox` is x y width height, `area` (of the mask, if there is one) in pixels."""
-
-    id: int
-    image_id: int
-    category_id: int
-    bbox: list[float]
-    area: float
-    iscrowd: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatedImage:
-    """One image of an annotation file; name and size are optional in files that only score result files."""
-
-    id: int
-    file_name: str | None
-    size: Size | None
+PARTS = ("images", "categories", "annotations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,164 +42,192 @@ class Annotations:
         source: file it was read from.
         images: by image id.
         categories: name by category id, in the file's order.
-        objects: annotations, numbered from 1. The ids of the file are not kept: box figures do not depend on them,
-            and COCO's matching takes an annotation with id 0 for "no match".
+        objects: annotations of these images and categories, columns when read from a file.
+        oddities: what was taken although it is odd, one line per kind.
     """
 
     source: str
-    images: Mapping[int, AnnotatedImage]
-    categories: Mapping[int, str]
+    images: Mapping[int | str, AnnotatedImage]
+    categories: Mapping[int | str, str]
     objects: Sequence[AnnotatedObject]
-
-
-class _Image(TypedDict):
-    id: int
-    file_name: NotRequired[str]
-    height: NotRequired[Annotated[int, Field(gt=0)]]
-    width: NotRequired[Annotated[int, Field(gt=0)]]
-
-
-class _Category(TypedDict):
-    id: int
-    name: str
-
-
-class _Object(TypedDict):
-    id: NotRequired[int]
-    image_id: int
-    category_id: int
-    bbox: Xywh
-    area: NotRequired[Annotated[float, Field(ge=0, allow_inf_nan=False)]]
-    iscrowd: NotRequired[Annotated[int, Field(ge=0, le=1)]]
-
-
-class _Document(TypedDict):
-    images: list[_Image]
-    categories: list[_Category]
-    annotations: list[_Object]
+    oddities: tuple[str, ...] = ()
 
 
 def find_annotations(path: Path) -> Path:
-    """The annotation file: the path itself or, in a folder, `instances_val2017.json` or the only `instances_*.json`.
+    """The annotation file: the path itself or, in a folder, the one that is meant.
+
+    That is `instances_val2017.json`, else the only `instances_*.json`, else the only `*.json` that is a COCO annotation
+    file by its keys.
 
     Raises:
         DataError: no such path, or the folder leaves no single choice.
     """
-    if path.is_file():
-        return path
-    if not path.is_dir():
+    if not path.exists():
         raise DataError(
             f"{path} not found: --annotations_path takes a COCO annotation file or the folder that holds it"
         )
+    if not path.is_dir():
+        return path
     usual = path / USUAL_ANNOTATIONS
     if usual.is_file():
         return usual
-    found = sorted(path.glob("instances_*.json"))
+    found = sorted(path.glob("instances_*.json")) or sorted(path.glob("*.json"))
+    if len(found) > 1:
+        found = [file for file in found if _is_coco(file)] or found
     if len(found) != 1:
-        names = ", ".join(file.name for file in found) or "none"
+        names = ", ".join(file.name for file in found[:20]) or "none"
         raise DataError(
-            f"{path} holds neither {USUAL_ANNOTATIONS} nor exactly one instances_*.json ({names}); name the file itself"
+            f"{path} holds neither {USUAL_ANNOTATIONS} nor exactly one instances_*.json or COCO annotation file of "
+            f"another name ({names}); name the file itself"
         )
     return found[0]
 
 
-def read_annotations(path: Path) -> Annotations:
+def read_annotations(path: Path, *, names: bool = True) -> Annotations:
     """Read a COCO annotation file; `info`, `licenses`, `area`, `iscrowd` and annotation ids may be absent.
 
-    A missing `area` is width times height, a missing `iscrowd` is 0.
+    A missing `area` is width times height, a missing `iscrowd` is 0. Annotations of an image or category that the file
+    does not list do not count, as in COCO's tools.
+
+    Args:
+        path: of the file.
+        names: the names of images will lead to files; one that leaves its folder is then refused.
 
     Raises:
-        DataError: missing, not JSON, not COCO, or its parts contradict each other.
+        OSError: missing, no regular file, or too large.
+        DataError: not JSON, not COCO, or its parts contradict each other.
     """
-    document: _Document = _parse(path, pydantic.TypeAdapter(_Document), kind="a COCO annotation file")
-    images = {image["id"]: _image(image) for image in document["images"]}
-    categories = {category["id"]: category["name"] for category in document["categories"]}
-    _refuse_twice(path, "images", [image["id"] for image in document["images"]])
-    _refuse_twice(path, "categories", [category["id"] for category in document["categories"]])
-    _refuse_twice(path, "annotations", [item["id"] for item in document["annotations"] if "id" in item])
-    _refuse_unknown(path, "annotations", document["annotations"], "image_id", images)
-    _refuse_unknown(path, "annotations", document["annotations"], "category_id", categories)
-    _refuse_negative_sizes(path, "annotations", document["annotations"])
-    objects = [_object(number, item) for number, item in enumerate(document["annotations"], start=1)]
-    return Annotations(str(path), images, categories, objects)
+    document = open_document(path)
+    _require_parts(path, document)
+    odd = Oddities()
+    images = read_images(path, document, odd, names=names)
+    categories = read_categories(path, document, odd)
+    objects = _listed(read_objects(path, document, odd), images, categories, odd)
+    require_json(path, document, [key for key in document.values if key not in PARTS])
+    odd.count("annotations equal an earlier one in image, category and box: each counts", objects.repeated().tolist())
+    return Annotations(str(path), images, categories, objects, odd.lines())
 
 
-def read_detections(path: Path) -> list[Detection]:
+def read_detections(path: Path) -> Detections:
     """Read a COCO result file: a JSON list of image_id, category_id, bbox (x y width height) and score.
 
     Raises:
         ArtifactError: no such file.
+        OSError: no regular file, or too large.
         DataError: it is not a list of box detections; the message names the row.
     """
-    if not path.exists():
-        raise ArtifactError(f"{path} not found: --detections takes a COCO result file (JSON list)")
-    detections: list[Detection] = _parse(path, pydantic.TypeAdapter(list[Detection]), kind="a COCO box result file")
-    _refuse_negative_sizes(path, "row", detections)
-    return detections
+    try:
+        document = open_document(path)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found: --detections takes a COCO result file (JSON list)") from error
+    kind = "a COCO box result file"
+    if "" not in document.values:
+        raise DataError(f"{path} is not {kind}: document: Input should be a valid array, got an object")
+    images, categories = Coder(), Coder()
+    columns = [(np.zeros((0, 4)), np.zeros(0))]
+    first = 0
+    for rows in parse_rows(path, document, "", _DETECTIONS, tuple(_Detection.__annotations__), kind):
+        images.add(row["image_id"] for row in rows)
+        categories.add(row["category_id"] for row in rows)
+        boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+        refuse_negative_sizes(path, "row", boxes, first)
+        columns.append((boxes, np.array([row["score"] for row in rows], np.float64)))
+        first += len(rows)
+    boxes, scores = (np.concatenate(each) for each in zip(*columns, strict=True))
+    return Detections(images.column(), categories.column(), boxes, scores)
 
 
-def refuse_strangers(detections: Sequence[Detection], annotations: Annotations, *, source: str) -> None:
-    """Every detection must belong to an image and a category of the annotation file.
+def joined(detections: Iterable[Detection], annotations: Annotations, *, source: str) -> tuple[Detections, int]:
+    """The detections with the ids of the annotation file, to which each must belong.
+
+    An id that one file writes as a number and the other as a text of its digits is the same.
+
+    Returns:
+        The detections, and how many different ids were written otherwise.
 
     Raises:
-        DataError: naming the first row that does not; COCO's own tools pass over a foreign category in silence.
+        DataError: naming the first row of an unknown image or category, which COCO's own tools refuse or pass over.
     """
-    for key, known in (("image_id", annotations.images), ("category_id", annotations.categories)):
-        _refuse_unknown(source, "row", detections, key, known, where=annotations.source)
+    found = Detections.of(detections)
+    columns, others = [], 0
+    for key, column, known in (
+        ("image_id", found.images, annotations.images),
+        ("category_id", found.categories, annotations.categories),
+    ):
+        values = [_known(value, known) for value in column.values]
+        others += sum(value is not None and value != given for value, given in zip(values, column.values, strict=True))
+        if None in values:
+            row = int(np.argmax(column.codes == values.index(None)))
+            parts = f"{len(known)} {'images' if key == 'image_id' else 'categories'}"
+            raise DataError(
+                f"{source}: row {row} has {key} {column[row]!r}, which is not among the {parts} of {annotations.source}"
+            )
+        columns.append(IdColumn(column.codes, [value for value in values if value is not None]))
+    return replace(found, images=columns[0], categories=columns[1]), others
 
 
-def _parse(path: Path, adapter: pydantic.TypeAdapter[Any], *, kind: str) -> Any:
+class _Detection(TypedDict):
+    image_id: Id
+    category_id: Id
+    bbox: Xywh
+    score: Finite
+
+
+_DETECTIONS = pydantic.TypeAdapter(list[_Detection])
+
+
+def _is_coco(path: Path) -> bool:
     try:
-        return adapter.validate_json(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{path} not found") from error
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise DataError(f"{path} is not JSON, perhaps truncated: {first['msg']}") from error
-        raise DataError(f"{path} is not {kind}: {spec_problem(error)}") from error
+        return set(PARTS) <= set(read_document(path).values)
+    except (OSError, JsonError):
+        return False
 
 
-def _image(image: _Image) -> AnnotatedImage:
-    sized = "height" in image and "width" in image
-    return AnnotatedImage(image["id"], image.get("file_name"), Size(image["height"], image["width"]) if sized else None)
+def _require_parts(path: Path, document: Document) -> None:
+    if "" in document.values and len(document.values) == 1:
+        raise DataError(f"{path} is not {KIND}: document: Input should be an object with {', '.join(PARTS)}")
+    absent = [key for key in PARTS if key not in document.values]
+    if absent:
+        raise DataError(f"{path} is not {KIND}: key {absent[0]!r} is missing")
 
 
-def _object(number: int, item: _Object) -> AnnotatedObject:
-    width, height = item["bbox"][2:]
-    return {
-        "id": number,
-        "image_id": item["image_id"],
-        "category_id": item["category_id"],
-        "bbox": item["bbox"],
-        "area": item.get("area", width * height),
-        "iscrowd": item.get("iscrowd", 0),
-    }
+def _known(value: int | str, known: Mapping[int | str, Any]) -> int | str | None:
+    """The id as the annotation file writes it; None if it does not have it."""
+    if value in known:
+        return value
+    other = twin(value)
+    return other if other in known else None
 
 
-def _refuse_twice(path: Path, what: str, ids: list[int]) -> None:
-    seen: set[int] = set()
-    for value in ids:
-        if value in seen:
-            raise DataError(f"{path}: {what} has the id {value} twice; COCO ids must be unique")
-        seen.add(value)
-
-
-def _refuse_unknown(
-    path: Path | str, what: str, rows: Sequence[Mapping[str, Any]], key: str, known: Collection[int], *, where: str = ""
-) -> None:
-    strangers = {row[key] for row in rows} - set(known)
-    if strangers:
-        index, value = next((index, row[key]) for index, row in enumerate(rows) if row[key] in strangers)
-        what_is_known = f"the {len(known)} {'images' if key == 'image_id' else 'categories'} of {where or 'the file'}"
-        raise DataError(f"{path}: {what} {index} has {key} {value}, which is not among {what_is_known}")
-
-
-def _refuse_negative_sizes(path: Path, what: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    sizes = np.array([row["bbox"][2:] for row in rows], np.float64).reshape(-1, 2)
-    bad = np.flatnonzero((sizes < 0).any(axis=1))
-    if bad.size:
-        index = int(bad[0])
-        raise DataError(
-            f"{path}: {what} {index} has the bbox {rows[index]['bbox']}: width and height must not be negative"
+def _listed(
+    objects: Objects, images: Mapping[int | str, Any], categories: Mapping[int | str, Any], odd: Oddities
+) -> Objects:
+    """The objects of listed images and categories, their ids written as there."""
+    keep = np.ones(len(objects), np.bool_)
+    columns = []
+    for what, column, known in (("image", objects.images, images), ("category", objects.categories, categories)):
+        values = [_known(value, known) for value in column.values]
+        strange = np.array([value is None for value in values], np.bool_)[column.codes] if values else ~keep
+        odd.count(
+            f"annotations are of no listed {what}: they do not count, as in COCO's tools",
+            (f"row {row}, {what}_id {column[row]!r}" for row in np.flatnonzero(strange).tolist()),
         )
+        columns.append(
+            IdColumn(
+                column.codes,
+                [given if value is None else value for value, given in zip(values, column.values, strict=True)],
+            )
+        )
+        keep &= ~strange
+    if not keep.all() and objects.zero is not None:
+        zero = int(keep[: objects.zero].sum()) if keep[objects.zero] else None
+    else:
+        zero = objects.zero
+    return Objects(
+        columns[0].where(keep),
+        columns[1].where(keep),
+        objects.boxes[keep],
+        objects.areas[keep],
+        objects.crowds[keep],
+        zero,
+    )

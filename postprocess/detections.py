@@ -1,19 +1,21 @@
 """One image's output rows on the canvas -> COCO detections on the image."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.geometry import Letterbox
-from postprocess.coco import Detection
+from postprocess.rows.columns import Detection
 
 
 def to_detections(
     labels: NDArray[np.int64],
     dets: NDArray[np.float32],
     *,
-    image_id: int,
+    image_id: int | str,
     letterbox: Letterbox,
-    category_ids: NDArray[np.int64],
+    category_ids: Sequence[int | str],
     inclusive: bool = False,
 ) -> list[Detection]:
     """Convert the used rows of one image.
@@ -27,7 +29,7 @@ def to_detections(
         dets: (N, 5) x1 y1 x2 y2 score, canvas pixels.
         image_id: COCO id of the image.
         letterbox: where the image lies on the canvas.
-        category_ids: (num_classes,) COCO category id per label.
+        category_ids: COCO category id per label.
         inclusive: a box includes its last pixel, as in maskrcnn-benchmark and mmdetection 1.x. It is clipped to the
             last pixel of the resized image, and its width is x2 - x1 + 1 in image pixels: where the image was enlarged
             a clipped box ends up to one pixel beyond it, as there.
@@ -44,7 +46,7 @@ def to_detections(
         boxes = np.minimum(boxes, _last_pixel(letterbox))
         sizes = boxes[:, 2:] - boxes[:, :2] + 1
     bboxes = np.concatenate([boxes[:, :2], sizes], axis=1)[visible].tolist()
-    categories = category_ids[labels[used][visible]].tolist()
+    categories = [category_ids[label] for label in labels[used][visible].tolist()]
     scores = dets[used, 4][visible].astype(np.float64).tolist()
     return [
         {"image_id": image_id, "category_id": category_id, "bbox": bbox, "score": score}

@@ -1,11 +1,10 @@
 """Images for the report: which ones, what was found on them and what was missed, and their thumbnails."""
 
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,7 +14,8 @@ from pycocotools import mask
 from detector.errors import DataError
 from detector.geometry import Size
 from detector.images import Image, read_image
-from postprocess.coco import AnnotatedImage, AnnotatedObject, Detection
+from postprocess.rows.annotation_rows import AnnotatedImage
+from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
 from postprocess.scored import Scored
 
 # Least score of a drawn detection: what mmdetection's image demo draws (`--pred-score-thr`, 0.3).
@@ -31,7 +31,6 @@ JPEG_QUALITY = 80
 # How a box stands to the other side: matched; alone (a missed object, or a detection of nothing); apart (not counted:
 # a crowd region, a detection inside one, a detection below SHOWN_SCORE).
 Standing = Literal["matched", "alone", "apart"]
-Row = TypeVar("Row", AnnotatedObject, Detection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +106,24 @@ def build_gallery(scored: Scored, folder: Path, *, count: int) -> Gallery:
     """
     annotations, counts = scored.annotations, scored.record.counts
     categories = {item.id for item in scored.record.classes}
-    truth_of = _by_image([item for item in annotations.objects if item["category_id"] in categories])
-    found_of = _by_image(scored.detections)
+    objects, detections = Objects.of(annotations.objects), Detections.of(scored.detections)
+    truth_of, found_of = objects.rows_of_images(), detections.rows_of_images()
     whole = counts.images == counts.annotated_images
-    pairs = [
-        Pair(image, truth_of.get(image.id, []), found_of.get(image.id, []))
-        for image in annotations.images.values()
-        if whole or image.id in found_of
-    ]
-    chosen = [pairs[index] for index in spread(len(pairs), count)]
-    worst = _worst(pairs)
-    added = [worst] if worst is not None and all(pair is not worst for pair in chosen) else []
+
+    def pair(image: AnnotatedImage) -> Pair:
+        truth = [objects.row(row) for row in truth_of.get(image.id, ())]
+        found = [detections.row(row) for row in found_of.get(image.id, ())]
+        return Pair(image, [item for item in truth if item["category_id"] in categories], found)
+
+    images = [image for image in annotations.images.values() if whole or image.id in found_of]
+    chosen = [images[index] for index in spread(len(images), count)]
+    worst = _worst(map(pair, images))
+    added = [worst] if worst is not None and worst not in chosen else []
     tiles = [
-        _tile(_path(folder, pair.image, annotations.source), pair, annotations.categories, worst=pair is worst)
-        for pair in [*chosen, *added]
+        _tile(_path(folder, image, annotations.source), pair(image), annotations.categories, worst=image is worst)
+        for image in [*chosen, *added]
     ]
-    return Gallery(tuple(tiles), len(pairs), whole=whole, worst_added=bool(added))
+    return Gallery(tuple(tiles), len(images), whole=whole, worst_added=bool(added))
 
 
 def spread(total: int, count: int) -> list[int]:
@@ -165,21 +166,14 @@ def _overlaps(truth: Sequence[AnnotatedObject], found: Sequence[Detection]) -> N
     return np.where(detected[:, None] == annotated[None, :], overlap, 0.0)
 
 
-def _by_image(rows: Sequence[Row]) -> Mapping[int, list[Row]]:
-    result: dict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        result[row["image_id"]].append(row)
-    return result
-
-
-def _worst(pairs: Sequence[Pair]) -> Pair | None:
+def _worst(pairs: Iterable[Pair]) -> AnnotatedImage | None:
     """The first image with the most missed objects; None if nothing was missed."""
     best, most = None, 0
     for pair in pairs:
         if len(pair.truth) > most:
             missed = match(pair.truth, pair.found)[0].count("alone")
             if missed > most:
-                best, most = pair, missed
+                best, most = pair.image, missed
     return best
 
 
@@ -193,7 +187,7 @@ def _path(folder: Path, image: AnnotatedImage, source: str) -> Path:
     return found
 
 
-def _tile(path: Path, pair: Pair, names: Mapping[int, str], *, worst: bool) -> Tile:
+def _tile(path: Path, pair: Pair, names: Mapping[int | str, str], *, worst: bool) -> Tile:
     pixels = read_image(path)
     size = Size(*pixels.shape[:2])
     if pair.image.size not in (None, size):

@@ -4,16 +4,14 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detector.errors import DataError
 from detector.manifests import BinImage
 from detector.spec import DetectorSpec
-from postprocess.coco import AnnotatedImage, Annotations
+from postprocess.coco import Annotations
+from postprocess.rows.annotation_rows import AnnotatedImage
 
 
-def join_images(images: Sequence[BinImage], annotations: Annotations) -> dict[str, int]:
+def join_images(images: Sequence[BinImage], annotations: Annotations) -> dict[str, int | str]:
     """COCO image id per file name, sizes compared.
 
     Raises:
@@ -36,7 +34,7 @@ def join_names(file_names: Iterable[str], annotations: Annotations) -> dict[str,
     exact = _by_name(annotations, base=False)
     base = _by_name(annotations, base=True)
     joined: dict[str, AnnotatedImage] = {}
-    owners: dict[int, str] = {}
+    owners: dict[int | str, str] = {}
     for name in file_names:
         annotated = _find(name, exact, base, annotations.source)
         if annotated.id in owners:
@@ -59,8 +57,8 @@ def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> 
         )
 
 
-def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64]:
-    """COCO category id per label, (num_classes,): the spec's `category_ids`, else found by class name.
+def join_classes(spec: DetectorSpec, annotations: Annotations) -> tuple[int | str, ...]:
+    """COCO category id per label: the spec's `category_ids`, else found by class name.
 
     Under `label_order` "annotations" the names only tell which categories of the file are meant, as mmdetection's
     `CocoDataset` does: the order is the file's.
@@ -82,21 +80,21 @@ def join_classes(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int
                     f"{spec.name} gives category id {category_id} the class name {name!r}, {annotations.source} calls "
                     f"it {annotated!r}; correct `classes` or `category_ids` in the spec"
                 )
-        return np.array(spec.category_ids, np.int64)
-    ids: dict[str, list[int]] = {}
-    for category_id, name in annotations.categories.items():
-        ids.setdefault(name, []).append(category_id)
+        return spec.category_ids
+    ids: dict[str, list[int | str]] = {}
+    for annotated_id, name in annotations.categories.items():
+        ids.setdefault(name, []).append(annotated_id)
     found = [_category(name, ids, spec.name, annotations.source) for name in spec.classes]
-    return np.array(found if spec.label_order == "classes" else in_file_order(found, annotations), np.int64)
+    return tuple(found if spec.label_order == "classes" else in_file_order(found, annotations))
 
 
-def in_file_order(category_ids: Iterable[int], annotations: Annotations) -> list[int]:
+def in_file_order(category_ids: Iterable[int | str], annotations: Annotations) -> list[int | str]:
     """Categories in the order of their file."""
     wanted = set(category_ids)
     return [category_id for category_id in annotations.categories if category_id in wanted]
 
 
-def other_numbering(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.int64] | None:
+def other_numbering(spec: DetectorSpec, annotations: Annotations) -> tuple[int | str, ...] | None:
     """Category id per label if labels of mmdetection were numbered the other way; None where both ways are the same.
 
     All versions of mmdetection number the labels of COCO's format in the order of the annotation file. Whether a
@@ -106,10 +104,10 @@ def other_numbering(spec: DetectorSpec, annotations: Annotations) -> NDArray[np.
         return None
     other = spec.model_copy(update={"label_order": "annotations" if spec.label_order == "classes" else "classes"})
     ids = join_classes(other, annotations)
-    return None if np.array_equal(ids, join_classes(spec, annotations)) else ids
+    return None if ids == join_classes(spec, annotations) else ids
 
 
-def _category(name: str, ids: Mapping[str, list[int]], model: str, source: str) -> int:
+def _category(name: str, ids: Mapping[str, list[int | str]], model: str, source: str) -> int | str:
     found = ids.get(name, [])
     if len(found) > 1:
         raise DataError(

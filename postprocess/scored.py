@@ -1,7 +1,7 @@
 """What an evaluation left, read back and checked to belong together: metrics.json, its detections, its truth."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,13 @@ from detector.errors import ArtifactError
 from detector.spec import Checkpoint, Reference, spec_problem
 from postprocess.coco import (
     Annotations,
-    Detection,
     find_annotations,
+    joined,
     read_annotations,
     read_detections,
-    refuse_strangers,
 )
 from postprocess.evaluate import FIGURES
+from postprocess.rows.columns import Detections
 from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
 
 
@@ -37,7 +37,7 @@ class Counts(pydantic.BaseModel):
 class ClassRecord(pydantic.BaseModel):
     """One scored category; AP in percent, None where it has no object."""
 
-    id: int
+    id: int | str
     name: str
     ap: float | None = pydantic.Field(alias="AP")
     ap50: float | None = pydantic.Field(alias="AP50")
@@ -83,7 +83,7 @@ class Scored:
 
     record: Record
     annotations: Annotations
-    detections: Sequence[Detection]
+    detections: Detections
 
 
 def read_scored(results: Path, annotations_path: Path) -> Scored:
@@ -136,7 +136,7 @@ def _refuse_other_annotations(record: Record, annotations: Annotations, path: Pa
             )
 
 
-def _read_detections(record: Record, annotations: Annotations, results: Path) -> list[Detection]:
+def _read_detections(record: Record, annotations: Annotations, results: Path) -> Detections:
     """The detections that the metrics describe.
 
     They lie beside metrics.json, unless a result file of another name was scored (`eval --detections`).
@@ -153,5 +153,4 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
             f"{path} has {len(detections)} detections, {results / METRICS_NAME} was computed from "
             f"{record.counts.detections}: they are of different runs; {again}"
         )
-    refuse_strangers(detections, annotations, source=str(path))
-    return detections
+    return joined(detections, annotations, source=str(path))[0]

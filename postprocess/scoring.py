@@ -4,9 +4,6 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import ArtifactError
 from detector.origin import find_origin
@@ -14,17 +11,17 @@ from detector.spec import DetectorSpec
 from postprocess.bins import Told, read_bins
 from postprocess.coco import (
     Annotations,
-    Detection,
     find_annotations,
+    joined,
     read_annotations,
     read_detections,
-    refuse_strangers,
 )
 from postprocess.detections import to_detections
 from postprocess.evaluate import evaluate
 from postprocess.join import join_classes, join_images, other_numbering
 from postprocess.record import Evaluation, to_record
 from postprocess.results import ImageResult, read_results
+from postprocess.rows.columns import Detection
 
 DETECTIONS_NAME = "detections.json"
 METRICS_NAME = "metrics.json"
@@ -77,7 +74,7 @@ def score_results(
     results: Iterable[ImageResult],
     spec: DetectorSpec,
     annotations: Annotations,
-    image_ids: Mapping[str, int],
+    image_ids: Mapping[str, int | str],
     out: Path,
 ) -> Evaluation:
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
@@ -94,7 +91,7 @@ def score_results(
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
     category_ids = join_classes(spec, annotations)
-    by_image: dict[int, list[Detection]] = {}
+    by_image: dict[int | str, list[Detection]] = {}
     used = 0
     for result in results:
         image_id = image_ids[result.image.file_name]
@@ -108,9 +105,7 @@ def score_results(
             inclusive=spec.decode.inclusive,
         )
     detections = [row for image_id in image_ids.values() for row in by_image[image_id]]
-    metrics = evaluate(
-        annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids.tolist())
-    )
+    metrics = evaluate(annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids))
     spec = _with_order_note(spec, annotations, category_ids, detections, set(image_ids.values()))
     written = str(out / DETECTIONS_NAME)
     evaluation = Evaluation(metrics, annotations, written, spec, hidden=used - len(detections))
@@ -121,15 +116,15 @@ def score_results(
 def _with_order_note(
     spec: DetectorSpec,
     annotations: Annotations,
-    category_ids: NDArray[np.int64],
+    category_ids: Sequence[int | str],
     detections: Sequence[Detection],
-    image_ids: set[int],
+    image_ids: set[int | str],
 ) -> DetectorSpec:
     """The spec, with a departure where labels numbered otherwise would give another AP."""
     others = other_numbering(spec, annotations)
     if others is None:
         return spec
-    renumbered = dict(zip(category_ids.tolist(), others.tolist(), strict=True))
+    renumbered = dict(zip(category_ids, others, strict=True))
     rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
     ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered).figures["AP"]
     ways = {"classes": "by the class names", "annotations": "in the order of the annotation file"}
@@ -145,8 +140,7 @@ def _with_order_note(
 def score_file(detections: Path, annotations_path: Path, out: Path | None = None) -> Evaluation:
     """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
     annotations = read_annotations(find_annotations(annotations_path))
-    rows = read_detections(detections)
-    refuse_strangers(rows, annotations, source=str(detections))
+    rows, _ = joined(read_detections(detections), annotations, source=str(detections))
     evaluation = Evaluation(evaluate(annotations, rows), annotations, str(detections))
     if out is not None:
         write_evaluation(out, evaluation)
@@ -165,7 +159,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detecti
     write_json(out / METRICS_NAME, to_record(evaluation))
 
 
-def require_all(annotations: Annotations, scored: Collection[int]) -> None:
+def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:
     """Every annotated image must be among the scored ones, given by their COCO ids.
 
     Raises:

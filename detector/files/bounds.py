@@ -59,6 +59,10 @@ SMALL_BYTES = Bound("OMLINE_MAX_SMALL_FILE_BYTES", 16 * 2**20, "bytes")
 DATA_BYTES = Bound("OMLINE_MAX_DATA_FILE_BYTES", 2**30, "bytes")
 # A manifest of bins has 300 bytes an image and takes ten times its size when read. ais_bench takes 100,000 images.
 MANIFEST_BYTES = Bound("OMLINE_MAX_MANIFEST_BYTES", 48 * 2**20, "bytes")
+# One row of those: the outline of one object has some kilobytes.
+ROW_BYTES = Bound("OMLINE_MAX_ROW_BYTES", 16 * 2**20, "bytes")
+# Images that an annotation file lists, of which each is kept: the largest public sets have under two million.
+IMAGE_ROWS = Bound("OMLINE_MAX_IMAGES", 2_000_000, "images")
 # One encoded image: the largest photographs of phones and scanners have some 100 MB.
 IMAGE_BYTES = Bound("OMLINE_MAX_IMAGE_BYTES", 2**28, "bytes")
 # One decoded image: 178,956,970 is where Pillow takes a picture for a decompression bomb, 0.5 GB of three bytes each.

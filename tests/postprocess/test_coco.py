@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
-from postprocess.coco import find_annotations, read_annotations, read_detections, refuse_strangers
+from postprocess.coco import find_annotations, joined, read_annotations, read_detections
 
 ROW = {"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
 
@@ -31,7 +32,7 @@ def test_area_crowd_ids_and_image_facts_may_be_absent(tmp_path: Path):
         "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 3, 4]}],
     }
     annotations = read_annotations(written(tmp_path / "a.json", document))
-    assert annotations.objects == [
+    assert list(annotations.objects) == [
         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 3, 4], "area": 12, "iscrowd": 0}
     ]
     assert annotations.images[1].file_name is None
@@ -49,12 +50,22 @@ def test_annotations_are_renumbered_from_one(tmp_path: Path, truth: dict[str, An
     [
         ("annotations", {"bbox": [1, 2, 3]}, r"annotations\.0\.bbox: List should have at least 4"),
         ("annotations", {"bbox": [1, 2, -3, 4]}, r"annotations 0 has the bbox .* must not be negative"),
-        ("annotations", {"image_id": 77}, r"annotations 0 has image_id 77, which is not among the 3 images"),
-        ("annotations", {"category_id": 77}, r"annotations 0 has category_id 77, .* the 3 categories"),
         ("annotations", {"id": 2}, r"annotations has the id 2 twice"),
-        ("annotations", {"iscrowd": 2}, r"annotations\.0\.iscrowd"),
+        ("annotations", {"iscrowd": 0.5}, r"annotations\.0\.iscrowd"),
+        ("annotations", {"image_id": 1e17}, r"annotations\.0\.image_id: .* exactly written, or a text, got '1e\+17'"),
         ("images", {"id": 9}, r"images has the id 9 twice"),
-        ("images", {"id": "seven"}, r"images\.0\.id: .* got 'seven'"),
+        (
+            "images",
+            {"id": None},
+            r"images\.0\.id: Input should be a whole number, exactly written, or a text, got 'None'",
+        ),
+        ("images", {"id": 7.5}, r"images\.0\.id: .* got '7.5'"),
+        (
+            "images",
+            {"file_name": "/etc/a.jpg"},
+            r"file_name of image 7: '/etc/a.jpg' is an absolute path, .* write names",
+        ),
+        ("images", {"file_name": "../a.jpg"}, r"file_name of image 7: '../a.jpg' leads out of its folder"),
         ("categories", {"id": 1}, r"categories has the id 1 twice"),
     ],
 )
@@ -88,7 +99,9 @@ def test_a_folder_gives_val2017_or_its_only_instances(tmp_path: Path):
 
 
 def test_a_folder_without_single_choice_lists_it(tmp_path: Path):
-    with pytest.raises(DataError, match=r"nor exactly one instances_\*\.json \(none\)"):
+    with pytest.raises(
+        DataError, match=r"nor exactly one instances_\*\.json or COCO annotation file of another name \(none\)"
+    ):
         find_annotations(tmp_path)
     written(tmp_path / "instances_a.json", {})
     written(tmp_path / "instances_b.json", {})
@@ -103,13 +116,13 @@ def test_no_annotations_at_all(tmp_path: Path):
 
 def test_detections_are_read_and_other_keys_left_out(tmp_path: Path):
     path = written(tmp_path / "d.json", [{**ROW, "segmentation": {}}])
-    assert read_detections(path) == [ROW]
+    assert list(read_detections(path)) == [ROW]
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"annotations": []}, "not a COCO box result file: document: Input should be a valid array"),
+        ({"annotations": []}, "not a COCO box result file: document: Input should be a valid array, got an object"),
         ([{k: v for k, v in ROW.items() if k != "bbox"}], r"key '0\.bbox' is missing"),
         ([ROW, {k: v for k, v in ROW.items() if k != "score"}], r"key '1\.score' is missing"),
         ([{**ROW, "bbox": [1, 2, 3]}], r"0\.bbox"),
@@ -134,4 +147,146 @@ def test_a_missing_detection_file(tmp_path: Path):
 def test_strangers_are_refused(annotations_file: Path, key: str, among: str):
     annotations = read_annotations(annotations_file)
     with pytest.raises(DataError, match=f"dets.json: row 1 has {key} 90, which is not among the {among}"):
-        refuse_strangers([ROW, {**ROW, key: 90}], annotations, source="dets.json")
+        joined([ROW, {**ROW, key: 90}], annotations, source="dets.json")
+
+
+@pytest.mark.parametrize(("name", "other"), [("_annotations.coco.json", "notes.json"), ("labels.json", None)])
+def test_a_folder_gives_its_only_coco_file_of_any_name(
+    tmp_path: Path, truth: dict[str, Any], name: str, other: str | None
+):
+    written(tmp_path / name, truth)
+    if other:
+        written(tmp_path / other, {"images": []})
+    assert find_annotations(tmp_path) == tmp_path / name
+
+
+def test_several_coco_files_are_named(tmp_path: Path, truth: dict[str, Any]):
+    for name in ("train.json", "valid.json", "other.json"):
+        written(tmp_path / name, truth if name != "other.json" else {})
+    with pytest.raises(DataError, match=r"\(train\.json, valid\.json\); name the file"):
+        find_annotations(tmp_path)
+
+
+ODD = [
+    ("annotations", {"area": None}, "1 annotations have no number for an area: width times height is taken"),
+    ("annotations", {"area": -4}, "1 annotations have a negative area: in no range of sizes, so not counted"),
+    ("annotations", {"iscrowd": None}, "1 annotations have no number for iscrowd: 0 is taken (the first: 0)"),
+    ("annotations", {"iscrowd": 2}, "1 annotations have an iscrowd other than 0 and 1: a crowd"),
+    ("annotations", {"image_id": 77}, "1 annotations are of no listed image: .* (the first: row 0, image_id 77)"),
+    ("annotations", {"category_id": 77}, "1 annotations are of no listed category: they do not count"),
+    (
+        "annotations",
+        {"id": 3, "image_id": 3, "category_id": 5, "bbox": [0, 0, 40, 80]},
+        "1 annotations equal an earlier",
+    ),
+    ("images", {"width": None}, "1 images have a width or height that is no number of pixels: not compared"),
+    ("images", {"height": 0}, "1 images have a width or height"),
+    ("categories", {"name": 7}, "1 categories have a number for a name: its digits are taken (the first: 7)"),
+    ("categories", {"name": None}, "1 categories have no name: their ids are taken (the first: id 5)"),
+    ("categories", {"name": "circle"}, "1 categories have the name of another one: .* (the first: 'circle')"),
+]
+
+
+@pytest.mark.parametrize(("part", "change", "message"), ODD)
+def test_what_is_odd_is_taken_and_counted(
+    tmp_path: Path, truth: dict[str, Any], part: str, change: dict[str, Any], message: str
+):
+    truth[part][0].update(change)
+    (line,) = read_annotations(written(tmp_path / "a.json", truth)).oddities
+    assert re.match(re.escape(message).replace(r"\.\*", ".*"), line), line
+
+
+def test_numbers_as_names_and_crowds_above_one(tmp_path: Path, truth: dict[str, Any]):
+    truth["categories"][0]["name"] = 1
+    truth["annotations"][1]["iscrowd"] = 2
+    annotations = read_annotations(written(tmp_path / "a.json", truth))
+    assert annotations.categories[5] == "1"
+    assert [item["iscrowd"] for item in annotations.objects] == [0, 1]
+
+
+def test_annotations_that_do_not_count_leave_the_others(tmp_path: Path, truth: dict[str, Any]):
+    truth["annotations"].insert(0, {**truth["annotations"][0], "id": 3, "image_id": 77})
+    truth["annotations"][2]["id"] = 0
+    objects = read_annotations(written(tmp_path / "a.json", truth)).objects
+    assert [item["image_id"] for item in objects] == [9, 3]
+    assert objects.zero == 1  # type: ignore[attr-defined]
+
+
+def test_ids_are_joined_as_numbers_or_texts(tmp_path: Path, truth: dict[str, Any]):
+    for image in truth["images"]:
+        image["id"] = str(image["id"])
+    annotations = read_annotations(written(tmp_path / "a.json", truth))
+    assert [item["image_id"] for item in annotations.objects] == ["9", "3"]
+    found, others = joined([ROW, ROW], annotations, source="dets.json")
+    assert (found[1]["image_id"], others) == ("9", 1)
+
+
+def test_a_text_of_no_digits_is_no_number(annotations_file: Path):
+    annotations = read_annotations(annotations_file)
+    with pytest.raises(DataError, match="row 0 has image_id '9x', which is not among"):
+        joined([{**ROW, "image_id": "9x"}], annotations, source="dets.json")
+
+
+@pytest.mark.parametrize("times", [1, 3000])
+@pytest.mark.parametrize(
+    ("key", "row"),
+    [
+        ("bbox", '{"image_id": 9, "bbox": [1, 2, 3, 4], "category_id": 1, "score": 0.5, "bbox": [0, 0, 9, 9]}'),
+        ("score", '{"image_id": 9, "bbox": [1, 2, 3, 4], "category_id": 1, "score": 0.5, "sc\\u006fre": 0.7}'),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_row_is_refused(tmp_path: Path, key: str, row: str, times: int):
+    rows = ", ".join([json.dumps(ROW)] * times + [row])
+    with pytest.raises(DataError, match=f"not taken: the key '{key}' is given twice in one object"):
+        read_detections(written(tmp_path / "d.json", f"[{rows}]"))
+
+
+def test_annotations_that_stand_twice_are_refused(tmp_path: Path, truth: dict[str, Any]):
+    text = json.dumps(truth)[:-1] + ', "annotations": []}'
+    with pytest.raises(DataError, match="the key 'annotations' is given twice"):
+        read_annotations(written(tmp_path / "a.json", text))
+
+
+def test_rows_far_down_a_large_file_are_named(tmp_path: Path):
+    rows = [ROW] * 20_000 + [{**ROW, "bbox": [1, 2, "x", 4]}]
+    with pytest.raises(DataError, match=r"not a COCO box result file: 20000\.bbox\.2: Input should be a valid number"):
+        read_detections(written(tmp_path / "d.json", rows))
+    rows = [ROW] * 20_000 + [{**ROW, "bbox": [1, 2, -3, 4]}]
+    with pytest.raises(DataError, match="row 20000 has the bbox"):
+        read_detections(written(tmp_path / "d.json", rows))
+
+
+def test_names_play_no_part_for_a_result_file(tmp_path: Path, truth: dict[str, Any]):
+    truth["images"][0]["file_name"] = "/home/me/c.jpg"
+    annotations = read_annotations(written(tmp_path / "a.json", truth), names=False)
+    assert annotations.images[7].file_name is None
+    assert annotations.oddities[0].startswith("1 images have a file_name that is none of a file in a folder")
+
+
+def test_lvis_names_images_by_their_address(tmp_path: Path, truth: dict[str, Any]):
+    del truth["images"][0]["file_name"]
+    truth["images"][0]["coco_url"] = "http://images.cocodataset.org/val2017/000000397133.jpg"
+    annotations = read_annotations(written(tmp_path / "a.json", truth))
+    assert annotations.images[7].file_name == "val2017/000000397133.jpg"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("中".encode("gbk"), "not UTF-8: byte 0xd6 at position 0; save the file as UTF-8"),
+        (b'{"images": [{"id": 1, "file_name": "caf\xe9.jpg"}]}', "not UTF-8: byte 0xe9 at position 39"),
+        (b'{"a": ' * 100_000, "not JSON, perhaps truncated"),
+        (b'{"images": [], "categories": [], "annotations": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", "recursion limit"),
+        (b'{"images": [], "categories": [], "annotations": [], "info": {1}}', "not JSON, perhaps truncated: info: "),
+        (b"[1]", "not a COCO annotation file: document: Input should be an object with images, categories"),
+    ],
+)
+def test_bytes_that_are_no_annotations(tmp_path: Path, data: bytes, message: str):
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        read_annotations(tmp_path / "a.json")
+
+
+def test_a_byte_order_mark_is_no_harm(tmp_path: Path, truth: dict[str, Any]):
+    (tmp_path / "a.json").write_text(json.dumps(truth), encoding="utf-8-sig")
+    assert len(read_annotations(tmp_path / "a.json").images) == 3

@@ -1,14 +1,19 @@
 import contextlib
 import io
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from detector.errors import DataError
-from postprocess.coco import AnnotatedImage, Annotations, Detection, read_annotations, read_detections
+from postprocess.coco import Annotations, read_annotations, read_detections
 from postprocess.evaluate import FIGURES, Metrics, evaluate
+from postprocess.rows.annotation_rows import AnnotatedImage
+from postprocess.rows.columns import Detection, Objects
 
 FAKE = Path(__file__).resolve().parents[2] / "../shared/data/cocoapi_fake"
 NAMES = [figure.name for figure in FIGURES]
@@ -19,6 +24,7 @@ def oracle(
     detections: list[Detection],
     image_ids: set[int] | None = None,
     category_ids: set[int] | None = None,
+    limits: tuple[int, ...] = (1, 10, 100),
 ) -> tuple[list[float], list[float]]:
     """The 12 figures and the AP per category by id, from pycocotools; fractions, -1 where undefined."""
     from pycocotools.coco import COCO
@@ -48,6 +54,7 @@ def oracle(
             evaluator.params.imgIds = sorted(image_ids)
         if category_ids is not None:
             evaluator.params.catIds = sorted(category_ids)
+        evaluator.params.maxDets = list(limits)
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()
@@ -108,6 +115,79 @@ def annotations(images: int, classes: int, objects: list) -> Annotations:
 def test_random_sets_equal_pycocotools(seed: int):
     truth, detections = data_set(seed)
     assert_equals_oracle(evaluate(truth, detections), oracle(truth, detections))
+
+
+# Timestamps and hashes have 17 and 19 digits: neighbours that a float does not tell apart, and texts.
+IDS = {
+    "17 digits": lambda i: 20248552714150400 + i,
+    "19 digits": lambda i: 9123456789012345600 + (i * 7) % 10,
+    "beyond 64 bits": lambda i: 2**64 + i,
+    "texts": lambda i: f"img_{(i * 7) % 10}",
+    "digits": lambda i: str(8 + i),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_of_any_size_and_texts_equal_pycocotools(kind: str, seed: int):
+    truth, detections = data_set(seed)
+    of_image, of_category = IDS[kind], IDS[list(IDS)[seed]]
+
+    def renamed(rows: Iterable[Any]) -> list[Any]:
+        return [
+            {**row, "image_id": of_image(row["image_id"]), "category_id": of_category(row["category_id"] // 10)}
+            for row in rows
+        ]
+
+    images = {of_image(i): AnnotatedImage(of_image(i), None, None) for i in truth.images}
+    categories = {of_category(i // 10): name for i, name in truth.categories.items()}
+    truth = Annotations("gt.json", images, categories, renamed(truth.objects))
+    detections = renamed(detections)
+    assert_equals_oracle(evaluate(truth, detections), oracle(truth, detections))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_figures_of_tools_that_cannot_find_the_id_zero(seed: int):
+    truth, detections = data_set(seed)
+    objects = Objects.of(truth.objects)
+    zero = seed % len(objects)
+    truth = replace(truth, objects=replace(objects, zero=zero))
+    metrics = evaluate(truth, detections)
+    assert metrics.pycocotools is not None
+    genuine = [{**item, "id": 0 if n == zero else item["id"]} for n, item in enumerate(truth.objects)]
+    expected, _ = oracle(replace(truth, objects=genuine), detections)
+    got = [-1.0 if metrics.pycocotools[name] is None else metrics.pycocotools[name] / 100 for name in NAMES]
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+    assert_equals_oracle(metrics, oracle(replace(truth, objects=list(objects)), detections))
+
+
+def test_an_object_with_id_zero_that_is_not_scored_changes_nothing():
+    truth, detections = data_set(0)
+    objects = replace(Objects.of(truth.objects), zero=0)
+    other = {image for image in truth.images if image != objects[0]["image_id"]}
+    assert evaluate(replace(truth, objects=objects), detections, image_ids=other).pycocotools is None
+
+
+@pytest.mark.parametrize("limits", [(100, 300, 1000), (1, 10, 100), (1, 5, 20), (10, 50, 200)])
+def test_other_limits_equal_pycocotools(limits: tuple[int, int, int]):
+    truth, detections = data_set(4, images=3, classes=1)
+    random = np.random.default_rng(4)
+    many = [{**detections[0], "bbox": random.uniform(1, 200, 4).tolist(), "score": s} for s in random.random(350)]
+    metrics = evaluate(truth, many + detections, limits=limits)
+    expected, _ = oracle(truth, many + detections, limits=limits)
+    got = [-1.0 if value is None else value / 100 for value in metrics.figures.values()]
+    # Without 100 among the limits COCO's summary has no AP: ours takes the largest limit, as for AP50.
+    np.testing.assert_allclose(got[100 not in limits :], expected[100 not in limits :], rtol=0, atol=1e-12)
+    assert metrics.cut == max(350 + sum(row["image_id"] == 1 for row in detections) - limits[-1], 0)
+    assert list(metrics.figures)[6:9] == [f"AR{limit}" for limit in limits]
+
+
+def test_images_with_more_objects_than_count_are_counted():
+    truth, detections = data_set(0)
+    assert evaluate(truth, detections, limits=(1, 2, 3)).crowded == sum(
+        sum(item["image_id"] == image and not item["iscrowd"] for item in truth.objects) > 3 for image in truth.images
+    )
+    assert evaluate(truth, detections).crowded == 0
 
 
 def test_no_detections():

@@ -1,0 +1,1 @@
+"""Rows of COCO files as columns: millions of them fit in memory, whatever their ids are."""

@@ -1,0 +1,108 @@
+"""Ids of COCO files: whole numbers of any size, or texts; a column of them is numbers of a short list."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import GetPydanticSchema
+from pydantic_core import core_schema
+
+# The largest number up to which a float tells whole numbers apart.
+EXACT = 2**53
+ID_ERROR = "id"
+
+
+def _id_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+    return core_schema.union_schema(
+        [
+            core_schema.int_schema(strict=True),
+            core_schema.str_schema(strict=True),
+            core_schema.no_info_after_validator_function(whole, core_schema.float_schema(strict=True)),
+        ],
+        mode="left_to_right",
+        custom_error_type=ID_ERROR,
+        custom_error_message="Input should be a whole number, exactly written, or a text",
+    )
+
+
+def whole(value: float) -> int:
+    """The whole number that a float is.
+
+    Raises:
+        ValueError: it is none, or so large that digits may have been lost (1e17 stands for sixteen whole numbers).
+    """
+    if not math.isfinite(value) or value != math.floor(value) or abs(value) > EXACT:
+        raise ValueError(f"{value} is no exact whole number")
+    return int(value)
+
+
+Id = Annotated[int | str, GetPydanticSchema(_id_schema)]
+
+
+def rank(value: int | str) -> tuple[bool, int | str]:
+    """Sort key: numbers by value, then texts by their characters; COCO's tools take images and categories so."""
+    return isinstance(value, str), value
+
+
+def twin(value: int | str) -> int | str | None:
+    """The same id as text or as number: 12 and "12"; None if the text is no number."""
+    if isinstance(value, int):
+        return str(value)
+    digits = value.removeprefix("-")
+    return int(value) if digits.isascii() and digits.isdigit() and len(digits) < 4000 else None
+
+
+@dataclass(frozen=True, slots=True)
+class IdColumn:
+    """Ids of rows: `values[codes[row]]`.
+
+    Attributes:
+        codes: (N,) int32.
+        values: the different ids, in the order of their first rows.
+    """
+
+    codes: NDArray[np.int32]
+    values: Sequence[int | str]
+
+    @classmethod
+    def of(cls, ids: Iterable[int | str]) -> "IdColumn":
+        """The column of these ids."""
+        coder = Coder()
+        coder.add(ids)
+        return coder.column()
+
+    def __getitem__(self, row: int) -> int | str:
+        return self.values[int(self.codes[row])]
+
+    def where(self, keep: NDArray[Any]) -> "IdColumn":
+        """The chosen rows, by mask or position."""
+        return IdColumn(self.codes[keep], self.values)
+
+    def mapped(self, change: Callable[[int | str], int | str]) -> "IdColumn":
+        """The column with every id changed."""
+        return IdColumn(self.codes, [change(value) for value in self.values])
+
+    def numbers(self, number_of: Mapping[int | str, int]) -> NDArray[np.int64]:
+        """(N,) the number of each row's id; -1 where it has none."""
+        table = np.array([number_of.get(value, -1) for value in self.values], np.int64)
+        return table[self.codes] if len(table) else np.zeros(0, np.int64)
+
+
+class Coder:
+    """Builds an IdColumn piece by piece."""
+
+    def __init__(self) -> None:
+        self._code_of: dict[int | str, int] = {}
+        self._pieces: list[NDArray[np.int32]] = []
+
+    def add(self, ids: Iterable[int | str]) -> None:
+        """Append rows."""
+        code_of = self._code_of
+        self._pieces.append(np.array([code_of.setdefault(each, len(code_of)) for each in ids], np.int32))
+
+    def column(self) -> IdColumn:
+        """All that was added."""
+        return IdColumn(np.concatenate([np.zeros(0, np.int32), *self._pieces]), list(self._code_of))
