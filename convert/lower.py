@@ -121,12 +121,12 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
 def obstacle(model: onnx.ModelProto) -> str | None:
     """What keeps a graph from being lowered for atc, with the next step; None: nothing that is known."""
     versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
-    if len(versions) != 1 or versions[0] not in NMS_OPSETS:
+    nms = [node for node in model.graph.node if node.op_type == NMS_OP]
+    if len(versions) != 1 or versions[0] < NMS_OPSETS[0] or (nms and versions[0] not in NMS_OPSETS):
         return (
             f"opset {versions} cannot be converted: the parser of {NMS_OP} takes {NMS_OPSETS[0]} to {NMS_OPSETS[-1]};"
             f" export it with opset {NMS_OPSETS[-1]}"
         )
-    nms = [node for node in model.graph.node if node.op_type == NMS_OP]
     if len(nms) > 1:
         return f"expected one {NMS_OP} node, got {len(nms)}; export the model with `python -m export`"
     # Suppression first: around it there are more operators of the kind, which say less.

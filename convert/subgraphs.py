@@ -1,5 +1,7 @@
 """Graphs within graphs (If, Loop, Scan): their nodes, and the names they share with the graph around them."""
 
+import heapq
+import itertools
 from collections.abc import Iterator, Mapping
 
 import onnx
@@ -36,6 +38,65 @@ def captured_names(graph: onnx.GraphProto) -> set[str]:
     """Names that the graphs inside the nodes read: those of the graph around them are among these."""
     _, *inner = all_graphs(graph)
     return {name for each in inner for node in each.node for name in node.input}
+
+
+def sort_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Put nodes behind those whose results they read, in place, and in the graphs inside them; else as they are.
+
+    Returns:
+        Names of the tensors around which nodes go in a circle; then the order is left alone.
+    """
+    for each in all_graphs(graph):
+        order, circle = _order(each)
+        if circle:
+            return circle
+        if order != list(range(len(each.node))):
+            nodes = [onnx.NodeProto.FromString(each.node[index].SerializeToString()) for index in order]
+            del each.node[:]
+            each.node.extend(nodes)
+    return []
+
+
+def _order(graph: onnx.GraphProto) -> tuple[list[int], list[str]]:
+    """Positions of the nodes as they can run, first come first; and what is left of a circle."""
+    maker = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    waits: list[int] = []
+    readers: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.node):
+        read = set(node.input).union(*(tensor_names(inner) for inner in inner_graphs(node)))
+        before = {maker[name] for name in read if name in maker}
+        waits.append(len(before))
+        for each in before:
+            readers.setdefault(each, []).append(index)
+    ready = [index for index, count in enumerate(waits) if not count]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while ready:
+        index = heapq.heappop(ready)
+        order.append(index)
+        for reader in readers.get(index, ()):
+            waits[reader] -= 1
+            if not waits[reader]:
+                heapq.heappush(ready, reader)
+    left = sorted(set(range(len(waits))) - set(order))
+    return order, [name for index in left for name in graph.node[index].output]
+
+
+def name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every node a name that no other has, in place: atc tells nodes by name, and inputs are nodes to it."""
+    taken = {value.name for value in (*graph.input, *graph.initializer)}
+    taken |= {f"{node.op_type}_{index}" for index, node in enumerate(graph.node) if not node.name}
+    for node in all_nodes(graph):
+        name = node.name
+        if not name or name in taken:
+            base = f"{name or node.op_type}.{next(iter(node.output), '')}"
+            name = base
+            for number in itertools.count(2):
+                if name not in taken:
+                    break
+                name = f"{base}.{number}"
+        node.name = name
+        taken.add(name)
 
 
 def node_names(graph: onnx.GraphProto) -> set[str]:

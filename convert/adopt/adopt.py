@@ -4,7 +4,7 @@ What the graph does is left as it is; nodes before its input and after its outpu
 neither names and shapes nor the spec's `graph` part tell is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
@@ -12,18 +12,21 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, inliner, version_converter
 
 from convert.adopt.card_nms import with_card_nms
+from convert.adopt.columns import split_columns
 from convert.adopt.input import feed_image, find_image
+from convert.adopt.meaning import layer_behind
 from convert.adopt.nodes import PREFIX, write_detections
-from convert.adopt.outputs import find_detections
+from convert.adopt.outputs import Detections, find_detections
 from convert.inference import inferred, require_legal, rewritten, without_weights
 from convert.isolated import IllegalGraphError
-from convert.subgraphs import all_graphs, all_nodes, node_names, rename, tensor_names
+from convert.subgraphs import all_graphs, all_nodes, name_nodes, node_names, rename, sort_nodes, tensor_names
 from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
 from detector.spec import DetectorSpec
 
 CANONICAL = ("input", "labels", "dets")
+COLUMNS = f"{PREFIX}columns."  # of what splits a combined output
 DEFAULT_DOMAINS = ("", "ai.onnx")
 MIN_OPSET = 13  # Squeeze, Unsqueeze and ReduceSum take their axes as inputs from here on
 MIN_IR_VERSION = 8  # model-local functions, such as NMS, exist from here on
@@ -75,16 +78,23 @@ def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size:
             contradict the spec.
         ArtifactError: the file is not valid ONNX.
     """
-    adopted = _modern(_checked(with_card_nms(_inlined(model), where=where), where), where)
+    adopted = _modern(_checked(with_card_nms(_sorted(_inlined(model), where), where=where), where), where)
     graph = adopted.graph
+    rename(graph, _other_names(graph, lambda name: name.startswith(COLUMNS)))
     image = find_image(graph, spec, where=where, batch_size=batch_size)
-    found = find_detections(_inferred(adopted, image.shape), spec, where=where, batch_size=batch_size)
+    spec = split_columns(graph, _inferred(adopted, image.shape), spec, where=where, batch_size=batch_size)
+    known = _inferred(adopted, image.shape)
+    found = find_detections(known, spec, where=where, batch_size=batch_size)
+    _require_probabilities(known, found, spec, where)
     if found.needs_suppression:
         _require_done_inside(spec.decode, where)
-    names = _other_names(graph)
+    names = _other_names(
+        graph, lambda name: name in CANONICAL or (name.startswith(PREFIX) and not name.startswith(COLUMNS))
+    )
     rename(graph, names)
     feed_image(graph, image.renamed(names))
     write_detections(graph, found.renamed(names), spec, batch_size=batch_size, where=where)
+    name_nodes(graph)
     _declare(graph, rows=spec.decode.max_detections)
     _add_nms_function(adopted)
     require_legal(adopted)
@@ -107,6 +117,18 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     return rewritten(
         model, lambda light: inliner.inline_selected_functions(light, [(NMS_DOMAIN, NMS_OP)], exclude=True)
     )
+
+
+def _sorted(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """The model with its nodes in an order in which they can run: onnxruntime takes them in any."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    circle = sort_nodes(result.graph)
+    if circle:
+        raise ArtifactError(
+            f"{where} is not valid ONNX: its nodes go in a circle around {circle[0]!r}; export it again"
+        )
+    return result
 
 
 def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
@@ -149,12 +171,24 @@ def _inferred(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.GraphProto
     return inferred(bare, data_prop=True)
 
 
-def _other_names(graph: onnx.GraphProto) -> dict[str, str]:
-    """New names for the tensors and nodes that are called as the canonical ones, or as those to be added."""
+def _require_probabilities(graph: onnx.GraphProto, found: Detections, spec: DetectorSpec, where: str) -> None:
+    """Ask what scores mean that come from a layer as they are."""
+    if (spec.graph is not None and spec.graph.scores is not None) or "scores" not in found.roles:
+        return
+    layer = layer_behind(graph, found.roles["scores"].name)
+    if layer is not None:
+        raise SpecError(
+            f"{where}: the scores are numbers of {layer} without a sigmoid or softmax: logits or probabilities? Set "
+            "graph.scores in the spec: sigmoid or softmax, which is then applied, or probability"
+        )
+
+
+def _other_names(graph: onnx.GraphProto, is_taken: Callable[[str], bool]) -> dict[str, str]:
+    """New names for the tensors and nodes that are called as others that are needed."""
     taken = tensor_names(graph) | node_names(graph)
     names: dict[str, str] = {}
     for name in sorted(taken):
-        if name in CANONICAL or name.startswith(PREFIX):
+        if is_taken(name):
             other = f"given.{name}"
             while other in taken:
                 other = f"given.{other}"

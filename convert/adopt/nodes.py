@@ -45,6 +45,15 @@ class Writer:
         """Some columns of a tensor (batch, N, .), in the given order."""
         return self.add("Gather", [tensor, self.constant(f"{name}.columns", columns)], name, axis=2)
 
+    def activated(self, scores: str, name: str) -> str:
+        """Scores (batch, N) or of classes (batch, N, .) as probabilities."""
+        match self.told.scores:
+            case "sigmoid":
+                return self.add("Sigmoid", [scores], name)
+            case "softmax":
+                return self.add("Softmax", [scores], name, axis=2)
+        return scores
+
     def number(self, name: str, value: float) -> str:
         """A float32 scalar."""
         return self.constant(name, value, np.float32)
@@ -95,7 +104,8 @@ def _rows(write: Writer, found: Detections) -> tuple[str, str, str]:
         # An index without an axis takes the axis away.
         scores = write.add("Gather", [dets, write.constant("dets.score_index", 4)], "dets.scores", axis=2)
     else:
-        boxes, scores = _float(write, found, "boxes"), _float(write, found, "scores")
+        boxes = _float(write, found, "boxes")
+        scores = write.activated(_float(write, found, "scores"), "scores.activated")
     if write.told.labels in ("from_1", "category_ids"):  # background, or an id of no class
         known = write.add("Greater", [labels, write.number("minus_half", -0.5)], "is_known")
         scores = write.add("Mul", [scores, _as_float(write, known, "known")], "known_scores")
@@ -164,6 +174,7 @@ def _class_scores(write: Writer, found: Detections, boxes: str, *, where: str) -
     scores = _float(write, found, "scores")
     if axis == 1:
         scores = write.add("Transpose", [scores], "scores.by_box", perm=[0, 2, 1])
+    scores = write.activated(scores, "scores.activated")
     if found.size("scores", axis) != len(columns):
         scores = write.take(scores, columns, "scores.of_classes")
     if write.spec.decode.drop_empty:

@@ -17,7 +17,11 @@ FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 NUMBERS = (*FLOATS, TensorProto.INT32, TensorProto.INT64)
 KINDS = (frozenset({"dets", "labels"}), frozenset({"boxes", "scores", "labels"}), frozenset({"boxes", "scores"}))
 ROLES = frozenset().union(*KINDS)
-WAYS = "{dets: …, labels: …}, {boxes: …, scores: …, labels: …} or, before suppression, {boxes: …, scores: …}"
+WAYS = (
+    "{dets: …, labels: …}, {boxes: …, scores: …, labels: …} or, before suppression, {boxes: …, scores: …}; where one "
+    "output holds all, its columns in their order, graph.columns: [box, classes], [box, objectness, classes] or "
+    "[box, score, label]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def find_detections(graph: onnx.GraphProto, spec: DetectorSpec, *, where: str, b
         SpecError: no outputs, or more than one set of outputs, could be meant; or they have other shapes than
             detections have. The message lists them.
     """
-    outputs = [_output(value) for value in graph.output]
+    outputs = [output_of(value) for value in graph.output]
     told = spec.graph or GraphSpec()
     roles = _by_role(outputs, told, where)
     left = [str(output) for output in outputs if output not in roles.values()]
@@ -106,7 +110,8 @@ def find_detections(graph: onnx.GraphProto, spec: DetectorSpec, *, where: str, b
     return Detections(roles, has_batch_axis)
 
 
-def _output(value: onnx.ValueInfoProto) -> Output:
+def output_of(value: onnx.ValueInfoProto) -> Output:
+    """An output with what is known of it."""
     tensor = value.type.tensor_type
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
     return Output(value.name, tensor.elem_type, shape if tensor.HasField("shape") else None)
@@ -169,6 +174,11 @@ def _require_meaning(roles: Mapping[str, Output], told: GraphSpec, spec: Detecto
         raise SpecError(
             f"{where}: {', '.join(sorted(roles))} do not say what their numbers mean: set {', '.join(unsaid)} in the "
             "spec"
+        )
+    if told.scores == "softmax" and "labels" in roles:
+        raise SpecError(
+            f"{where}: graph.scores is softmax, but a box has one score here: softmax is over those of all classes; "
+            "set it to probability or sigmoid, or export the scores of all classes"
         )
     if told.labels == "category_ids" and spec.category_ids is None:
         raise SpecError(

@@ -1,4 +1,4 @@
-"""Squeeze, Unsqueeze, ReduceSum: axes as an input -> axes as an attribute, below opset 13.
+"""Squeeze, Unsqueeze, ReduceSum; ReduceMean and the like: axes as an input -> an attribute, below opset 13; 18.
 
 Valid where the axes are constant, which they are after folding.
 """
@@ -6,11 +6,15 @@ Valid where the axes are constant, which they are after folding.
 import onnx
 from onnx import helper
 
-from convert.passes.rewrite import constants, fixed_ints, int_attribute, remove_attribute, replace_nodes
+from convert.passes.rewrite import attribute, constants, fixed_ints, int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
-AXES_AS_INPUT = 13  # since this opset
-OPERATORS = frozenset({"Squeeze", "Unsqueeze", "ReduceSum"})
+# The first opset in which the axes are an input.
+AXES_AS_INPUT = {
+    **dict.fromkeys(("Squeeze", "Unsqueeze", "ReduceSum"), 13),
+    **dict.fromkeys((f"Reduce{name}" for name in ("Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare")), 18),
+    **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp"), 18),
+}
 
 
 def axes_as_attribute(model: onnx.ModelProto, opset: int) -> None:
@@ -19,17 +23,15 @@ def axes_as_attribute(model: onnx.ModelProto, opset: int) -> None:
     Raises:
         SpecError: axes depend on the image.
     """
-    if opset >= AXES_AS_INPUT:
-        return
     known = constants(model.graph)
 
     def moved(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type not in OPERATORS:
+        if opset >= AXES_AS_INPUT.get(node.op_type, 0) or attribute(node, "axes") is not None:
             return [node]
         axes = fixed_ints(node, 1, known)
         if not axes and int_attribute(node, "noop_with_empty_axes", 0):
             raise SpecError(
-                f"operator ReduceSum (node {node.name!r}) sums over no axis: set atc.opset of the spec to 13"
+                f"operator {node.op_type} (node {node.name!r}) reduces no axis, which opset {opset} cannot say"
             )
         remove_attribute(node, "noop_with_empty_axes")
         del node.input[1:]

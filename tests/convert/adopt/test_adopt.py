@@ -4,6 +4,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from convert.adopt.adopt import adopt
+from convert.fold import fold_constants
+from convert.freeze import with_fixed_input
+from convert.lower import lower, obstacle
+from detector.errors import ArtifactError
 from tests.conftest import run_onnx
 from tests.convert.adopting import LIGHT, assert_found, refuses, run
 from tests.convert.foreign import (
@@ -12,9 +16,11 @@ from tests.convert.foreign import (
     INT64,
     PLAIN,
     boxes,
+    class_scores,
     detector,
     dets,
     expected,
+    images_of,
     labels,
     scores,
     spec_of,
@@ -218,3 +224,50 @@ def renamed(model):
     for value in (*theirs.graph.input, *theirs.graph.output):
         value.name = names[value.name]
     return theirs
+
+
+def test_nodes_in_any_order_are_sorted():
+    model = detector(three())
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(model.graph.node)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    assert_found(run(model, spec_of(PLAIN)), expected(LIGHT))
+
+
+def test_nodes_in_a_circle_are_refused():
+    model = detector(three())
+    model.graph.node[0].input[0] = "light"
+    refuses(model, spec_of(PLAIN), "its nodes go in a circle around", error=ArtifactError)
+
+
+def test_every_node_has_a_name_of_its_own():
+    model = detector(three())
+    for index, node in enumerate(model.graph.node):
+        node.name = ("", "twice", "images")[index % 3]
+    adopted = adopt(model, spec_of(PLAIN), where="theirs.onnx", batch_size=1)
+    names = [node.name for node in adopted.graph.node]
+    assert len(set(names)) == len(names)
+    assert not {"", "input"}.intersection(names)
+
+
+def test_an_opset_beyond_the_cards_nms_is_lowered_where_there_is_none():
+    model = detector(three(), opset=17)
+    model.opset_import[0].version = 18
+    mean = next(node for node in model.graph.node if node.op_type == "ReduceMean")
+    axes = mean.attribute[0].ints
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(axes), "axes"))
+    mean.input.append("axes")
+    del mean.attribute[0]
+    adopted = adopt(model, spec_of(PLAIN), where="theirs.onnx", batch_size=1)
+    frozen = fold_constants(with_fixed_input(adopted, batch_size=1, canvas=spec_of().canvas))
+    lowered = lower(frozen)
+    assert lowered.opset_import[0].version == 11
+    found, exact = run_onnx(lowered, images_of(0.5)), run_onnx(frozen, images_of(0.5))
+    np.testing.assert_array_equal(found["dets"], exact["dets"])
+
+
+def test_with_the_cards_nms_it_is_not():
+    model = detector({"boxes": (boxes(), FLOAT), "scores": (class_scores(), FLOAT)}, opset=17)
+    spec = spec_of({**PLAIN, "class_axis": 2})
+    adopted = adopt(model, spec, where="theirs.onnx", batch_size=1)
+    assert "takes 8 to 16; export it with opset 16" in obstacle(adopted)
