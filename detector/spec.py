@@ -9,7 +9,8 @@ import pydantic
 from pydantic import Field
 
 from detector.atc_spec import AtcSpec
-from detector.coco import COCO_CATEGORIES, COCO_CLASSES
+from detector.class_names import expand_preset, fault
+from detector.coco import COCO_CATEGORIES
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from detector.geometry import Letterbox, Size
@@ -65,7 +66,8 @@ class DetectorSpec(Part):
         canvas: (height, width) the network sees, in pixels.
         image: preprocessing.
         decode: thresholds and limits.
-        classes: names in label order; the word `coco` in YAML stands for COCO's 80.
+        classes: names in label order; the word `coco` in YAML stands for COCO's 80, any other for a text file with
+            a name a line, beside the YAML file.
         category_ids: COCO category id per label, `coco` in YAML for those of COCO's 80; None: found by name in the
             annotation file.
         label_order: what numbers the labels where `category_ids` is not given: "classes", their names; "annotations":
@@ -102,7 +104,7 @@ class DetectorSpec(Part):
     @pydantic.field_validator("classes", mode="before")
     @classmethod
     def _expand_preset(cls, value: Any) -> Any:
-        return COCO_CLASSES if value == "coco" else value
+        return expand_preset(value)
 
     @pydantic.field_validator("category_ids", mode="before")
     @classmethod
@@ -119,9 +121,8 @@ class DetectorSpec(Part):
     @pydantic.field_validator("classes")
     @classmethod
     def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        twice = next((name for name in classes if classes.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"{twice!r} is listed twice")
+        if (why := fault(classes)) is not None:
+            raise ValueError(why)
         return classes
 
     @pydantic.field_validator("network", mode="before")

@@ -10,6 +10,7 @@ from typing import Any
 import pydantic
 import yaml
 
+from detector.class_names import with_names
 from detector.errors import ArtifactError, SpecError
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
 from detector.validation import main_problem
@@ -133,7 +134,8 @@ class Settings:
             keys = path.split(".")
             if not equals or not all(keys):
                 raise SpecError(f"--set {assignment}: expected KEY=VALUE, such as network.style=caffe")
-            document = _merged(document, _nested(keys, _scalar(assignment, value)))
+            setting = _nested(keys, _scalar(assignment, value))
+            document = _merged(document, with_names(setting, Path()))
         return Settings(document, self.file, (*self.assignments, *assignments))
 
     def spec(self, defaults: Mapping[str, Any] | None = None) -> DetectorSpec:
@@ -178,7 +180,7 @@ def read_settings(source: str | Path) -> Settings:
     if path.suffix.lower() not in (".yaml", ".yml"):
         path = _config_path(str(source))
     file = read_yaml(path)
-    return Settings({"name": path.stem, **file.document}, file)
+    return Settings({"name": path.stem, **with_names(file.document, path.parent)}, file)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,5 +199,5 @@ def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
 def _scalar(assignment: str, text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         raise SpecError(f"--set {assignment}: the value is not YAML: {' '.join(str(error).split())}") from error

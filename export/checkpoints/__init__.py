@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from detector.class_names import fault
 from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints import adelaidet, cvpods, detectron2, mindspore, mmdet, tianzhi, torchvision
@@ -76,5 +77,12 @@ def examine(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         raise CheckpointError(f"{file.path} has {what}: {KNOWN}")
     for dialect in DIALECTS:
         if dialect.recognises(keys):
-            return replace(dialect.read(file, given), place=file.place)
+            return replace(_with_usable_names(dialect.read(file, given)), place=file.place)
     raise CheckpointError(f"{file.path} holds {family(keys)}: {KNOWN}")
+
+
+def _with_usable_names(reading: Reading) -> Reading:
+    """Without names of classes that two labels share, or that are empty: they tell nobody what is what."""
+    if reading.classes is None or (why := fault(reading.classes)) is None:
+        return reading
+    return replace(reading, classes=None, class_source=f"{reading.class_source}: {why}; not used")

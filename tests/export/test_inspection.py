@@ -122,3 +122,13 @@ def test_what_an_export_refuses_is_found(tmp_path: Path):
 def test_contradictions_are_errors(tianzhi: Path):
     with pytest.raises(SpecError, match=r"network\.depth is 101 in the spec, but 50"):
         inspect(tianzhi, {"depth": 101})
+
+
+@pytest.mark.parametrize(
+    ("names", "why"), [("aabcd", "'a' is listed twice"), ("ab cd", "the name of label 2 is empty")]
+)
+def test_names_of_classes_that_tell_none_apart_are_not_used(tmp_path: Path, names: str, why: str):
+    sample = SAMPLES["mmdet_fcos"]
+    path = write(tmp_path, sample.theirs(sample.ours()), meta={"CLASSES": tuple(names)})
+    classes = inspect(path, {})["classes"]
+    assert (classes["names"], classes["source"]) == (None, f"meta.CLASSES: {why}; not used")
