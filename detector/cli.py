@@ -7,11 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
+from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
+from detector.terminal import shown
 
 INTERRUPTED = 130
+UNFINISHED = "files are whole, an unfinished folder has no manifest or summary"
+NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
+# What the loader of shared libraries, Python's threads and C++ say for want of memory.
+OUT_OF_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc")
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,6 +28,10 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # argparse's own long signature
 
+    def error(self, message: str) -> NoReturn:
+        """As argparse, without what a terminal would obey."""
+        super().error(shown(message))
+
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command's main and exit with its code.
@@ -31,23 +41,58 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
         argv: arguments; None takes the process's own.
 
     Exit codes: 0 done, 1 pipeline error, 2 usage (argparse), 3 accuracy gate, 4 speed gate,
-    5 missing environment, 130 interrupted. Anything else that escapes is our bug and shows a traceback.
+    5 missing environment, 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP. Anything else that escapes is our
+    bug and shows a traceback. A reader of standard output that goes away (`| head`) changes none of them.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        code = main(sys.argv[1:] if argv is None else argv) or 0
-        sys.stdout.flush()
-    except PipelineError as error:
-        code = _report(one_line(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = _report("interrupted; files are whole, an unfinished folder has no manifest or summary", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`| head`): not an error of ours, and nothing more can be printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except OSError as error:
-        code = _report(one_line(error), 1)
+    if argv is None:
+        _require_utf8()
+    streams.secure()
+    _log_to(sys.stderr)
+    code = _code_of(main, sys.argv[1:] if argv is None else argv)
+    sys.stdout.flush()
+    lost = sys.stdout.lost if isinstance(sys.stdout, streams.Stream) else None
+    if lost is not None and code == 0:
+        code = _report(f"standard output could not be written ({lost.strerror}): what it would have said is lost", 1)
     sys.exit(code)
+
+
+def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:
+    try:
+        with signals.handled():
+            return main(argv) or 0
+    except PipelineError as error:
+        return _report(one_line(error), error.exit_code)
+    except signals.Ended as error:
+        return _report(f"ended by {error.signal.name}; {UNFINISHED}", error.exit_code)
+    except KeyboardInterrupt:
+        return _report(f"interrupted; {UNFINISHED}", INTERRUPTED)
+    except OSError as error:
+        return _report(one_line(error), 1)
+    except MemoryError:
+        return _report(NO_MEMORY, 1)
+    except (ImportError, RuntimeError) as error:
+        if not any(sign in str(error) for sign in OUT_OF_MEMORY):
+            raise
+        return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
+
+
+def _require_utf8() -> None:
+    """Start again in UTF-8 mode under a locale that lacks letters of files' names: such could not be opened."""
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _log_to(stream: TextIO) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _Formatter(logging.Formatter):
+    """Lines whose foreign text a terminal does not obey; some of our own messages have several lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record), keep="\n")
 
 
 def one_line(error: BaseException) -> str:
@@ -85,5 +130,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 
 def _report(message: str, code: int) -> int:
     # A bar on a terminal may have left the cursor in mid-line.
-    print(f"\rerror: {message}" if sys.stderr.isatty() else f"error: {message}", file=sys.stderr)
+    start = "\r" if sys.stderr.isatty() else ""
+    print(f"{start}error: {shown(message)}", file=sys.stderr)
     return code

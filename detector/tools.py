@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -15,6 +16,8 @@ from detector.errors import MissingEnvironmentError, ToolError
 
 KEPT_LINES = 2000
 SHOWN_LINES = 5
+# Seconds to release a device after SIGTERM.
+PATIENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,10 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             errors="replace",
             env={**os.environ, **env} if env else None,
+            process_group=0,
         )
     except FileNotFoundError as error:
         raise MissingEnvironmentError(f"{command[0]} not found on PATH; it is part of the Ascend toolkit") from error
@@ -85,6 +90,15 @@ def _follow(process: subprocess.Popen[str], *, echo: bool, log: Path | None) -> 
                     if echo:
                         sys.stdout.write(line)
         except BaseException:
-            process.kill()
+            _end(process)
             raise
     return lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program and what it started; atc and ais_bench have processes of their own, which hold the card."""
+    for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)

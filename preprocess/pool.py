@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ import cv2
 from tqdm import tqdm
 
 from detector.errors import PipelineError
+from detector.signals import ENDING
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +24,8 @@ Result = TypeVar("Result")
 # Images per message to a worker: large enough that messages cost nothing beside 10 ms per image, small enough that an
 # interrupt has not long to wait and that the last worker does not work alone for long.
 CHUNK = 4
+# A socket's path has at most 107 bytes; multiprocessing appends `/pymp-xxxxxxxx/listener-xxxxxxxx`.
+SOCKET_FOLDER_MAX = 107 - 33
 
 
 def core_count() -> int:
@@ -88,15 +92,17 @@ def _map_ahead(
 
 
 def _pool(workers: int, preload: str) -> ProcessPoolExecutor:
-    # Forking a process that has threads (a progress bar, a runtime) can deadlock; a fork server has none.
-    context = multiprocessing.get_context("forkserver")
+    # Forking a process that has threads (a progress bar, a runtime) can deadlock; a fork server has none. Its socket
+    # lies in the temporary folder; where that path is too long for one, every process imports for itself.
+    long = len(os.fsencode(tempfile.gettempdir())) > SOCKET_FOLDER_MAX
+    context = multiprocessing.get_context("spawn" if long else "forkserver")
     context.set_forkserver_preload([__name__, preload])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
 
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C back while processes start.
+    """Keep Ctrl-C, SIGTERM and SIGHUP back while processes start.
 
     It reaches the whole process group, but ending is the parent's decision: the fork server and its children inherit
     the blocked signal. The parent would lose count of a child if it were interrupted while starting it; it is
@@ -106,15 +112,21 @@ def _interrupts_held() -> Iterator[None]:
         yield  # Python delivers interrupts to the main thread only
         return
     held: list[int] = []
+    # The others stay unblocked in the children, which the executor ends by SIGTERM.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    handler = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    handlers = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGINT, *ENDING)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
         if held:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(held[0])
 
 
 def _prepare_worker() -> None:

@@ -1,7 +1,10 @@
 """The edge: what an error, an interrupt and a closed pipe look like from outside."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -65,18 +68,183 @@ def test_arguments_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch):
     assert seen == ["--x", "1"]
 
 
-def test_a_closed_pipe_is_no_traceback():
-    program = "from detector.cli import run; run(lambda _: [print(i) for i in range(10**6)] and None, [])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
+def start(program: str, **streams: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, **streams)
+
+
+PRINTS = "from detector.cli import run; run(lambda _: [print(i) for i in range(10**5)] and None, [])"
+
+
+def test_a_reader_that_has_enough_does_not_end_the_run(tmp_path: Path):
+    program = f"""
+from pathlib import Path
+from detector.cli import run
+def main(_):
+    for i in range(10**5):
+        print(i, flush=True)
+    Path({str(tmp_path / "done")!r}).touch()
+    return 3
+run(main, [])
+"""
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "0\n"
         process.stdout.close()
         assert process.stderr.read() == ""
+    assert process.returncode == 3
+    assert (tmp_path / "done").exists()
+
+
+def test_a_full_disk_behind_standard_output_is_told_at_the_end():
+    with Path("/dev/full").open("w") as full, start(PRINTS, stdout=full, stderr=subprocess.PIPE) as process:
+        assert process.stderr.read() == (
+            "error: standard output could not be written (No space left on device): what it would have said is lost\n"
+        )
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_are_never_a_file_of_ours(tmp_path: Path, closed: tuple[int, ...]):
+    program = f"""
+import os, sys
+for descriptor in {closed}:
+    os.close(descriptor)
+if 1 in {closed}: sys.stdout = None
+if 2 in {closed}: sys.stderr = None
+from detector.cli import run
+def main(_):
+    with open({str(tmp_path / "product")!r}, "w") as file:
+        assert file.fileno() > 2
+        os.write(1, b"said by a library")
+        os.write(2, b"said by a library")
+        print("said by us")
+        sys.stdout.write("x")
+        print("on the way", file=sys.stderr)
+run(main, [])
+"""
+    with start(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.wait()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 0
+    assert (tmp_path / "product").read_bytes() == b""
+
+
+def test_a_full_pipe_is_waited_for():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with start(PRINTS, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        time.sleep(0.2)  # the pipe fills
+        with os.fdopen(reader) as lines:
+            assert sum(1 for _ in lines) == 10**5
+    assert process.returncode == 0
+
+
+def test_what_a_terminal_would_obey_is_shown(capsys: pytest.CaptureFixture[str]):
+    program = """
+import logging
+from detector.cli import run
+def main(_):
+    logging.getLogger("x").warning("two\\nlines %s", "\\x1b[2J")
+    print("a\\tb\\x1b]0;title\\x07")
+    raise OSError(2, "gone", "evil\\x1b[31m")
+run(main, [])
+"""
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.read() == "a\tb\\x1b]0;title\\x07\n"
+        assert process.stderr.read() == "two\nlines \\x1b[2J\nerror: evil\\x1b[31m: gone\n"
+    with pytest.raises(SystemExit):
+        cli.Parser(prog="p").parse_args(["\x1b[2J"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_letters_that_the_encoding_lacks_are_escaped():
+    program = "from detector.cli import run; run(lambda _: print('图 ü'), [])"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    with start(program, stdout=subprocess.PIPE, env=environment, encoding="latin-1") as process:
+        assert process.stdout.read() == "\\u56fe ü\n"
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0"}, {"LC_ALL": "C"}])
+def test_names_of_any_letters_under_a_locale_without_them(tmp_path: Path, locale: dict[str, str]):
+    (tmp_path / "图.py").write_text(
+        "from detector.cli import run\nrun(lambda _: print(open(chr(0x56fe) + '.py').name))\n"
+    )
+    environment = {**os.environ, **locale, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "图.py"], cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert done.stdout.decode() == "图.py\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_is_one_line_and_its_code(tmp_path: Path, number: signal.Signals, code: int):
+    program = f"""
+import time
+from pathlib import Path
+from detector.artifacts import atomic_file
+from detector.cli import run
+def main(_):
+    with atomic_file(Path({str(tmp_path / "product")!r})):
+        print("started", flush=True)
+        time.sleep(30)
+run(main, [])
+"""
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=interruptible) as process:
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        said = process.stderr.read()
+    word = "interrupted" if code == 130 else f"ended by {number.name}"
+    assert said == f"error: {word}; files are whole, an unfinished folder has no manifest or summary\n"
+    assert process.returncode == code
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ignored_signal_stays_ignored():
+    program = "import os, signal; from detector.cli import run; run(lambda _: os.kill(os.getpid(), signal.SIGHUP), [])"
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    with start(ignore + program) as process:
+        pass
+    assert process.returncode == 0
+
+
+def test_the_handlers_are_taken_back():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    code_of(lambda _: None)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize("program", ["infer", "preprocess", "postprocess", "convert", "export", "pipeline"])
+def test_an_interrupt_during_the_imports_is_no_traceback(program: str):
+    importing = f"""
+import runpy, signal, sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "detector.cli":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+runpy._run_module_as_main("{program}")
+"""
+    with start(importing, stderr=subprocess.PIPE, preexec_fn=interruptible) as process:
+        assert process.stderr.read() == ""
+    assert process.returncode == -signal.SIGINT
+
+
+def interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("x.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_is_one_line(error: Exception, capsys: pytest.CaptureFixture[str]):
+    assert code_of(raising(error)) == 1
+    said = capsys.readouterr().err
+    assert "memory" in said
+    assert said.count("\n") == 1
 
 
 def test_an_abbreviated_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]):
