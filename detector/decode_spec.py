@@ -34,6 +34,8 @@ class DecodeSpec(Part):
         clip: boxes are clipped to the canvas "before_nms" or "after_nms".
         last_pixel: boxes are clipped to size - 1, the last pixel, instead of size.
         inclusive: a box includes its last pixel: its width in the result is x2 - x1 + 1.
+        clip_to_image: boxes of the result end at the image; otherwise they may reach into the padding, as those of
+            mmdetection 3.x do where a step of its test pipeline pads.
     """
 
     score: Literal["product", "geometric_mean"] = "product"
@@ -52,6 +54,7 @@ class DecodeSpec(Part):
     clip: Literal["before_nms", "after_nms"] = "before_nms"
     last_pixel: bool = False
     inclusive: bool = False
+    clip_to_image: bool = True
 
     @pydantic.model_validator(mode="after")
     def _nms_fits_candidates(self) -> "DecodeSpec":

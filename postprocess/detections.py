@@ -17,6 +17,7 @@ def to_detections(
     letterbox: Letterbox,
     category_ids: Sequence[int | str],
     inclusive: bool = False,
+    clip: bool = True,
 ) -> list[Detection]:
     """Convert the used rows of one image.
 
@@ -33,13 +34,14 @@ def to_detections(
         inclusive: a box includes its last pixel, as in maskrcnn-benchmark and mmdetection 1.x. It is clipped to the
             last pixel of the resized image, and its width is x2 - x1 + 1 in image pixels: where the image was enlarged
             a clipped box ends up to one pixel beyond it, as there.
+        clip: boxes end at the image; otherwise at the canvas, padding included.
 
     Returns:
         In row order; `bbox` is x y width height in image pixels.
     """
     used = dets[:, 4] > 0
     # float64 from here on, so that width and height are exactly x2 - x1 and y2 - y1.
-    boxes = letterbox.to_image(dets[used, :4]).astype(np.float64)
+    boxes = letterbox.to_image(dets[used, :4], clip=clip).astype(np.float64)
     sizes = boxes[:, 2:] - boxes[:, :2]
     visible = (sizes > 0).all(axis=1)
     if inclusive:

@@ -103,6 +103,7 @@ def score_results(
             letterbox=result.image.letterbox(result.canvas),
             category_ids=category_ids,
             inclusive=spec.decode.inclusive,
+            clip=spec.decode.clip_to_image,
         )
     detections = [row for image_id in image_ids.values() for row in by_image[image_id]]
     metrics = evaluate(annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids))

@@ -24,6 +24,7 @@ from export.checkpoints.config_text import parse_config
 from export.checkpoints.facts import ASSUMED, Fields, decide
 from export.checkpoints.mmdet_config import NORM_EPS, counts_background, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
+from export.checkpoints.mmdet_known import strange_settings
 from export.checkpoints.mmdet_limits import refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
@@ -96,7 +97,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         )
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
-    recipe = replace(recipe, label_order=order)
+    recipe = replace(recipe, label_order=order, notes=(*strange_settings(config, kind), *recipe.notes))
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "COCO's classes, as the models that mmdetection publishes" if coco else None

@@ -6,7 +6,8 @@ from typing import Any, Final
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_dataset import pipeline_of
 from export.checkpoints.mmdet_keys import Keys, ignored, shown
-from export.checkpoints.mmdet_steps import Picture, run
+from export.checkpoints.mmdet_picture import Picture
+from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
 from export.checkpoints.weights import Recipe
 from export.network.config import FcosNetwork, Network
@@ -23,11 +24,10 @@ _DECODE: Final[dict[str, Any]] = {
     "nms": "iou",
 }
 _IMAGE: Final[dict[str, Any]] = {"resize": "mmdet", "filter": "cv2", "padding": "zero"}
-# `pad_size_divisor` is a canvas of its own for every image; `batch_augments` are for training.
+# `batch_augments` are for training.
 _PREPROCESSOR: Final = Keys(
-    read=("mean", "std", "bgr_to_rgb", "rgb_to_bgr", "pad_value"),
+    read=("mean", "std", "bgr_to_rgb", "rgb_to_bgr", "pad_value", "pad_size_divisor"),
     moot=(
-        "pad_size_divisor",
         "pad_mask",
         "mask_pad_value",
         "pad_seg",
@@ -63,14 +63,21 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         _preprocess(processor, picture)
     elif not picture.normalizes and (picture.strangers or not pipeline.steps):
         picture.mean = None  # a step that is not known here may be what normalizes
-    if isinstance(config.get("tta_pipeline"), list | tuple):
-        picture.notes.append("tta_pipeline, which mmdetection runs with --tta only, is not run")
-    decode |= decoding(config, model, picture.notes)
-    notes = picture.notes
-    if background:
-        name = "FCOS" if kind is FcosNetwork else "RetinaNet"
-        notes.append(f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files")
-    return Recipe({**_IMAGE, **_image(picture)}, decode, "the file's config", tuple(notes), picture.canvas)
+    decode |= decoding(config, model, picture.notes) | ({"clip_to_image": False} if picture.padded_size else {})
+    image = _image(picture)
+    name = "FCOS" if kind is FcosNetwork else "RetinaNet"
+    asides = {
+        "tta_pipeline, which mmdetection runs with --tta only, is not run": isinstance(
+            config.get("tta_pipeline"), list | tuple
+        ),
+        # Zeros look like nothing, other values like objects.
+        "mmdetection drops what it finds in the padding before suppression, here it goes after it": (
+            image.get("padding", "zero") != "zero" and not picture.padded_size
+        ),
+        f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
+    }
+    notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
+    return Recipe({**_IMAGE, **image}, decode, "the file's config", notes, picture.room())
 
 
 def _follow_old_settings(config: Mapping[str, Any], picture: Picture) -> None:
@@ -102,6 +109,7 @@ def _preprocess(processor: Any, picture: Picture) -> None:
         known = all(isinstance(flag, bool) for flag in swaps)
         picture.normalize(settings.get("mean"), settings.get("std") if known else UNKNOWN)
     picture.normalizes = True  # whatever it pads with is not normalized after it
+    picture.divide(settings.get("pad_size_divisor"))
     value = settings.get("pad_value", 0)
     if picture.padding is None:
         picture.pad((value,) * 3 if type(value) in (int, float) else value)

@@ -6,12 +6,11 @@ data_preprocessor.py 0.10.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_keys import Keys, ignored, shown
-from export.checkpoints.weights import Triple
+from export.checkpoints.mmdet_picture import Picture
 
 # (backend, interpolation) of mmcv's `imresize`.
 _FILTERS: Final = {
@@ -32,66 +31,6 @@ _NEUTRAL: Final = (
     "ToDataContainer",
     "WrapFieldsToLists",
 )
-
-
-@dataclass(slots=True)
-class Picture:
-    """What became of a test image so far.
-
-    Attributes:
-        generation: 3 for mmdetection 3.x, else 2.
-        image: settings of `ImageSpec` that decide the size.
-        canvas: (height, width) that every image is padded to, or None.
-        swaps: how often the channels were swapped.
-        mean: what was subtracted in all, of the channels in their present order; None: could not be read.
-        std: what that was divided by then, or None.
-        normalizes: a step has said so.
-        padding: values around the image, whether they were normalized then, and the number of swaps so far.
-        filled: what the sides of the padded image are multiples of.
-        notes: what is not honoured.
-        strangers: whether a step is none of those known here.
-    """
-
-    generation: int
-    image: dict[str, Any] = field(default_factory=dict)
-    canvas: tuple[int, int] | None = None
-    swaps: int = 0
-    mean: Triple | None = (0.0, 0.0, 0.0)
-    std: Triple | None = (1.0, 1.0, 1.0)
-    normalizes: bool = False
-    padding: tuple[Triple, bool, int] | None = None
-    filled: tuple[int, ...] = ()
-    notes: list[str] = field(default_factory=list)
-    strangers: bool = False
-
-    def swap(self) -> None:
-        """BGR to RGB or back."""
-        self.swaps += 1
-        self.mean = None if self.mean is None else self.mean[::-1]
-        self.std = None if self.std is None else self.std[::-1]
-
-    def normalize(self, mean: Any, std: Any) -> None:
-        """`(x - mean) / std` of what is there."""
-        self.normalizes = True
-        mean, std = triple(mean), triple(std)
-        if self.mean is None or self.std is None or mean is None or std is None or min(std) <= 0:
-            self.mean = self.std = None
-            return
-        self.mean = _each(lambda old, scale, new: old + new * scale, self.mean, self.std, mean)
-        self.std = _each(lambda scale, new, _: scale * new, self.std, std, std)
-
-    def pad(self, value: Any) -> None:
-        """Fill what surrounds the image, if the value can be read."""
-        values = triple(value)
-        if values is None:
-            self.notes.append(f"padding with {shown(value)} is not honoured")
-        else:
-            self.padding = (values, self.normalizes, self.swaps)
-
-
-def _each(rule: Callable[[float, float, float], float], *values: Triple) -> Triple:
-    first, second, third = (rule(*numbers) for numbers in zip(*values, strict=True))
-    return first, second, third
 
 
 def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented: bool = False) -> None:
@@ -180,6 +119,7 @@ def _take_size(step: Mapping[str, Any], picture: Picture, **size: Any) -> None:
     if known is None:
         picture.notes.append(f"{kind} with {shown(asked[0])} and {shown(asked[1])} is not honoured")
     picture.image = {"filter": known or "cv2", **size}
+    picture.padded_size = False
 
 
 def _normalize(step: Mapping[str, Any], picture: Picture) -> None:
@@ -199,8 +139,10 @@ def _pad(step: Mapping[str, Any], picture: Picture) -> None:
         # mmcv 2.x repeats a whole number for each channel; cv2 takes any other for the first channel alone.
         value = (value,) * 3 if whole else (value, 0, 0)
     picture.pad(value)
+    picture.padded_size = picture.generation == 3
     size = _pair(step.get("size"))
     picture.filled = size or (step.get("size_divisor") or 1,)
+    picture.divide(step.get("size_divisor"))
     if size is not None:  # (width, height) since 3.x
         picture.canvas = size[::-1] if picture.generation == 3 else size
     elif step.get("pad_to_square") is True and "long" in picture.image:
@@ -264,7 +206,7 @@ _STEPS: Final[dict[str, _Step]] = {
     ),
     "Normalize": (Keys(read=("mean", "std", "to_rgb")), _normalize),
     "Pad": (
-        Keys(read=("size", "pad_to_square", "pad_val"), moot=("size_divisor",), only={"padding_mode": ("constant",)}),
+        Keys(read=("size", "size_divisor", "pad_to_square", "pad_val"), only={"padding_mode": ("constant",)}),
         _pad,
     ),
     "MultiScaleFlipAug": (
@@ -278,14 +220,6 @@ _STEPS: Final[dict[str, _Step]] = {
     "RandomFlip": (Keys(moot=("direction",), only={"prob": _NEVER, "flip_ratio": _NEVER}), _flip),
     "DefaultFormatBundle": (Keys(moot=("pad_val",), only={"img_to_float": (True,)}), _flip),
 }
-
-
-def triple(value: Any) -> Triple | None:
-    """Three numbers, or one for all three; None if it is neither."""
-    if not isinstance(value, list | tuple) or not all(type(number) in (int, float) for number in value):
-        return None
-    numbers = [float(number) for number in value] * (3 if len(value) == 1 else 1)
-    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
 
 
 def _pair(value: Any) -> tuple[int, int] | None:

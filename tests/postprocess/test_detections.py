@@ -11,7 +11,7 @@ CANVAS = Size(64, 96)
 
 
 def converted(
-    labels: list[int], dets: list[list[float]], letterbox: Letterbox, *, inclusive: bool = False
+    labels: list[int], dets: list[list[float]], letterbox: Letterbox, *, inclusive: bool = False, clip: bool = True
 ) -> list[dict]:
     return to_detections(
         np.array(labels, np.int64),
@@ -20,6 +20,7 @@ def converted(
         letterbox=letterbox,
         category_ids=CATEGORY_IDS,
         inclusive=inclusive,
+        clip=clip,
     )
 
 
@@ -58,6 +59,14 @@ def test_every_detection_lies_inside_its_image(image: Size, corners: list[tuple[
         x, y, width, height = row["bbox"]
         assert 0 <= x < x + width <= image.width
         assert 0 <= y < y + height <= image.height
+
+
+def test_boxes_may_reach_into_the_padding():
+    narrow = Letterbox.fit(Size(64, 32), CANVAS, rule="mmdet")  # the canvas right of column 32 is padding
+    rows = [[16, 0, 48, 64, 0.9], [40, 10, 60, 20, 0.8]]
+    assert [row["bbox"] for row in converted([0, 1], rows, narrow)] == [[16.0, 0.0, 16.0, 64.0]]
+    found = converted([0, 1], rows, narrow, clip=False)
+    assert [row["bbox"] for row in found] == [[16.0, 0.0, 32.0, 64.0], [40.0, 10.0, 20.0, 10.0]]
 
 
 def test_an_inclusive_box_is_one_pixel_wider_and_higher():

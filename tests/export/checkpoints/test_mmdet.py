@@ -214,3 +214,23 @@ def test_real_statistics_leave_the_stride_open(weights: Callable[..., Weights]):
     with pytest.raises(CheckpointError, match=r"does not tell style: whether the stride lies.*--set network"):
         weights(depth=50)
     assert weights(depth=50, given={"style": "pytorch"}).network.style == "pytorch"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("style='pytorch'", "style='pytorch', made_up=3", "model.backbone: made_up=3 is not honoured"),
+        ("num_outs=5", "num_outs=5, refine=f()", "model.neck: refine is computed by its config and could not be read"),
+        ("feat_channels=32", "feat_channels=32, temperature=2.0", "model.bbox_head: temperature=2.0 is not honoured"),
+        (
+            "feat_channels=32",
+            "feat_channels=32, bbox_coder=dict(type='DistancePointBBoxCoder', gain=2)",
+            "model.bbox_head.bbox_coder: gain=2 is not honoured",
+        ),
+    ],
+)
+def test_settings_of_the_network_that_nobody_knows_are_named(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, note: str
+):
+    assert weights(meta={"cfg": config_text}).recipe.notes == ()
+    assert weights(meta={"cfg": config_text.replace(old, new, 1)}).recipe.notes == (note,)

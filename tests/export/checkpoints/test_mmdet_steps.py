@@ -38,7 +38,8 @@ def recipe_of(*steps: str, more: str = "") -> Recipe:
 def test_padding_after_normalization_is_a_value_of_the_tensor(pad: str, expected: dict[str, Any]):
     recipe = recipe_of(RESIZE, NORM, pad)
     assert {name: value for name, value in recipe.image.items() if name.startswith("padding")} == expected
-    assert recipe.notes == ()
+    assert len(recipe.notes) == (expected != {"padding": "zero"})
+    assert "clip_to_image" not in recipe.decode
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,15 @@ def test_sizes_of_2x():
     stretched = recipe_of(within.format("(640, 512)", "dict(type='Resize', keep_ratio=False)", NORM))
     assert stretched.image["stretch"] == (512, 640)
     assert "short" not in stretched.image
+
+
+def test_padding_to_multiples_decides_the_canvas():
+    assert recipe_of(RESIZE, NORM, "dict(type='Pad', size_divisor=128)").canvas == (896, 1408)
+    assert recipe_of(RESIZE, NORM).canvas == (800, 1333)
+    model = "model = dict(data_preprocessor=dict(pad_size_divisor=320))"
+    text = f"{model}\ntest_pipeline = [dict(type='Resize', scale=(320, 256))]"
+    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    assert (recipe.image["stretch"], recipe.canvas) == ((256, 320), (320, 320))
 
 
 def test_pad_decides_the_canvas():

@@ -1,0 +1,95 @@
+"""What the steps of an mmdetection test pipeline have made of an image so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from export.checkpoints.mmdet_keys import shown
+from export.checkpoints.weights import Triple
+
+
+@dataclass(slots=True)
+class Picture:
+    """What became of a test image so far.
+
+    Attributes:
+        generation: 3 for mmdetection 3.x, else 2.
+        image: settings of `ImageSpec` that decide the size.
+        canvas: (height, width) that every image is padded to, or None.
+        swaps: how often the channels were swapped.
+        mean: what was subtracted in all, of the channels in their present order; None: could not be read.
+        std: what that was divided by then, or None.
+        normalizes: a step has said so.
+        padding: values around the image, whether they were normalized then, and the number of swaps so far.
+        filled: what the sides of the padded image are multiples of.
+        divisors: what the sides of the padded image are made multiples of, one after the other.
+        padded_size: boxes are clipped to the padded image: the `img_shape` of 3.x after Pad.
+        notes: what is not honoured.
+        strangers: whether a step is none of those known here.
+    """
+
+    generation: int
+    image: dict[str, Any] = field(default_factory=dict)
+    canvas: tuple[int, int] | None = None
+    swaps: int = 0
+    mean: Triple | None = (0.0, 0.0, 0.0)
+    std: Triple | None = (1.0, 1.0, 1.0)
+    normalizes: bool = False
+    padding: tuple[Triple, bool, int] | None = None
+    filled: tuple[int, ...] = ()
+    divisors: list[int] = field(default_factory=list)
+    padded_size: bool = False
+    notes: list[str] = field(default_factory=list)
+    strangers: bool = False
+
+    def swap(self) -> None:
+        """BGR to RGB or back."""
+        self.swaps += 1
+        self.mean = None if self.mean is None else self.mean[::-1]
+        self.std = None if self.std is None else self.std[::-1]
+
+    def normalize(self, mean: Any, std: Any) -> None:
+        """`(x - mean) / std` of what is there."""
+        self.normalizes = True
+        mean, std = triple(mean), triple(std)
+        if self.mean is None or self.std is None or mean is None or std is None or min(std) <= 0:
+            self.mean = self.std = None
+            return
+        self.mean = _each(lambda old, scale, new: old + new * scale, self.mean, self.std, mean)
+        self.std = _each(lambda scale, new, _: scale * new, self.std, std, std)
+
+    def room(self) -> tuple[int, int] | None:
+        """(height, width) of a padded landscape image that is as large as the steps make it."""
+        size = self.image.get("stretch") or (self.image.get("short"), self.image.get("long"))
+        if None in size:
+            return self.canvas
+        height, width = (max(sides) for sides in zip(size, self.canvas or size, strict=True))
+        for divisor in self.divisors:
+            height, width = (-(-side // divisor) * divisor for side in (height, width))
+        return height, width
+
+    def divide(self, divisor: Any) -> None:
+        """Pad to a multiple, if it can be read."""
+        if type(divisor) is int and divisor > 0:
+            self.divisors.append(divisor)
+
+    def pad(self, value: Any) -> None:
+        """Fill what surrounds the image, if the value can be read."""
+        values = triple(value)
+        if values is None:
+            self.notes.append(f"padding with {shown(value)} is not honoured")
+        else:
+            self.padding = (values, self.normalizes, self.swaps)
+
+
+def _each(rule: Callable[[float, float, float], float], *values: Triple) -> Triple:
+    first, second, third = (rule(*numbers) for numbers in zip(*values, strict=True))
+    return first, second, third
+
+
+def triple(value: Any) -> Triple | None:
+    """Three numbers, or one for all three; None if it is neither."""
+    if not isinstance(value, list | tuple) or not all(type(number) in (int, float) for number in value):
+        return None
+    numbers = [float(number) for number in value] * (3 if len(value) == 1 else 1)
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
