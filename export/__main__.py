@@ -84,11 +84,12 @@ def inspect_main(argv: Sequence[str]) -> None:
     args = inspect_parser().parse_args(argv)
     cli.require("torch", extra="export", purpose="export inspect")
     from detector.spec_files import Settings
+    from detector.terminal import shown
     from export.inspection import describe, inspect
 
     found = inspect(args.weights, network_facts(Settings({}).override(args.set)), args.weights_key)
     if not args.json:
-        print(describe(found))
+        print(shown(describe(found), keep="\n"))
         found = {key: found[key] for key in ("file", "sha256", "dialect", "detector", "ambiguous")}
     print(json.dumps(found))
 

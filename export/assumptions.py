@@ -46,7 +46,7 @@ def recorded(weights: Weights, document: Mapping[str, Any], file: str) -> tuple[
     found = assumed(weights, document)
     if not found:
         return ()
-    listed = ", ".join(f"{key} {shown(value)}" for key, value in found.items())
+    listed = ", ".join(f"{key} {setting(value)}" for key, value in found.items())
     if document.get("assume") == "defaults":
         return (f"assumed, for the file does not tell (assume: defaults): {listed}",)
     if weights.recipe.evidence is not None:
@@ -56,12 +56,12 @@ def recorded(weights: Weights, document: Mapping[str, Any], file: str) -> tuple[
 
 def question(weights: Weights, found: Mapping[str, Any]) -> str:
     """What is asked, as the end of a sentence."""
-    listed = ", ".join(f"{key} ({shown(value)})" for key, value in found.items())
+    listed = ", ".join(f"{key} ({setting(value)})" for key, value in found.items())
     why = "".join(f" ({weights.sources[name]})" for name in weights.defaults if name == "num_classes")
     return f"{listed}{why}; in brackets are the defaults of {weights.dialect}: give what it was trained with by {WAYS}"
 
 
-def shown(value: object) -> str:
+def setting(value: object) -> str:
     """A value as --set takes it."""
     if isinstance(value, tuple):
         return "[" + ",".join(f"{number:.6g}" for number in value) + "]"

@@ -72,3 +72,7 @@ GRAPH_MEMORY = Bound("OMLINE_MAX_GRAPH_MEMORY", 2**29, "bytes of memory")
 GRAPH_SECONDS = Bound("OMLINE_MAX_GRAPH_SECONDS", 120, "seconds")
 # What folding may add to a graph: anchors of a large canvas, once per image of a batch of 64, have some 200 MB.
 FOLDED_BYTES = Bound("OMLINE_MAX_FOLDED_BYTES", 2**28, "bytes of folded constants")
+# The text of a training config inside a checkpoint, mostly some 10 kB; parsing takes up to 600 bytes a character.
+CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
+# What the names in it stand for, written out; real configs have some thousand values.
+CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")

@@ -5,13 +5,18 @@ the config and its bases, each under a line with its path.
 """
 
 import ast
+import math
 import operator
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
-_LONGEST: Final = 2_000_000  # characters; real configs have some 10 000
+from detector.files.bounds import CONFIG_CHARACTERS, CONFIG_VALUES
+
+_DEEPEST: Final = 100  # containers in each other; real configs have ten
+_CHARACTERS: Final = 20  # of a text count as one value
 _LARGEST: Final = 1e15  # numbers beyond are no setting, and arithmetic on them could grow without end
 _PATH_LINE: Final = re.compile(r"^[^\s'\"#=(){}\[\],][^'\"#=(){}\[\],]*\.py[ \t]*$", re.MULTILINE)
 
@@ -37,6 +42,10 @@ UNKNOWN: Final = Unknown()
 SPLAT: Final = "**"
 
 
+class ConfigError(ValueError):
+    """The text is larger, or makes larger values, than any config; one phrase says by what."""
+
+
 def parse_config(text: str) -> dict[str, Any]:
     """The names that a config assigns, with their values.
 
@@ -46,76 +55,150 @@ def parse_config(text: str) -> dict[str, Any]:
     Returns:
         Nested dictionaries, lists, tuples, strings, numbers, None; `UNKNOWN` where a value is computed in any other way
         than by `dict(...)`, arithmetic on numbers, or a name assigned above. {} if the text is no Python.
+
+    Raises:
+        ConfigError: it is longer, makes more values, or nests them more deeply than any config does.
     """
+    if len(text) > CONFIG_CHARACTERS.limit:
+        raise ConfigError(f"{len(text):,} characters, {CONFIG_CHARACTERS.refusal}")
+    budget = _Budget(CONFIG_VALUES.limit)
     result: dict[str, Any] = {}
-    if len(text) > _LONGEST:
-        return result
     for part in _PATH_LINE.split(text):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the compiler's opinion of the config's style
-                names = _names_of(ast.parse(part))
+                module = ast.parse(part)
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # no Python, a null byte, nested too deeply
             return {}
-        result = _merge(result, names)
+        try:
+            names = _Reader(budget).names_of(module)
+        except RecursionError:  # a sum of a thousand terms
+            return {}
+        result = _merge(result, names, budget)
     return result
 
 
-def _names_of(module: ast.Module) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for statement in module.body:
-        if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
-            value = _value(statement.value, names)
-            for target in statement.targets:
-                names[target.id] = value  # type: ignore[attr-defined]  # all are names
-        elif isinstance(
-            statement, ast.Delete | ast.Assign | ast.AugAssign | ast.For | ast.If | ast.With | ast.Try | ast.Expr
-        ):
-            # It may change what it mentions (`model.update(…)`, `del x`, `for …`): no longer known.
-            mentioned = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
-            names.update(dict.fromkeys(mentioned, UNKNOWN))
-    return names
+class _Budget:
+    """How many values may still be made: a name stands for all that is in its value, each time it is written."""
+
+    def __init__(self, left: int) -> None:
+        self.spent = 0
+        self._limit = left
+
+    def spend(self, count: int) -> None:
+        """Count values, characters of texts among them.
+
+        Raises:
+            ConfigError: there are more than any config makes.
+        """
+        self.spent += count
+        if self.spent > self._limit:
+            raise ConfigError(f"more than {self._limit:,} values, {CONFIG_VALUES.refusal}")
 
 
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case ast.Name(id=name):
-            return names.get(name, UNKNOWN)
-        case ast.Tuple(elts=items) | ast.List(elts=items):
-            values = [_value(item, names) for item in items]
-            return values if isinstance(node, ast.List) else tuple(values)
-        case ast.Dict(keys=keys, values=nodes):
-            return _dictionary(
-                [(_value(key, names) if key else None, value) for key, value in zip(keys, nodes, strict=True)], names
-            )
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
-            return _dictionary([(keyword.arg, keyword.value) for keyword in keywords], names)
-        case _:
-            return _computed(node, names)
+@dataclass(frozen=True, slots=True)
+class _Assigned:
+    """The value of a name, how many values it is made of, and how many containers lie in each other."""
+
+    value: Any
+    size: int = 1
+    depth: int = 0
 
 
-def _computed(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return _number(operator.sub, 0, _value(node.operand, names))
-    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        return _number(_ARITHMETIC[type(node.op)], _value(node.left, names), _value(node.right, names))
-    return UNKNOWN
+_NEVER: Final = _Assigned(UNKNOWN)
 
 
-def _dictionary(entries: list[tuple[Any, ast.expr]], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries (key, value), the key None for `**mapping`."""
-    result: dict[str, Any] = {}
-    for key, node in entries:
-        value = _value(node, names)
-        if key is None and isinstance(value, dict):
-            result.update(value)
-        elif isinstance(key, str):
-            result[key] = value
-        else:
-            result[SPLAT] = UNKNOWN
-    return result
+class _Reader:
+    """Reads one syntax tree."""
+
+    def __init__(self, budget: _Budget) -> None:
+        self._budget = budget
+        self._names: dict[str, _Assigned] = {}
+        self._depth = self._deepest = 0
+
+    def names_of(self, module: ast.Module) -> dict[str, Any]:
+        """The names that it assigns, with their values."""
+        for statement in module.body:
+            if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
+                self._assign(statement)
+            elif isinstance(
+                statement, ast.Delete | ast.Assign | ast.AugAssign | ast.For | ast.If | ast.With | ast.Try | ast.Expr
+            ):
+                # It may change what it mentions (`model.update(…)`, `del x`, `for …`): no longer known.
+                mentioned = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+                self._names.update(dict.fromkeys(mentioned, _NEVER))
+        return {name: assigned.value for name, assigned in self._names.items()}
+
+    def _assign(self, statement: ast.Assign) -> None:
+        before, self._deepest = self._budget.spent, 0
+        value = self._value(statement.value)
+        grows = isinstance(value, dict | list | tuple | str | bytes)
+        assigned = _Assigned(value, self._budget.spent - before if grows else 1, self._deepest)
+        for target in statement.targets:
+            self._names[target.id] = assigned  # type: ignore[attr-defined]  # all are names
+
+    def _value(self, node: ast.expr) -> Any:
+        self._budget.spend(1)
+        match node:
+            case ast.Constant(value=value):
+                return self._constant(value)
+            case ast.Name(id=name):
+                found = self._names.get(name, _NEVER)
+                self._budget.spend(found.size)
+                self._reach(found.depth)
+                return found.value
+            case ast.Tuple() | ast.List() | ast.Dict() | ast.Call(func=ast.Name(id="dict"), args=[]):
+                self._depth += 1
+                self._reach(0)
+                value = self._container(node)
+                self._depth -= 1
+                return value
+            case _:
+                return self._computed(node)
+
+    def _reach(self, further: int) -> None:
+        self._deepest = max(self._deepest, self._depth + further)
+        if self._deepest > _DEEPEST:
+            raise ConfigError(f"more than {_DEEPEST} dictionaries and lists in each other, which no config has")
+
+    def _constant(self, value: Any) -> Any:
+        if isinstance(value, str | bytes):
+            self._budget.spend(len(value) // _CHARACTERS)
+        if isinstance(value, int) and value > _LARGEST:
+            return math.inf  # no setting has it; digits by the thousand would be shown
+        return value
+
+    def _container(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Tuple(elts=items):
+                return tuple([self._value(item) for item in items])
+            case ast.List(elts=items):
+                return [self._value(item) for item in items]
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                return self._dictionary([(self._value(key) if key else None, value) for key, value in pairs])
+            case ast.Call(keywords=keywords):
+                return self._dictionary([(keyword.arg, keyword.value) for keyword in keywords])
+
+    def _dictionary(self, entries: list[tuple[Any, ast.expr]]) -> dict[str, Any]:
+        """Entries (key, value), the key None for `**mapping`."""
+        result: dict[str, Any] = {}
+        for key, node in entries:
+            value = self._value(node)
+            if key is None and isinstance(value, dict):
+                result.update(value)
+            elif isinstance(key, str):
+                result[key] = value
+            else:
+                result[SPLAT] = UNKNOWN
+        return result
+
+    def _computed(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return _number(operator.sub, 0, self._value(node.operand))
+        if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+            return _number(_ARITHMETIC[type(node.op)], self._value(node.left), self._value(node.right))
+        return UNKNOWN
 
 
 def _number(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
@@ -127,13 +210,14 @@ def _number(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
         return UNKNOWN
 
 
-def _merge(base: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], child: dict[str, Any], budget: _Budget) -> dict[str, Any]:
     """As mmcv merges a config into its base: dictionaries entry by entry unless the child says `_delete_=True`."""
+    budget.spend(len(base) + len(child))
     result = dict(base)
     for key, value in child.items():
         old = result.get(key)
         if isinstance(value, dict) and isinstance(old, dict) and value.get("_delete_") is not True:
-            result[key] = _merge(old, value)
+            result[key] = _merge(old, value, budget)
         else:
             result[key] = value
     return result

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError
+from detector.files.regular import open_regular
 from export.checkpoints.allowance import Allowance
 from export.checkpoints.protobuf import Field, Fields, packed_varints
+from export.checkpoints.storages import UnknownTypeError
 
 _DTYPES: Final = {
     "Float16": torch.float16,
@@ -73,9 +75,11 @@ def read_mindspore_file(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is truncated or damaged.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             return _read(file, path.stat().st_size)
+        except UnknownTypeError as error:
+            raise CheckpointError(f"{path}: {error}") from error
         except _DAMAGE as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
@@ -117,7 +121,7 @@ def _directory(data: mmap.mmap, stop: int, allowance: Allowance) -> dict[str, _P
         name, tensor = _value(data, value, allowance)
         if tensor is None or is_training_state(name):
             continue
-        if (parameter := _tensor_proto(data, tensor, allowance)) is None:
+        if (parameter := _tensor_proto(data, name, tensor, allowance)) is None:
             continue
         allowance.charge(_PARAMETER + 4 * len(name))
         known = parameters.setdefault(name, parameter)
@@ -139,7 +143,7 @@ def _value(data: mmap.mmap, value: Field, allowance: Allowance) -> tuple[str, Fi
     return name, tensor
 
 
-def _tensor_proto(data: mmap.mmap, tensor: Field, allowance: Allowance) -> _Parameter | None:
+def _tensor_proto(data: mmap.mmap, name: str, tensor: Field, allowance: Allowance) -> _Parameter | None:
     dims: list[int] = []
     kind, content = "", Field(3, tensor.stop, tensor.stop)
     for part in Fields(data, tensor.start, tensor.stop, allowance):
@@ -154,7 +158,7 @@ def _tensor_proto(data: mmap.mmap, tensor: Field, allowance: Allowance) -> _Para
     if kind in _SKIPPED:
         return None
     if kind not in _DTYPES:
-        raise ValueError(f"a tensor of unknown type {kind!r}")
+        raise UnknownTypeError(name, kind)
     return _Parameter(_DTYPES[kind], dims, [content])
 
 

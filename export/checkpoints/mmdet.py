@@ -6,7 +6,7 @@ spellings of the predictors by their last word.
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from export.checkpoints.canonical import (
     rename,
     shape_facts,
 )
-from export.checkpoints.config_text import parse_config
+from export.checkpoints.config_text import ConfigError, parse_config
 from export.checkpoints.facts import ASSUMED, Fields, decide
 from export.checkpoints.mmdet_config import NORM_EPS, counts_background, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
@@ -72,7 +72,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         SpecError: `given` contradicts the file.
     """
     tensors = rename(file.path, file.tensors, _RENAMES)
-    config = parse_config(_config_of(file.meta))
+    config, unread = _read_config(file)
     kind: type[Network] = RetinaNetwork if "bbox_head.retina_cls.weight" in file.tensors else FcosNetwork
     if kind is RetinaNetwork and anchors_per_cell(tensors) == 1:
         raise CheckpointError(
@@ -97,7 +97,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         )
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
-    recipe = replace(recipe, label_order=order, notes=(*strange_settings(config, kind), *recipe.notes))
+    notes = (*strange_settings(config, kind), *recipe.notes, *unread)
+    recipe = replace(recipe, label_order=order, notes=notes)
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "COCO's classes, as the models that mmdetection publishes" if coco else None
@@ -154,6 +155,17 @@ def _classes(meta: Mapping[str, object], rows: int) -> tuple[tuple[str, ...] | N
             return tuple(names), place
         return None, f"{place} names {len(names)} classes, the head has {rows}: not used"
     return None, "the file names no classes"
+
+
+def _read_config(file: CheckpointFile) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The config in a file, and what is to be said if there is one that is not read."""
+    text = _config_of(file.meta)
+    try:
+        config = parse_config(text)
+    except ConfigError as error:
+        raise CheckpointError(f"{file.path}: the config text inside has {error}") from error
+    unread = text.strip() and not config
+    return config, ("the config text in the file is no Python, and not read",) if unread else ()
 
 
 def _config_of(meta: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import CheckpointError
+from detector.files.regular import open_regular
 from export.checkpoints.allowance import Allowance
 from export.checkpoints.nests import make_tensors
 from export.checkpoints.pickle_machine import DAMAGE
@@ -18,7 +19,7 @@ def read_pickle_file(path: Path) -> object:
     Raises:
         CheckpointError: the file is truncated or damaged, or would run code.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             return _read(path, file)
         except DAMAGE as error:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detector.artifacts import sha256_of
 from detector.errors import CheckpointError
+from detector.files.regular import open_regular
 from export.checkpoints.mindspore_file import is_training_state, read_mindspore_file
 from export.checkpoints.nests import BARE, Place, Recognise, unwrap
 from export.checkpoints.pickle_calls import Inert, StandIn
@@ -66,10 +67,7 @@ def read_checkpoint(path: Path, recognise: Recognise = _nothing, *, weights_key:
         CheckpointError: no such file; no checkpoint, or of a kind not read here; truncated or damaged; its pickle would
             run code; the weights are not where they are said to be.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path} is a folder, expected a weights file" if path.is_dir() else f"{path} not found")
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    head = _head(path)
     container = container_of(head)
     if container is None:
         raise CheckpointError(f"{path} is {refusal_of(head, path.stat().st_size)}")
@@ -82,6 +80,18 @@ def read_checkpoint(path: Path, recognise: Recognise = _nothing, *, weights_key:
         raise CheckpointError(f"{path} holds no weights ({_contents(root)}): save model.state_dict() with torch.save")
     meta = {key: value for key, value in (_meta_around(root, found.place.keys) or meta).items() if isinstance(key, str)}
     return CheckpointFile(path, container, found.tensors, meta, found.counts_batches, found.place)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(HEAD_BYTES)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} not found") from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path} is a folder, expected a weights file") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path, container: Container) -> tuple[Mapping[Any, object], Mapping[Any, object]]:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError
+from detector.files.regular import open_regular
 from export.checkpoints.allowance import Allowance
-from export.checkpoints.storages import mapped
+from export.checkpoints.storages import UnknownTypeError, mapped
 
 _DTYPES: Final = {
     "F64": torch.float64,
@@ -51,10 +52,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     Raises:
         CheckpointError: the file is truncated, damaged or holds a type of number that is not read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     try:
         return _read(data, Allowance(len(data)))
+    except UnknownTypeError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except _DAMAGE as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
@@ -69,7 +72,7 @@ def _read(data: mmap.mmap, allowance: Allowance) -> tuple[dict[str, Tensor], dic
         allowance.charge(12 * len(header))  # up to four bytes per character, in the text, in its parts, in a copy
     allowance.charge(2 * len(header) + _BRACKET * (header.count(b"{") + header.count(b"[")))
     allowance.charge(_MARK * (header.count(b",") + header.count(b'"')))
-    entries = json.loads(header)
+    entries = json.loads(header, object_pairs_hook=_single_names)
     notes = entries.pop("__metadata__", {})
     tensors, at = {}, begin
     for entry in sorted(_entries(entries, allowance), key=lambda entry: (entry.start, entry.stop)):
@@ -85,12 +88,21 @@ def _read(data: mmap.mmap, allowance: Allowance) -> tuple[dict[str, Tensor], dic
     return {name: tensors[name] for name in entries}, notes if isinstance(notes, dict) else {}
 
 
+def _single_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise ValueError(f"{twice[:80]!r} is there twice")
+    return result
+
+
 def _entries(header: dict[str, dict[str, object]], allowance: Allowance) -> Iterator[_Entry]:
     for name, entry in header.items():
         allowance.charge(_TENSOR)
         shape, offsets, dtype = entry["shape"], entry["data_offsets"], _DTYPES.get(str(entry["dtype"]))
         if dtype is None:
-            raise ValueError(f"{name} is of type {entry['dtype']}, which no weights of detectors are")
+            raise UnknownTypeError(name, entry["dtype"])
         start, stop = _naturals(offsets)
         yield _Entry(name, dtype, tuple(_naturals(shape)), start, stop)
 

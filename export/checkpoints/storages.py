@@ -25,6 +25,16 @@ _STORAGES: Final = {
 }
 
 
+class UnknownTypeError(Exception):
+    """A tensor of numbers that are not read: the file may be whole, so copying it again helps nobody."""
+
+    def __init__(self, name: str, kind: object) -> None:
+        super().__init__(
+            f"{name[:200]} is of type {str(kind)[:80]!r}, which no weights of detectors are: save the "
+            "network's float32 weights alone"
+        )
+
+
 class StorageType(NamedTuple):
     """The class of a storage, as a pickle names it."""
 

@@ -14,13 +14,14 @@ from typing import Any, BinaryIO, Final, cast
 import torch
 
 from detector.errors import CheckpointError
+from detector.files.regular import open_regular
 from export.checkpoints.allowance import Allowance
 from export.checkpoints.nests import make_tensors
 from export.checkpoints.pickle_calls import StandIn
 from export.checkpoints.pickle_machine import DAMAGE
 from export.checkpoints.pickles import RestrictedUnpickler
 from export.checkpoints.sniff import LEGACY_MAGIC, Container
-from export.checkpoints.storages import Storage, StorageType, mapped
+from export.checkpoints.storages import Storage, StorageType, UnknownTypeError, mapped
 from export.checkpoints.window import Window
 
 _PROTOCOL_VERSION: Final = 1001  # torch/serialization.py PROTOCOL_VERSION, never changed
@@ -39,11 +40,13 @@ def read_torch_file(path: Path, container: Container) -> object:
     Raises:
         CheckpointError: the file is truncated or damaged, or its pickle would run code.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         try:
             if container == "torch-legacy":
                 return _LegacyFile(path, file).read()
             return _ZipFile(path, file).read()
+        except UnknownTypeError as error:
+            raise CheckpointError(f"{path}: {error}") from error
         except _ZIP_DAMAGE as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise CheckpointError(f"{path} is truncated or damaged ({reason}): {_COPY_AGAIN}") from error
@@ -96,7 +99,7 @@ class _ZipFile:
         return result
 
     def _storage(self, pid: tuple[Any, ...]) -> Storage:
-        _, kind, key, _, count = _storage_id(pid, 5, self._path)
+        _, kind, key, _, count = _storage_id(pid, 5)
         if key not in self._storages:
             entry = self._record(f"{self._folder}data/{key}")
             if entry.file_size != count * kind.dtype.itemsize:
@@ -207,7 +210,7 @@ class _LegacyFile:
                 f"{self._path} holds a whole pickled network (torch.save(model)), not its weights: "
                 "save model.state_dict()"
             )
-        _, kind, key, _, count, view = _storage_id(pid, 6, self._path)
+        _, kind, key, _, count, view = _storage_id(pid, 6)
         if key not in self._roots:
             self._allocated += count * kind.dtype.itemsize
             if self._allocated > self._size:
@@ -245,17 +248,13 @@ def _filler(data: mmap.mmap) -> Callable[[int, memoryview], None]:
     return fill
 
 
-def _storage_id(pid: tuple[Any, ...], length: int, where: Path) -> tuple[Any, ...]:
+def _storage_id(pid: tuple[Any, ...], length: int) -> tuple[Any, ...]:
     """A persistent id `("storage", type, key, location, count[, view])`, checked."""
     if len(pid) != length or pid[0] != "storage":
         raise ValueError("an unknown kind of reference to outside data")
     _, kind, key, _, count, *_ = pid
     if not isinstance(kind, StorageType):
-        what = kind.name if isinstance(kind, StandIn) else type(kind).__name__
-        raise CheckpointError(
-            f"{where}: a tensor inside holds {what[:80]}, which is not read (complex, quantized, 8-bit): save "
-            "the network's float32 weights alone, with torch.save(model.float().state_dict(), FILE)"
-        )
+        raise UnknownTypeError("a tensor inside", kind.name if isinstance(kind, StandIn) else type(kind).__name__)
     if not isinstance(key, str) or type(count) is not int or count < 0:
         raise ValueError("a storage without a name or with a negative size")
     return pid

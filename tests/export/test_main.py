@@ -121,3 +121,21 @@ def test_an_export_with_answers_and_classes(
     exported = load_spec(onnx_file)
     assert (exported.name, exported.classes, exported.decode.iou_threshold) == ("mine", tuple("abcde"), 0.5)
     assert exported.network["norm_on_bbox"] is True
+
+
+def test_links_that_lead_to_each_other_are_an_error(tianzhi: Path, tmp_path: Path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(CheckpointError, match=r"loop: Too many levels of symbolic links"):
+        main(["--weights", str(loop), "--onnx", str(tmp_path / "out.onnx")])
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "own.pth"
+    sample = SAMPLES["mmdet_fcos"]
+    meta = {"CLASSES": ("\x1b[2J", *"bcde")}
+    torch.save({"state_dict": sample.theirs(sample.ours()), "meta": meta}, path)
+    main(["inspect", str(path)])
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert r"5 classes: \x1b[2J, b, c, d" in text

@@ -149,7 +149,9 @@ def test_what_is_no_tensor_is_passed_over(path: Path):
 
 
 def test_an_unknown_type_is_named(path: Path):
-    with pytest.raises(CheckpointError, match="tensor of unknown type 'Float8'"):
+    with pytest.raises(
+        CheckpointError, match=r": a is of type 'Float8', which no weights of detectors are: save the network's float32"
+    ):
         read_checkpoint(write(path, parameter("a", MATRIX, "Float8")))
 
 

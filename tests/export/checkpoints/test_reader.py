@@ -1,5 +1,6 @@
 import argparse
 import hashlib
+import os
 import subprocess
 import sys
 from collections import OrderedDict
@@ -62,6 +63,23 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
         read_checkpoint(tmp_path / "nothing.pth")
     with pytest.raises(CheckpointError, match="is a folder"):
         read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "Too many levels of symbolic links"])
+def test_only_regular_files_are_opened(tmp_path: Path, kind: str):
+    path = tmp_path / "weights.pth"
+    if kind == "a FIFO":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "a device" else path)
+    with pytest.raises(CheckpointError, match=rf"weights\.pth: {kind}"):
+        read_checkpoint(path)
+
+
+def test_a_link_to_weights_is_followed(tmp_path: Path, save: Save):
+    link = tmp_path / "link.pth"
+    link.symlink_to(save({"a": torch.ones(1)}))
+    assert list(read_checkpoint(link).tensors) == ["a"]
 
 
 def test_an_empty_file_is_named(tmp_path: Path):

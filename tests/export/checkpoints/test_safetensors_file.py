@@ -78,7 +78,21 @@ def test_a_cut_file_is_refused_at_any_byte(tmp_path: Path):
 def test_a_type_that_is_not_read_is_named(tmp_path: Path):
     path = write(tmp_path / "model.safetensors", {"a": torch.ones(4, dtype=torch.uint8)})
     path.write_bytes(path.read_bytes().replace(b'"U8"', b'"F8"'))
-    with pytest.raises(CheckpointError, match="a is of type F8"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.safetensors: a is of type 'F8', which no weights of detectors are: save"
+    ):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("twice", [b'"a"', b'"dtype"'])
+def test_a_name_given_twice_is_an_error(tmp_path: Path, twice: bytes):
+    header = b'{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    if twice == b'"a"':
+        empty = b'"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+        header = b"{" + empty + b"," + empty.replace(b"[0]", b"[1]").replace(b"0,0", b"0,4") + b"}"
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    with pytest.raises(CheckpointError, match=rf"{twice.decode().strip(chr(34))}' is there twice"):
         read_checkpoint(path)
 
 

@@ -164,3 +164,23 @@ def test_records_that_overlap_are_refused(save: Save, tmp_path: Path):
     path.write_bytes(data.replace(size, more))
     with pytest.raises(CheckpointError, match=r"overlap\.pth is truncated or damaged"):
         read_checkpoint(path)
+
+
+def test_a_record_given_twice_is_refused(save: Save):
+    path = save({"a": torch.ones(3)})
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("data/0")]
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, bytes(12))
+    with pytest.raises(CheckpointError, match=r"the record '\S+/data/0' is there twice"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn, torch.uint16])
+def test_numbers_that_no_weights_are_made_of_are_named(save: Save, legacy: bool, dtype: torch.dtype):
+    path = save({"a": torch.ones(3).to(dtype)}, legacy=legacy)
+    with pytest.raises(
+        CheckpointError, match=r"weights\.pth: a tensor inside is of type '\S+Storage', which no weights of"
+    ):
+        read_checkpoint(path)
