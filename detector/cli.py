@@ -1,6 +1,7 @@
 """The edge of every command: options, logging, exit codes. The only place that turns errors into output."""
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -17,7 +18,10 @@ INTERRUPTED = 130
 UNFINISHED = "files are whole, an unfinished folder has no manifest or summary"
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
-OUT_OF_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc")
+OUT_OF_MEMORY = (
+    *("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc"),
+    "Resource temporarily unavailable",
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,7 +103,8 @@ def one_line(error: BaseException) -> str:
     """The message of an error as one line; an OSError names its file."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
-        return f"{where}{error.strerror}"
+        hint = "; raise `ulimit -n`, or use fewer --workers" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+        return f"{where}{error.strerror}{hint}"
     return " ".join(str(error).split())
 
 

@@ -80,6 +80,7 @@ class Session:
                 self._model, _session_options(runtime, threads), providers=["CPUExecutionProvider"]
             )
         except self._errors as error:
+            _raise_if_out_of_memory(error)
             raise ArtifactError(f"{model} cannot be loaded by onnxruntime: {_reason(error)}") from error
         self.inputs = tuple(self._tensor(value) for value in self._session.get_inputs())
         self.outputs = tuple(self._tensor(value) for value in self._session.get_outputs())
@@ -109,6 +110,7 @@ class Session:
         try:
             outputs: list[NDArray[Any]] = self._session.run(None, named)
         except self._errors as error:
+            _raise_if_out_of_memory(error)
             raise PipelineError(f"{self._model} failed while running: {_reason(error)}") from error
         return outputs
 
@@ -162,6 +164,12 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     return tuple(
         getattr(state, name) for name in (*names, "NotImplemented", "RuntimeException", "EPFail", "EngineError")
     )
+
+
+def _raise_if_out_of_memory(error: Exception) -> None:
+    """Onnxruntime's own allocator, and C++ below it, report a want of memory as any other failure."""
+    if any(sign in str(error) for sign in ("Failed to allocate memory", "bad_alloc", "bad allocation")):
+        raise MemoryError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

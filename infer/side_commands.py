@@ -8,6 +8,8 @@ from pathlib import Path
 
 from detector.cli import Parser
 from detector.errors import ArtifactError, MissingEnvironmentError
+from detector.files.bounds import DATA_BYTES
+from detector.files.regular import read_bytes
 
 DOCTOR = """\
 Look at this machine: Python and its packages, driver, CANN, chip, ais_bench and aclruntime, the output folder, the
@@ -77,7 +79,7 @@ def _explain_log(path: Path) -> int:
 
     if not path.is_file():
         raise ArtifactError(f"{path} not found: give a result folder, its *_summary.json, a return code or a log file")
-    findings = explain(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    findings = explain(read_bytes(path, DATA_BYTES).decode(errors="replace").splitlines())
     text = "\n".join(map(str, findings)) or f"nothing in {path} is known here; look for [ERROR] lines in it"
     _print(text, {"findings": [{"said": item.said, "means": item.means, "step": item.step} for item in findings]})
     return 0

@@ -1,6 +1,5 @@
 """What the numbers of a summary contain: device time, copies, throughput, and the images that really went through."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from detector.errors import ArtifactError
+from detector.files.bounds import DATA_BYTES
+from detector.files.json_text import read_json
+from detector.files.names import require_inside
 from infer.inputs import PURE_NAME
 
 # Names of options as the tool's own command line may spell them (prefixes are legal there).
 LOOP_NAMES = ("--loop", "-l", "--lo", "--loo")
 COARSE = 0.01
+# Milliseconds, executions and samples per second all stay far below.
+FIGURE_MAX = 1e15
 # Of the summary that totals the runs of several canvases (infer/canvases.py).
 RUNS_FORMAT = "omline-runs-1"
 
@@ -61,9 +65,8 @@ class Speed:
         return self._rate(self.device_ms + self.copy_in_ms + self.copy_out_ms)
 
     def _rate(self, milliseconds: float) -> float | None:
-        if self.samples is None or not milliseconds:
-            return None
-        return 1000 * self.samples * self.loop / (self.runs * milliseconds)
+        total = self.runs * milliseconds
+        return None if self.samples is None or not total else 1000 * self.samples * self.loop / total
 
     def document(self) -> dict[str, Any]:
         """All figures as JSON values."""
@@ -98,9 +101,9 @@ def read_speeds(path: Path) -> list[Speed]:
 def _parts(path: Path) -> list[Path]:
     """The summaries that a total of several canvases names; otherwise the file itself."""
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path, DATA_BYTES)
         if document["format"] == RUNS_FORMAT:
-            return [path.parent / name for name in document["runs"].values()]
+            return [path.parent / require_inside(name) for name in document["runs"].values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # a summary of one run, or none: `read_speed` says what is wrong with it
     return [path]
@@ -113,12 +116,14 @@ def read_speed(path: Path) -> Speed:
         ArtifactError: the file is missing or no summary of ais_bench.
     """
     try:
-        document = json.loads(path.read_bytes())
-        return _speed(str(path), document)
+        return _speed(str(path), read_json(path, DATA_BYTES))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found: ais_bench writes it last, and not at all when it fails") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ArtifactError(f"{path} is no summary of ais_bench: {type(error).__name__} {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ArtifactError(
+            f"{path} is no summary of ais_bench: {type(error).__name__} {str(error)[:200]}; run inference again "
+            "(make infer AGAIN=1)"
+        ) from error
 
 
 def _speed(file: str, document: Mapping[str, Any]) -> Speed:
@@ -127,20 +132,22 @@ def _speed(file: str, document: Mapping[str, Any]) -> Speed:
     loop = _loop(arguments)
     runs = int(compute["count"])
     infos = document["filesinfo"].values()
+    if runs < 1 and (infos or compute["mean"]):
+        raise ValueError(f"counts {runs} executions")
     is_pure = bool(infos) and all(info["infiles"] == [PURE_NAME] for info in infos)
     # Copies are made once per run and input or output, executions `loop` times.
     copied = max(runs / loop, 1)
     copies = [document[key]["mean"] * document[key]["count"] / copied for key in ("H2D_latency", "D2H_latency")]
     return Speed(
         file=file,
-        runs=runs,
+        runs=int(_figure(runs)),
         loop=loop,
-        device_ms=float(compute["mean"]),
-        device_ms_p99=float(compute.get("percentile(99%)", 0.0)),
-        copy_in_ms=float(copies[0]),
-        copy_out_ms=float(copies[1]),
-        batch_size=round(float(document["throughput"] * compute["mean"] / 1000), 6),  # 8, not 7.999999999999999
-        throughput=float(document["throughput"]),
+        device_ms=_figure(compute["mean"]),
+        device_ms_p99=_figure(compute.get("percentile(99%)", 0.0)),
+        copy_in_ms=_figure(copies[0]),
+        copy_out_ms=_figure(copies[1]),
+        batch_size=round(_figure(document["throughput"] * compute["mean"] / 1000), 6),  # 8, not 7.999999999999999
+        throughput=_figure(document["throughput"]),
         samples=len(infos) if infos and not is_pure else None,
         is_pure=is_pure,
         is_cpu=any(argument.endswith(".onnx") for argument in arguments),
@@ -151,8 +158,19 @@ def _loop(arguments: list[str]) -> int:
     for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
         option, _, attached = name.partition("=")
         if option in LOOP_NAMES:
-            return int(attached or value)
+            return max(int(attached or value), 1)
     return 1
+
+
+def _figure(value: float) -> float:
+    """A number of a summary.
+
+    Raises:
+        ValueError: none that was ever measured.
+    """
+    if not 0 <= value < FIGURE_MAX:
+        raise ValueError(f"has the figure {value!r}")
+    return float(value)
 
 
 def speed_lines(speed: Speed) -> list[str]:

@@ -27,6 +27,9 @@ CHUNK = 4
 # A socket's path has at most 107 bytes; multiprocessing appends `/pymp-xxxxxxxx/listener-xxxxxxxx`.
 SOCKET_FOLDER_MAX = 107 - 33
 
+# Of a ProcessPoolExecutor: the one that looks after the processes, and the one that feeds their queue; one to spare.
+EXECUTOR_THREADS = 3
+
 
 def core_count() -> int:
     """Cores that this process may use; an affinity mask or a container may leave fewer than the machine has."""
@@ -91,7 +94,27 @@ def _map_ahead(
         yield waiting.popleft().result()
 
 
+def _require_threads(workers: int) -> None:
+    """The executor's own threads: where one cannot be started, it neither works nor ends."""
+    enough = threading.Event()
+    threads = [threading.Thread(target=enough.wait, daemon=True) for _ in range(EXECUTOR_THREADS)]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError as error:
+        raise PipelineError(
+            f"not enough memory, or too many processes, to start {workers} workers ({error}); run again with "
+            "--workers 1"
+        ) from error
+    finally:
+        enough.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+
 def _pool(workers: int, preload: str) -> ProcessPoolExecutor:
+    _require_threads(workers)
     # Forking a process that has threads (a progress bar, a runtime) can deadlock; a fork server has none. Its socket
     # lies in the temporary folder; where that path is too long for one, every process imports for itself.
     long = len(os.fsencode(tempfile.gettempdir())) > SOCKET_FOLDER_MAX

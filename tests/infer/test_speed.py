@@ -153,6 +153,41 @@ def test_another_file_is_no_summary(tmp_path: Path, text: str):
         read_speeds(tmp_path / "s.json")
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("NPU_compute_time", "count"), 0),
+        (("NPU_compute_time", "count"), -3),
+        (("NPU_compute_time", "count"), 10**400),
+        (("NPU_compute_time", "mean"), float("nan")),
+        (("NPU_compute_time", "mean"), "20"),
+        (("NPU_compute_time", "mean"), -1),
+        (("H2D_latency", "mean"), float("inf")),
+        (("throughput",), 1e300),
+        (("throughput",), None),
+        (("args",), 5),
+        (("filesinfo",), [1]),
+        (("filesinfo",), {"0": 1}),
+    ],
+)
+def test_figures_that_were_never_measured_are_refused(tmp_path: Path, path: tuple[str, ...], value: object):
+    document = summary()
+    part = document
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    (tmp_path / "s.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=r"s\.json is no summary of ais_bench: .*; run inference again"):
+        speed_lines(read_speed(tmp_path / "s.json"))
+
+
+@pytest.mark.parametrize("name", ["../r_summary.json", "/etc/passwd", ""])
+def test_a_total_leads_to_no_summary_elsewhere(tmp_path: Path, name: str):
+    (tmp_path / "s.json").write_text(json.dumps({"format": "omline-runs-1", "runs": {"1x1": name}}))
+    with pytest.raises(ArtifactError, match=r"s\.json is no summary of ais_bench"):
+        read_speeds(tmp_path / "s.json")
+
+
 def test_a_missing_summary_means_a_failed_run(tmp_path: Path):
     with pytest.raises(ArtifactError, match="ais_bench writes it last, and not at all when it fails"):
         read_speed(tmp_path / "s.json")

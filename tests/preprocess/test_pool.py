@@ -94,3 +94,19 @@ def test_the_core_count_respects_the_affinity_mask():
 
 def _cv2_threads(_: int) -> int:
     return cv2.getNumThreads()
+
+
+def test_no_thread_for_the_executor_is_an_error_before_any_process(monkeypatch: pytest.MonkeyPatch):
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(PipelineError, match=r"not enough memory, .* to start 2 workers .*run again with --workers 1"):
+        map_with_bar(abs, [1, 2, 3], workers=2, preload="detector.images", label="test")
+
+
+def test_a_temporary_folder_too_deep_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    assert map_with_bar(abs, [-1, -2, -3], workers=2, preload="detector.images", label="test") == [1, 2, 3]
