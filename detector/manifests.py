@@ -102,7 +102,7 @@ class BinsManifest(pydantic.BaseModel):
             if got != expected:
                 raise ArtifactError(
                     f"{path} places {image.file_name!r} at {got}, its spec at {expected}; "
-                    "run `python -m preprocess` again (make preprocess)"
+                    "run `python -m preprocess` again (make preprocess AGAIN=1)"
                 )
 
 
@@ -178,14 +178,14 @@ def read_manifests(path: Path) -> dict[str, BinsManifest]:
         if str(manifest.spec.canvas) != name:
             raise ArtifactError(
                 f"{folder / name} holds bins for the canvas {manifest.spec.canvas}: was it renamed? run "
-                "`python -m preprocess` again (make preprocess)"
+                "`python -m preprocess` again (make preprocess AGAIN=1)"
             )
     first, *others = manifests.items()
     for name, other in others:
         if other.spec.with_canvas(first[1].spec.canvas) != first[1].spec:
             raise ArtifactError(
                 f"{folder / name} and {folder / first[0]} were preprocessed for different specs; "
-                "run `python -m preprocess` again (make preprocess)"
+                "run `python -m preprocess` again (make preprocess AGAIN=1)"
             )
     return manifests
 

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from detector.artifacts import atomic_file
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
-from detector.spec_files import METADATA_KEY
+from detector.spec_files import MADE_BY, METADATA_KEY
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 
@@ -25,7 +25,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     except FileNotFoundError as error:
         raise ArtifactError(f"{error.filename or path} not found: run `python -m export` (make export)") from error
     except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated; run `python -m export` again") from error
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated; {MADE_BY}") from error
     except (onnx.checker.ValidationError, ValueError) as error:  # external data: missing, too short, outside the folder
         raise ArtifactError(f"{path}: {' '.join(str(error).split())}") from error
 

@@ -94,5 +94,5 @@ def find_origin(results: Path) -> ResultsOrigin | None:
         return None
     except pydantic.ValidationError as error:
         raise ArtifactError(
-            f"{path} is not the origin of results: {spec_problem(error)}; run inference again (make infer)"
+            f"{path} is not the origin of results: {spec_problem(error)}; run inference again (make infer AGAIN=1)"
         ) from error

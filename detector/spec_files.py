@@ -17,6 +17,10 @@ from detector.validation import main_problem
 from detector.yaml_file import YamlFile, read_yaml
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
+MADE_BY = (
+    "make it again with `python -m export` (make export AGAIN=1), the converted one with `python -m convert` "
+    "(make om AGAIN=1)"
+)
 METADATA_KEY = "omline.spec"
 
 
@@ -39,7 +43,7 @@ def load_spec(source: str | Path) -> DetectorSpec:
         sidecar = Path(f"{path}.json")
         if not sidecar.exists():
             raise ArtifactError(
-                f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om)"
+                f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om AGAIN=1)"
             )
         return read_spec_json(sidecar)
     if not path.exists():
@@ -73,7 +77,7 @@ def find_spec_onnx(path: Path) -> DetectorSpec | None:
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found: run `python -m export` (make export)") from error
     except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated; {MADE_BY}") from error
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             try:
@@ -93,7 +97,8 @@ def read_spec_onnx(path: Path) -> DetectorSpec:
     spec = find_spec_onnx(path)
     if spec is None:
         raise ArtifactError(
-            f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` (make export)"
+            f"{path} carries no spec (metadata {METADATA_KEY!r}): export it with `python -m export` "
+            "(make export AGAIN=1)"
         )
     return spec
 

@@ -150,13 +150,13 @@ def _check_lengths(folder: str, manifest: BinsManifest) -> None:
         path = Path(folder) / name
         if not path.is_file():
             raise ArtifactError(
-                f"{path} of image {image} is missing; run `python -m preprocess` again (make preprocess)"
+                f"{path} of image {image} is missing; run `python -m preprocess` again (make preprocess AGAIN=1)"
             )
         size = path.stat().st_size
         if size != expected.num_bytes:
             raise ArtifactError(
                 f"{path} of image {image} has {size} bytes, expected {expected.num_bytes} for {expected}; "
-                "run `python -m preprocess` again (make preprocess)"
+                "run `python -m preprocess` again (make preprocess AGAIN=1)"
             )
     for file in list_folder(folder) if names else ():
         if os.path.basename(file) not in names:

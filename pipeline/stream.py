@@ -142,7 +142,9 @@ def _batch_sizes(session: Session, spec: DetectorSpec, model: Path) -> dict[Size
         )
         if len(session.inputs) > 1 or not fits or tensor.dtype != expected.dtype:
             takes = ", ".join(map(str, session.inputs))
-            raise SpecError(f"{model} takes {takes}, its spec says a batch of {expected}; convert it again (make om)")
+            raise SpecError(
+                f"{model} takes {takes}, its spec says a batch of {expected}; convert it again (make om AGAIN=1)"
+            )
         batch_sizes[canvas] = batch_size
     return batch_sizes
 

@@ -146,7 +146,7 @@ def _model_of_bins(bins: DetectorSpec, model: str | None, path: Path) -> Detecto
         differ = ", ".join(f"{key} {ours} and {theirs}" for key, (ours, theirs) in facts.items() if ours != theirs)
         raise SpecError(
             f"{model} and the manifest {path} describe different bins: {differ}; "
-            "preprocess for this model (make preprocess)"
+            "preprocess for this model (make preprocess AGAIN=1)"
         )
     return spec
 
@@ -165,7 +165,7 @@ def _refuse_contradiction(spec: DetectorSpec, told: Told, truth: str) -> None:
 def _require_distinct(path: Path, images: Sequence[BinImage]) -> None:
     if not images:
         raise ArtifactError(
-            f"{path} lists no images: nothing was preprocessed; run `python -m preprocess` (make preprocess)"
+            f"{path} lists no images: nothing was preprocessed; run `python -m preprocess` (make preprocess AGAIN=1)"
         )
     names: set[str] = set()
     for image in images:

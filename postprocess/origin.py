@@ -28,19 +28,20 @@ def require_origin(results: Path, spec: DetectorSpec) -> None:
         raise ArtifactError(
             f"{path}: the results come from bins {origin.bins_fingerprint} (canvas {origin.canvas}), expected "
             f"{spec.bins_fingerprint()} (canvas {spec.canvas}) of the manifest or model given: another canvas or "
-            "recipe; give the manifest of the bins that were inferred, or run inference again on these (make infer)"
+            "recipe; give the manifest of the bins that were inferred, or run inference again on these "
+            "(make infer AGAIN=1)"
         )
     if origin is None:
         return
     if origin.canvas not in (None, spec.canvas):
         raise ArtifactError(
             f"{path}: the model that gave the results has the canvas {origin.canvas}, expected {spec.canvas}; "
-            "give that model's spec with --model, or run inference again (make infer)"
+            "give that model's spec with --model, or run inference again (make infer AGAIN=1)"
         )
     ours, theirs = spec.checkpoint, origin.checkpoint
     if ours and theirs and ours.sha256 != theirs.sha256:
         raise ArtifactError(
             f"{path}: {origin.model.file} was made from the weights {theirs.file} (sha256 {theirs.sha256[:12]}), "
             f"expected {ours.file} ({ours.sha256[:12]}) of {spec.name}; name that model with --model, or run "
-            "inference again with this one (make infer)"
+            "inference again with this one (make infer AGAIN=1)"
         )

@@ -20,7 +20,7 @@ from postprocess.suppress import suppress
 BOX_BYTES = 16
 # Where it saturates, onnxruntime's vectorized sigmoid gives 1 + 2^-23; a product of two such is twice as far above 1.
 HIGHEST_SCORE = 1 + 2**-21
-NEXT_STEP = "run inference again (make infer)"
+NEXT_STEP = "run inference again (make infer AGAIN=1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def require_finished(folder: Path, *, images: int) -> None:
     """
     folder = folder.absolute()  # `.` has no name to put a summary beside
     if not folder.is_dir():
-        raise ArtifactError(f"{folder} not found: inference did not run; run `python -m infer` (make infer)")
+        raise ArtifactError(f"{folder} not found: inference did not run; run `python -m infer` (make infer AGAIN=1)")
     summaries = [folder.with_name(f"{folder.name}_summary.json"), *sorted(folder.glob("*sum*ary.json"))]
     found = next((path for path in summaries if path.is_file()), None)
     if found is None:

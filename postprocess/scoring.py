@@ -66,7 +66,9 @@ def _precision(folders: Sequence[Path], default: str | None) -> str | None:
     found = {folder: origin.precision if (origin := find_origin(folder)) else default for folder in folders}
     if len(set(found.values())) > 1:
         told = ", ".join(f"{folder}: {precision or 'float32'}" for folder, precision in found.items())
-        raise ArtifactError(f"the results are of different precisions ({told}); run inference again (make infer)")
+        raise ArtifactError(
+            f"the results are of different precisions ({told}); run inference again (make infer AGAIN=1)"
+        )
     return next(iter(found.values()))
 
 
