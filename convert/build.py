@@ -14,7 +14,6 @@ import onnx
 
 from convert.aipp.config import aipp_of, aipp_text
 from convert.atc.command import atc_command, atc_script
-from convert.atc.files import FILE_OPTIONS
 from convert.atc.run import run_atc
 from convert.candidates import with_candidate_count
 from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
@@ -25,6 +24,7 @@ from convert.plan import Plan
 from convert.precision.files import read_keep
 from convert.precision.modes import require_names
 from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
+from detector.atc_spec import FILE_OPTIONS
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import DetectorSpec

@@ -1,30 +1,59 @@
 """The spec that a conversion's product carries: the file's own or the one given, with what is set otherwise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
 from detector.artifacts import sha256_of
+from detector.atc_spec import FILE_OPTIONS
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
-from detector.spec_files import METADATA_KEY
+from detector.spec_files import CONFIG_FOLDER, METADATA_KEY, read_settings
 
 MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize
 # What `export` sets in a spec, or what concerns no conversion: a spec given again may lack it.
 SET_BY_EXPORT = frozenset({"network", "checkpoint", "departures", "references", "precision"})
+# Options of atc that name a file or a folder of the machine.
+PATH_OPTIONS = (*FILE_OPTIONS, "op_compiler_cache_dir")
 # What concerns the OM alone, so that the spec given with the conversion decides it.
 OF_CONVERSION = frozenset({"atc"})
 
 
-def chosen_spec(onnx_file: Path, *, carried: DetectorSpec | None, given: DetectorSpec | None) -> DetectorSpec:
+def chosen_spec(
+    onnx_file: Path, *, carried: DetectorSpec | None, given: DetectorSpec | None, atc: Collection[str] = ()
+) -> DetectorSpec:
     """The spec of the file, or of a file that carries none (someone else exported it) the one given.
+
+    Args:
+        onnx_file: that is converted.
+        carried: spec in the file.
+        given: spec of the command line.
+        atc: keys of `atc` that the command line sets itself.
 
     Raises:
         ArtifactError: there is neither.
-        SpecError: the file carries another spec than the one given.
+        SpecError: the file carries another spec than the one given, or names files of its own.
     """
-    return _foreign_spec(onnx_file, given) if carried is None else _carried_spec(onnx_file, carried, given)
+    if carried is None:
+        return _foreign_spec(onnx_file, given)
+    spec = _carried_spec(onnx_file, carried, given)
+    if given is None:
+        _refuse_files(onnx_file, spec, set(PATH_OPTIONS) - set(atc))
+    return spec
+
+
+def _refuse_files(onnx_file: Path, spec: DetectorSpec, options: Set[str]) -> None:
+    """An ONNX may come from anybody: which files of this machine are read is not for it to say."""
+    own = CONFIG_FOLDER / f"{spec.name}.yaml"
+    said = read_settings(spec.name).document.get("atc") if own.is_file() else None
+    for option in sorted(options):
+        value = getattr(spec.atc, option)
+        if value is not None and (not isinstance(said, Mapping) or said.get(option) != value):
+            raise SpecError(
+                f"{onnx_file} names a path of its own, atc.{option}: {value!r}; paths are taken from you only: give "
+                f"--atc {option}=PATH (null: none), or again the YAML file that names it (--spec or --model)"
+            )
 
 
 def with_changes(

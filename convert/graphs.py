@@ -9,16 +9,22 @@ from convert.adopt.adopt import adopt, read_foreign
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.candidates import with_candidate_outputs
+from convert.constants import known_shapes
 from convert.fold import fold_constants
 from convert.freeze import dynamic_part, with_fixed_input
 from convert.gears.batch import by_factors, with_open_batch
 from convert.gears.shape import with_open_shape
+from convert.inference import require_legal
+from convert.isolated import IllegalGraphError
 from convert.lower import lower, obstacle
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
-from detector.errors import SpecError
+from convert.sound.graph import read_sound
+from convert.subgraphs import sort_nodes
+from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.onnx_file import embed_spec, read_onnx
+from detector.nms_function import NMS_DOMAIN
+from detector.onnx_file import embed_spec
 
 
 def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
@@ -32,18 +38,44 @@ def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
         foreign = read_foreign(plan.onnx_file)
         model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
     else:
-        model = read_onnx(plan.onnx_file)
+        model = read_sound(plan.onnx_file)
     fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
+    if not plan.is_foreign:
+        _require_runnable(fixed, where=str(plan.onnx_file))
     if plan.spec.atc.nms == "host":
         fixed = with_candidate_outputs(fixed, plan.spec)
     problem = obstacle(fixed)
     if problem is not None:  # folding removes none of these; onnxruntime folds by itself
         return fixed, problem
     folded = fold_constants(fixed)
+    if not plan.is_foreign:
+        _require_classes(folded, plan)
     problem = dynamic_part(folded.graph)
     if problem is not None and plan.is_foreign:
         problem += "; export it at a fixed input size, or simplify it (onnxslim, onnxsim)"
     return folded, problem
+
+
+def _require_runnable(model: onnx.ModelProto, *, where: str) -> None:
+    """Put the nodes of a file that is called ours in order, in place, and have onnx check it."""
+    circle = sort_nodes(model.graph)
+    try:
+        require_legal(model)
+    except IllegalGraphError as error:
+        reason = f"its nodes go in a circle around {circle[0]!r}" if circle else str(error)[:300]
+        raise ArtifactError(f"{where} is not valid ONNX: {reason}; export it again") from error
+
+
+def _require_classes(folded: onnx.ModelProto, plan: Plan) -> None:
+    """Compare the classes of the spec that a file carries with the scores that its suppression reads."""
+    nms = next((node for node in folded.graph.node if node.domain == NMS_DOMAIN), None)
+    scores = nms.input[1] if nms is not None else "scores"
+    shape = known_shapes(folded).get(scores)
+    if shape is not None and shape[-1] != len(plan.spec.classes):
+        raise SpecError(
+            f"{plan.onnx_file} has scores of {shape[-1]} classes, and the spec inside it names "
+            f"{len(plan.spec.classes)}: export it again"
+        )
 
 
 def lowered_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:

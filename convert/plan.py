@@ -109,7 +109,9 @@ def plan_conversion(
     """
     carried = find_spec_onnx(onnx_file)
     atc = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
-    spec = with_changes(chosen_spec(onnx_file, carried=carried, given=spec), canvas=canvas, dtype=dtype, atc=atc)
+    spec = with_changes(
+        chosen_spec(onnx_file, carried=carried, given=spec, atc=atc), canvas=canvas, dtype=dtype, atc=atc
+    )
     spec, largest = with_batch(spec, batch_size)
     output = output or Path("om_models") / _product_name(spec, largest)
     _refuse_illegal(spec, output, largest)

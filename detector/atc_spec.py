@@ -21,6 +21,17 @@ PrecisionMode = Literal[
 PrecisionModeV2 = Literal["fp16", "origin", "cube_fp16in_fp32out", "mixed_float16"]
 
 
+FILE_OPTIONS = (
+    "keep_dtype",
+    "customize_dtypes",
+    "modify_mixlist",
+    "op_precision_mode",
+    "insert_op_conf",
+    "fusion_switch_file",
+)
+"""Options that name a file."""
+
+
 class AtcSpec(Part):
     """Options of the converter (atc); `convert` checks them against each other, see `convert/atc/rules.py`.
 

@@ -69,23 +69,9 @@ def read_spec_json(path: Path) -> DetectorSpec:
 
 def find_spec_onnx(path: Path) -> DetectorSpec | None:
     """The spec inside an ONNX file, or None if it carries none."""
-    import onnx  # only stages that read ONNX pay for the import
-    from google.protobuf.message import DecodeError
+    from detector.onnx_file import read_message, spec_inside  # only stages that read ONNX pay for the import
 
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} not found: run `python -m export` (make export)") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated; {MADE_BY}") from error
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            try:
-                document = json.loads(entry.value)
-            except ValueError as error:
-                raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is not JSON: {error}") from error
-            return load_spec_from(document, where=str(path))
-    return None
+    return spec_inside(read_message(path), path)
 
 
 def read_spec_onnx(path: Path) -> DetectorSpec:

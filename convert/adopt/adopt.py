@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, inliner, version_converter
 
 from convert.adopt.card_nms import with_card_nms
@@ -19,10 +18,13 @@ from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import Detections, find_detections
 from convert.inference import inferred, require_legal, rewritten, without_weights
 from convert.isolated import IllegalGraphError
+from convert.sound.graph import require_sound
+from convert.sound.types import type_problems
 from convert.subgraphs import all_graphs, all_nodes, name_nodes, node_names, rename, sort_nodes, tensor_names
 from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
+from detector.onnx_file import read_message
 from detector.spec import DetectorSpec
 
 CANONICAL = ("input", "labels", "dets")
@@ -43,12 +45,8 @@ def read_foreign(path: Path) -> onnx.ModelProto:
     Raises:
         ArtifactError: missing, truncated, no ONNX file, or its weights lie in other files.
     """
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} not found") from error
-    except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated: {error}") from error
+    model = read_message(path)
+    require_sound(model, where=str(path))
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             file = next((entry.value for entry in tensor.external_data if entry.key == "location"), "another file")
@@ -134,18 +132,20 @@ def _sorted(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     try:
         # Inferred first: tools that cut graphs leave outputs without a shape, which onnxruntime takes.
-        shown = onnx.ModelProto()
-        shown.CopyFrom(without_weights(model))
+        shown = without_weights(model)
         shown.graph.CopyFrom(inferred(model))
         require_legal(shown)
+        problem = next(type_problems(shown.graph, _opset(model) or MIN_OPSET), None)
     except IllegalGraphError as error:
-        raise ArtifactError(f"{where} is not valid ONNX: {str(error)[:300]}") from error
+        problem = str(error)
+    if problem is not None:
+        raise ArtifactError(f"{where} is not valid ONNX: {problem[:300]}; export it again")
     return model
 
 
 def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """The model in an opset that has the operators added here."""
-    opset = next((entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), None)
+    opset = _opset(model)
     if opset is None:
         raise ArtifactError(f"{where} names no opset of ONNX's own operators; is it a detector?")
     if opset < MIN_OPSET:
@@ -158,6 +158,11 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
             ) from error
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
     return model
+
+
+def _opset(model: onnx.ModelProto) -> int | None:
+    """Version of ONNX's own operators."""
+    return next((int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), None)
 
 
 def _inferred(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.GraphProto:

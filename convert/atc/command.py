@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from convert.atc.files import FILE_OPTIONS, check_files
+from convert.atc.files import check_files
 from convert.atc.line import Problem
 from convert.atc.rules import check_arguments
 from convert.atc.run import ATC_HINT, SUCCESS
-from detector.atc_spec import AtcSpec
+from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
 

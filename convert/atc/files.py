@@ -5,17 +5,8 @@ from pathlib import Path
 
 from convert.aipp.rules import aipp_problems
 from convert.atc.file_forms import file_problem
-from detector.atc_spec import AtcSpec
+from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
-
-FILE_OPTIONS = (
-    "keep_dtype",
-    "customize_dtypes",
-    "modify_mixlist",
-    "op_precision_mode",
-    "insert_op_conf",
-    "fusion_switch_file",
-)
 
 
 def check_files(atc: AtcSpec) -> None:

@@ -95,8 +95,8 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
     from convert.cost.forecast import published_work
     from convert.cost.macs import count_work
     from convert.freeze import freeze
+    from convert.sound.graph import read_sound
     from detector.geometry import Size
-    from detector.onnx_file import read_onnx
     from detector.spec_files import load_spec
 
     spec = load_spec(args.onnx or args.model)
@@ -104,7 +104,7 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
         spec = spec.with_canvas(Size(*args.canvas))
     if args.onnx is None:
         return spec, published_work(spec), None
-    graph = freeze(read_onnx(args.onnx), batch_size=1, canvas=spec.canvas)
+    graph = freeze(read_sound(args.onnx), batch_size=1, canvas=spec.canvas)
     return spec, count_work(graph), graph
 
 

@@ -43,10 +43,10 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     from convert.lint.check import lint
     from convert.lint.gears import Gears, open_dims
     from convert.lint.report import report_lines
-    from detector.onnx_file import read_onnx
+    from convert.sound.graph import read_sound
     from detector.spec_files import find_spec_onnx
 
-    model = read_onnx(args.onnx)
+    model = read_sound(args.onnx)
     gears = Gears(args.dynamic_batch_size, args.dynamic_image_size, args.dynamic_dims)
     if open_dims(model.graph) and not gears.given:
         spec = find_spec_onnx(args.onnx)

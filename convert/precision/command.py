@@ -161,6 +161,8 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
     from detector.spec_files import Settings, load_spec
 
     options = Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc", {})
+    # A file of the command line takes the place of the one that the spec names.
+    given = {name: None for name in ("keep_dtype", "modify_mixlist") if getattr(args, name) is not None}
     plan = plan_conversion(
         args.onnx,
         batch_size=args.batch_size,
@@ -169,7 +171,7 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
         target="cpu",
         output=args.output,
         dtype=args.dtype,
-        options={**options, **({} if with_gears else NO_GEARS)},
+        options={**options, **given, **({} if with_gears else NO_GEARS)},
     )
     atc = plan.spec.atc
     if atc.customize_dtypes or atc.op_precision_mode:

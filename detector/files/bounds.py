@@ -67,6 +67,8 @@ IMAGE_ROWS = Bound("OMLINE_MAX_IMAGES", 2_000_000, "images")
 IMAGE_BYTES = Bound("OMLINE_MAX_IMAGE_BYTES", 2**28, "bytes")
 # One decoded image: 178,956,970 is where Pillow takes a picture for a decompression bomb, 0.5 GB of three bytes each.
 IMAGE_PIXELS = Bound("OMLINE_MAX_IMAGE_PIXELS", 178_956_970, "pixels")
+# One ONNX file, or what one tensor takes of another file: protobuf's limit.
+ONNX_BYTES = Bound("OMLINE_MAX_ONNX_BYTES", 2**31 - 1, "bytes")
 # What onnx's own code may take to check, infer or fold a graph, beside a few copies of the graph itself.
 GRAPH_MEMORY = Bound("OMLINE_MAX_GRAPH_MEMORY", 2**29, "bytes of memory")
 GRAPH_SECONDS = Bound("OMLINE_MAX_GRAPH_SECONDS", 120, "seconds")
@@ -76,3 +78,5 @@ FOLDED_BYTES = Bound("OMLINE_MAX_FOLDED_BYTES", 2**28, "bytes of folded constant
 CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
 # What the names in it stand for, written out; real configs have some thousand values.
 CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")
+# Nodes of a graph with its functions written out: the largest detectors have some 10,000.
+GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 10**6, "nodes")

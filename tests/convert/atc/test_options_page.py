@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from convert.atc.command import SETTINGS, SWITCHES
-from convert.atc.files import FILE_OPTIONS
 from convert.atc.options import GEARS, OPTIONS
-from detector.atc_spec import AtcSpec
+from detector.atc_spec import FILE_OPTIONS, AtcSpec
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "atc_options.md").read_text(encoding="utf-8")
 PASSED, LEFT_OUT = (

@@ -1,0 +1,1 @@
+"""Whether a file is a graph that the rest may rely on."""
