@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from detector.artifacts import atomic_file, unique_stems
+from detector.artifacts import atomic_file, to_disk, unique_stems
 from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.images import read_image
@@ -68,6 +68,7 @@ def _preprocess(
     with taken_back_on_failure(bins, possible):
         done = map_with_bar(work, list(files.items()), workers=workers, preload=__name__, label="preprocess")
         manifests = _manifests(list(done), spec, str(images))
+        to_disk(bins)
         write_manifests(bins, manifests)
         drop_empty_folders(bins, possible)
     return manifests
@@ -113,7 +114,7 @@ def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Pl
 
 def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> tuple[Size, BinImage]:
     image, canvas, tensor = read_input(item, images=images, spec=spec)
-    with atomic_file(bins / bin_name(folder_of(canvas, spec), image.stem)) as file:
+    with atomic_file(bins / bin_name(folder_of(canvas, spec), image.stem), lasting=False) as file:
         file.write(tensor.data)
     # Of the bytes in memory: what a disk or a later hand makes of them is found when they are read.
     return canvas, image.model_copy(update={"sha256": hashlib.sha256(tensor.data).hexdigest()})
