@@ -26,6 +26,13 @@ def assumed(weights: Weights, document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def asked(weights: Weights, document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Keys that must be given: nobody said that the defaults hold, and nothing in the file does."""
+    if document.get("assume") == "defaults" or weights.recipe.evidence is not None:
+        return ()
+    return tuple(assumed(weights, document))
+
+
 def default_values(recipe: Recipe) -> dict[str, Any]:
     """The values of `Recipe.defaults`."""
     settings = {"image": recipe.image, "decode": {**DecodeSpec().model_dump(), **recipe.decode}}
@@ -44,14 +51,14 @@ def recorded(weights: Weights, document: Mapping[str, Any], file: str) -> tuple[
         SpecError: something is open, and nothing says that the defaults hold.
     """
     found = assumed(weights, document)
+    if asked(weights, document):
+        raise SpecError(f"{file} does not tell {question(weights, found)}")
     if not found:
         return ()
     listed = ", ".join(f"{key} {setting(value)}" for key, value in found.items())
     if document.get("assume") == "defaults":
         return (f"assumed, for the file does not tell (assume: defaults): {listed}",)
-    if weights.recipe.evidence is not None:
-        return (f"assumed, for the file does not tell and it has {weights.recipe.evidence}: {listed}",)
-    raise SpecError(f"{file} does not tell {question(weights, found)}")
+    return (f"assumed, for the file does not tell and it has {weights.recipe.evidence}: {listed}",)
 
 
 def question(weights: Weights, found: Mapping[str, Any]) -> str:

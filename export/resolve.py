@@ -11,7 +11,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
-from export.assumptions import recorded
+from export.assumptions import asked, recorded
 from export.checkpoints.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     """
     _refuse_graphs(settings.document)
     defaults = default_settings(weights, checkpoint)
-    _check_complete(settings.document, defaults, checkpoint.file)
+    _check_complete(weights, settings.document, defaults, checkpoint.file)
     assumptions = recorded(weights, settings.document, checkpoint.file)
     _make_room(defaults["image"], settings.document.get("image"))
     spec = settings.spec(defaults)
@@ -128,14 +128,15 @@ def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     return [note]
 
 
-def _check_complete(settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
+def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
     image = {**defaults["image"], **(given if isinstance(given := settings.get("image"), Mapping) else {})}
     missing = missing_image(image)
     missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
     if missing:
+        further = ", ".join(asked(weights, settings))
         raise SpecError(
             f"{file} does not tell {', '.join(missing)}: name a model with --model, or give --spec FILE.yaml or "
-            f"--set {missing[0]}=…"
+            f"--set {missing[0]}=…" + (f"; nor {further}: these, or --assume defaults" if further else "")
         )
     if "classes" not in settings and defaults["classes"] is COCO_CLASSES:
         log.info("%s names no classes; its %d rows are taken as COCO's", file, len(COCO_CLASSES))

@@ -57,6 +57,15 @@ def test_what_no_file_tells_is_asked_for_all_at_once(name: str):
     assert "--assume defaults" in str(refused.value)
 
 
+def test_what_has_no_default_is_asked_for_with_the_rest():
+    with pytest.raises(
+        SpecError, match=r"does not tell classes: .* --set classes=…; nor image\.short, .*: these, or --as"
+    ):
+        resolve_spec(
+            weights_of("tianzhi"), Checkpoint(file="own.pth", sha256="ab" * 32, dialect="tianzhi"), Settings({})
+        )
+
+
 @pytest.mark.parametrize("name", ASKED)
 def test_defaults_that_are_assumed_are_departures(name: str):
     weights = weights_of(name, 6 if name.startswith("torchvision") else 5)
