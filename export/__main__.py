@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,19 +64,16 @@ def inspect_parser() -> cli.Parser:
     return options
 
 
-def network_facts(settings: "Settings") -> dict[str, Any]:
-    """What `--set` says about the network, the only part that `inspect` weighs.
+def answers(settings: "Settings") -> Mapping[str, Any]:
+    """What `--set` says to `inspect`, if an export would take it.
 
     Raises:
-        SpecError: it says something else.
+        SpecError: it would not.
     """
-    from detector.errors import SpecError
-
-    other = next((key for key in settings.document if key != "network"), None)
-    given = settings.document.get("network", {})
-    if other is not None or not isinstance(given, dict):
-        raise SpecError(f"inspect weighs --set network.KEY=VALUE only, got {other or f'network={given!r}'}")
-    return given
+    image = {"channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    rest = {"name": "x", "detector": "fcos", "canvas": (32, 32), "image": image, "classes": ("x",)}
+    settings.spec(rest)
+    return settings.document
 
 
 def inspect_main(argv: Sequence[str]) -> None:
@@ -87,7 +84,8 @@ def inspect_main(argv: Sequence[str]) -> None:
     from detector.terminal import shown
     from export.inspection import describe, inspect
 
-    found = inspect(args.weights, network_facts(Settings({}).override(args.set)), args.weights_key)
+    said = answers(Settings({}).override(args.set))
+    found = inspect(args.weights, said.get("network", {}), args.weights_key, said=said)
     if not args.json:
         print(shown(describe(found), keep="\n"))
         found = {key: found[key] for key in ("file", "sha256", "dialect", "detector", "ambiguous")}

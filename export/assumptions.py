@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from detector.coco import COCO_CLASSES
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from export.checkpoints.weights import Recipe, Weights
@@ -22,7 +23,7 @@ def assumed(weights: Weights, document: Mapping[str, Any]) -> dict[str, Any]:
     """
     facts = weights.network.facts()
     return {f"network.{name}": facts[name] for name in weights.defaults} | {
-        key: value for key, value in default_values(weights.recipe).items() if not _is_said(document, key.split("."))
+        key: value for key, value in default_values(weights.recipe).items() if not is_said(document, key)
     }
 
 
@@ -58,7 +59,7 @@ def recorded(weights: Weights, document: Mapping[str, Any], file: str) -> tuple[
     listed = ", ".join(f"{key} {setting(value)}" for key, value in found.items())
     if document.get("assume") == "defaults":
         return (f"assumed, for the file does not tell (assume: defaults): {listed}",)
-    return (f"assumed, for the file does not tell and it has {weights.recipe.evidence}: {listed}",)
+    return (f"assumed, for the file does not tell, by {weights.recipe.evidence}: {listed}",)
 
 
 def question(weights: Weights, found: Mapping[str, Any]) -> str:
@@ -75,10 +76,19 @@ def setting(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _is_said(document: Mapping[str, Any], keys: list[str]) -> bool:
+def named_classes(document: Mapping[str, Any]) -> int | None:
+    """How many classes the user names; None: they name none, or nothing legal."""
+    classes = document.get("classes")
+    if classes == "coco":
+        return len(COCO_CLASSES)
+    return len(classes) if isinstance(classes, list | tuple) else None
+
+
+def is_said(document: Mapping[str, Any], key: str) -> bool:
+    """Whether a document has a key such as "image.short"."""
     value: Any = document
-    for key in keys:
-        if not isinstance(value, Mapping) or key not in value:
+    for word in key.split("."):
+        if not isinstance(value, Mapping) or word not in value:
             return False
-        value = value[key]
+        value = value[word]
     return True

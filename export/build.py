@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.artifacts import make_folder, sha256_of
-from detector.coco import COCO_CLASSES
 from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.images import Image, read_image
@@ -16,6 +15,7 @@ from detector.onnx_file import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
 from detector.spec_files import Settings
 from detector.tensor import to_normalized
+from export.assumptions import named_classes
 from export.checkpoints import read_weights
 from export.checkpoints.weights import Weights
 from export.network.detector import Detector
@@ -70,7 +70,7 @@ def export(
         weights_file,
         given if isinstance(given, dict) else {},
         weights_key=weights_key,
-        class_count=_named_classes(settings),
+        class_count=named_classes(settings.document),
     )
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
     resolved = resolve_spec(weights, checkpoint, settings)
@@ -83,14 +83,6 @@ def export(
     make_folder(onnx_file.parent)
     write_onnx(onnx_file, model)
     return Export(onnx_file, resolved, weights, verification)
-
-
-def _named_classes(settings: Settings) -> int | None:
-    """How many classes the user names; None: they name none, or nothing legal."""
-    classes = settings.document.get("classes")
-    if classes == "coco":
-        return len(COCO_CLASSES)
-    return len(classes) if isinstance(classes, list | tuple) else None
 
 
 def _require_writable(onnx_file: Path, weights_file: Path) -> None:

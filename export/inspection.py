@@ -1,30 +1,39 @@
 """What a weights file is, what is known about it and from what, and what only its owner can tell."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from detector.spec import Fact
-from export.assumptions import WAYS, default_values
+from export.assumptions import WAYS, default_values, is_said, named_classes
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import detector_of
 from export.resolve import default_canvas, missing_image
 
 
-def inspect(path: Path, given: Mapping[str, Fact], weights_key: str | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path,
+    given: Mapping[str, Fact],
+    weights_key: str | None = None,
+    *,
+    said: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Everything that an export would take from the file, as plain values.
 
     Args:
         path: of the weights.
         given: facts about the network that the user asserts.
         weights_key: the key in the file under which the weights lie; None: where they usually are.
+        said: other keys of the spec that the user gives: they answer what an export would ask.
 
     Raises:
         CheckpointError: the file cannot be read, holds no known detector, or contradicts itself; tensors do not fit.
         SpecError: `given` contradicts the file.
     """
-    file = open_checkpoint(path, weights_key)
+    said = said or {}
+    file = replace(open_checkpoint(path, weights_key), class_count=named_classes(said))
     reading = examine(file, given)
     decision = reading.decision
     if not decision.questions:
@@ -49,7 +58,7 @@ def inspect(path: Path, given: Mapping[str, Fact], weights_key: str | None = Non
             name: {"value": _plain(value), "source": decision.sources[name]} for name, value in decision.values.items()
         },
         "ambiguous": {name: {"why": why, "option": _option(name)} for name, why in decision.questions.items()},
-        "recipe": _recipe(reading),
+        "recipe": _recipe(reading, said),
     }
 
 
@@ -72,7 +81,7 @@ def describe(found: Mapping[str, Any]) -> str:
     if defaults := found["recipe"]["defaults"]:
         listed = ", ".join(f"{name} = {value}" for name, value in defaults.items())
         evidence = found["recipe"]["evidence"]
-        asked = f"taken, for it has {evidence}, and recorded" if evidence else f"an export needs them by {WAYS}"
+        asked = f"taken by {evidence}, and recorded" if evidence else f"an export needs them by {WAYS}"
         lines.append(f"defaults of {found['dialect']}, which the file does not tell: {listed}; {asked}")
     if missing := found["recipe"]["missing"]:
         options = " ".join(f"--set {name}=…" for name in missing)
@@ -89,19 +98,20 @@ def _backbone(values: Mapping[str, Any]) -> str:
     return f"{name}, stride on the {'1x1' if values['style'] == 'caffe' else '3x3'}" if "style" in values else name
 
 
-def _recipe(reading: Reading) -> dict[str, Any]:
+def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
     recipe = reading.recipe
     canvas = default_canvas(recipe)
+    missing = [*missing_image(recipe.image), *(["canvas"] if canvas is None else [])]
     return {
         "source": recipe.source,
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
         "canvas": canvas,
         "notes": list(recipe.notes),
-        "defaults": {key: _plain(value) for key, value in default_values(recipe).items()}
+        "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
         | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},
-        "evidence": recipe.evidence,
-        "missing": [*missing_image(recipe.image), *(["canvas"] if canvas is None else [])],
+        "evidence": "your word (assume: defaults)" if said.get("assume") else recipe.evidence,
+        "missing": [key for key in missing if not is_said(said, key)],
     }
 
 

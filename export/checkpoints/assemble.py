@@ -49,6 +49,6 @@ def assemble(
     assumed = guesses.over(common_guesses(tensors, shapes, dialect=dialect))
     decision = decide(file.path, kind, shapes=shapes, known=code, guesses=assumed, given=given)
     if shapes.values["num_classes"] == len(COCO_CLASSES) if coco is None else coco:
-        recipe = replace(recipe, evidence=f"COCO's classes, as the models that {dialect} publishes")
+        recipe = replace(recipe, evidence=f"its classes, COCO's as of the models that {dialect} publishes")
     source = "the file names no classes" if classes is None else "the number of logits"
     return Reading(file.path, dialect, kind, tensors, decision, classes, source, recipe)

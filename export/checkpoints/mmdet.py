@@ -101,7 +101,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     recipe = replace(recipe, label_order=order, notes=notes)
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
-        evidence = "COCO's classes, as the models that mmdetection publishes" if coco else None
+        evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
         recipe = replace(recipe, defaults=THRESHOLDS, evidence=evidence)
     return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
 

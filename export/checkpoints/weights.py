@@ -39,7 +39,7 @@ class Recipe:
         label_order: as in `DetectorSpec`.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
-        evidence: what the file has that says that it is run with these defaults; None: nothing.
+        evidence: what of the file says that it is run with these defaults; None: nothing.
     """
 
     image: Mapping[str, Any]

@@ -99,7 +99,7 @@ def test_models_for_coco_are_not_asked_but_what_is_assumed_is_recorded(name: str
     spec = resolved(weights, classes="coco", **({"image": MMDET} if name.startswith("mmdet") else {}))
     (departure,) = [text for text in spec.departures if "assumed" in text]
     assert (
-        f"it has COCO's classes, as the models that {weights.dialect.replace('mmdet', 'mmdetection')} publishes: "
+        f"by its classes, COCO's as of the models that {weights.dialect.replace('mmdet', 'mmdetection')} publishes: "
         in departure
     )
     assert all(f"{key} " in departure for key in ASKED[name])
@@ -107,7 +107,9 @@ def test_models_for_coco_are_not_asked_but_what_is_assumed_is_recorded(name: str
 
 def test_torchvisions_models_for_coco_have_91_rows():
     spec = resolved(weights_of("torchvision_fcos", 91), classes="coco")
-    assert "it has COCO's classes, as the models that torchvision publishes: image.short 800, " in spec.departures[-1]
+    assert (
+        "by its classes, COCO's as of the models that torchvision publishes: image.short 800, " in spec.departures[-1]
+    )
     with pytest.raises(SpecError, match=r"network\.num_classes \(80\).*the first of 81 rows is taken for the backgr"):
         resolved(weights_of("torchvision_fcos", 81, 80 + 5), classes="coco")
 
@@ -152,9 +154,7 @@ def test_inspect_tells_what_is_not_told(tmp_path: Path):
     assert "defaults of torchvision, which the file does not tell: image.short = 800, " in text
     assert "network.num_classes = 5; an export needs them by --set KEY=VALUE" in text
     torch.save(sample.theirs(sample.ours(num_classes=91)), path)
-    assert "taken, for it has COCO's classes, as the models that torchvision" in describe(
-        inspect(path, {"bn_eps": 0.0})
-    )
+    assert "taken by its classes, COCO's as of the models that torchvision" in describe(inspect(path, {"bn_eps": 0.0}))
 
 
 @pytest.mark.parametrize("name", model_names())

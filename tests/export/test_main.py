@@ -139,3 +139,19 @@ def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, capsys: pytest.Capt
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert r"5 classes: \x1b[2J, b, c, d" in text
+
+
+def test_inspect_takes_what_an_export_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "own.pth"
+    sample = SAMPLES["torchvision_fcos"]
+    torch.save(sample.theirs(sample.ours(num_classes=4)), path)
+    main(["inspect", str(path), "--json", "--set", "image.short=600", "--set", "classes=[a, b, c, d]"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["classes"]["count"] == 4
+    assert "image.short" not in found["recipe"]["defaults"]
+    assert "network.num_classes" not in found["recipe"]["defaults"]
+    assert "image.long" in found["recipe"]["defaults"]
+    main(["inspect", str(path), "--set", "assume=defaults"])
+    assert "taken by your word (assume: defaults), and recorded" in capsys.readouterr().out
+    with pytest.raises(SpecError, match=r"unknown key 'image\.shor'; did you mean 'short'"):
+        main(["inspect", str(path), "--set", "image.shor=600"])
