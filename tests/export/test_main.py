@@ -104,7 +104,7 @@ def test_an_export_with_answers_and_classes(
     tianzhi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     def embedded(network: Detector, spec: DetectorSpec, *, opset: int) -> onnx.ModelProto:
-        model = onnx.ModelProto()
+        model = onnx.ModelProto(graph=onnx.GraphProto(name="stands for the network"))
         embed_spec(model, spec)
         return model
 
