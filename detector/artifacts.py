@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import ArtifactError
-from detector.files.names import hidden_name
 
 
 @contextlib.contextmanager
@@ -48,6 +47,12 @@ def atomic_file(path: Path, *, mode: int = 0o644, lasting: bool = True) -> Itera
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def hidden_name(name: str) -> str:
+    """The name of a helper file beside the one named so, to which a suffix of 55 bytes can still be added."""
+    encoded = os.fsencode(name)
+    return f".{name}" if len(encoded) < 200 else f".{hashlib.sha256(encoded).hexdigest()}"
 
 
 # What `atomic_file` leaves where its process is killed: the name, eight letters of `tempfile`, and `.part`.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector import cli
+from detector.files.lock import exclusive
 
 if TYPE_CHECKING:
     from detector.spec_files import Settings
@@ -112,15 +113,16 @@ def export_main(argv: Sequence[str]) -> None:
     settings = (read_settings(named) if named else Settings({})).override(args.set)
     if args.assume:
         settings = settings.override([f"assume={args.assume}"])
-    result = export(
-        args.weights,
-        args.onnx,
-        settings=settings,
-        opset=args.opset,
-        check=args.verify,
-        image=args.image,
-        weights_key=args.weights_key,
-    )
+    with exclusive(args.onnx, doing="exporting to"):
+        result = export(
+            args.weights,
+            args.onnx,
+            settings=settings,
+            opset=args.opset,
+            check=args.verify,
+            image=args.image,
+            weights_key=args.weights_key,
+        )
     for field, source in result.weights.sources.items():
         logging.getLogger("export").info(
             "%s = %s (%s)", field, result.spec.network.get(field, len(result.spec.classes)), source

@@ -1,12 +1,14 @@
 """`python -m postprocess eval`: score results; `python -m postprocess report`: show a scored result as a page."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detector import cli
+from detector.files.lock import exclusive
 
 EPILOG = """examples:
   python -m postprocess eval --bin_data_path work/result --test_annotation work/bins \\
@@ -117,10 +119,24 @@ def main(argv: Sequence[str]) -> None:
     """Parse, score or show, print."""
     top = parser()
     args = top.parse_args(argv)
+    product = _product(args)
+    doing = "reporting to" if args.command == "report" else "evaluating into"
+    with exclusive(product, doing=doing) if product else contextlib.nullcontext():
+        if args.command == "report":
+            _report(args)
+        else:
+            _eval(top, args)
+
+
+def _product(args: argparse.Namespace) -> Path | None:
+    """What the command writes: the page, or the folder of an evaluation; None: nothing."""
+    results: Path | None = args.det_results_path
     if args.command == "report":
-        _report(args)
-    else:
-        _eval(top, args)
+        from postprocess.report import REPORT_NAME
+
+        page: Path = args.output or args.det_results_path / REPORT_NAME
+        return page
+    return results if args.detections else results or Path("./detection-results/")
 
 
 def _report(args: argparse.Namespace) -> None:

@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from detector.artifacts import remove_unfinished
+from detector.artifacts import hidden_name, remove_unfinished
 from detector.errors import ArtifactError
-from detector.files.names import hidden_name
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """Names of files that a file gives: they lead to something inside a folder, or are refused."""
 
-import hashlib
-import os
 import re
 from typing import Annotated
 
@@ -35,12 +33,6 @@ def require_stem(stem: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,240}", stem):
         raise ValueError(f"{stem[:80]!a} is no stem of a bin: letters, digits, '-' and '_' only, at most 240")
     return stem
-
-
-def hidden_name(name: str) -> str:
-    """The name of a helper file beside the one named so, to which a suffix of 55 bytes can still be added."""
-    encoded = os.fsencode(name)
-    return f".{name}" if len(encoded) < 200 else f".{hashlib.sha256(encoded).hexdigest()}"
 
 
 InsideName = Annotated[str, pydantic.AfterValidator(require_inside)]

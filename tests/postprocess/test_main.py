@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from detector.errors import ArtifactError
+from detector.files.lock import exclusive
 from postprocess.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,3 +111,34 @@ def test_help_explains_the_old_flags():
 def test_help_imports_nothing_heavy():
     code = "import sys, postprocess.__main__; sys.exit('numpy' in sys.modules or 'pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.fixture
+def scored(results: Path, bins: Path, annotations_file: Path, tmp_path: Path) -> list[str]:
+    """The command line that scores the results into `out`."""
+    return [
+        "eval", f"--bin_data_path={results}", f"--test_annotation={bins}", f"--annotations_path={annotations_file}",
+        f"--det_results_path={tmp_path / 'out'}",
+    ]  # fmt: skip
+
+
+def test_two_commands_cannot_write_one_product(scored: list[str], annotations_file: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    with exclusive(out, doing="evaluating into"), pytest.raises(ArtifactError, match="out is in use: process"):
+        main(scored)
+    main(scored)
+    report = ["report", f"--det_results_path={out}", f"--annotations_path={annotations_file}"]
+    with exclusive(out / "report.html", doing="reporting to"), pytest.raises(ArtifactError, match="html is in use"):
+        main(report)
+    main(report)
+    assert sorted(path.name for path in out.iterdir()) == ["detections.json", "metrics.json", "report.html"]
+
+
+def test_what_a_killed_run_left_is_removed(scored: list[str], tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".metrics.json.abcdefgh.part").touch()
+    (tmp_path / ".out.lock").touch()
+    main(scored)
+    assert sorted(path.name for path in out.iterdir()) == ["detections.json", "metrics.json"]
+    assert not (tmp_path / ".out.lock").exists()
