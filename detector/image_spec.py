@@ -23,8 +23,13 @@ Filter = Literal[
     "pillow_lanczos",
     "float",
 ]
-Side = Annotated[int, Field(ge=1)]
-ADDED_KEYS = ("stretch", "padding_value")  # of `ImageSpec`, without a say in the fingerprint of bins where None
+Side = Annotated[int, Field(ge=1, le=2**20)]
+Exif = Literal["applied", "ignored"]
+# Keys of `ImageSpec` that came later, with what was done before: there they have no say in the fingerprint of bins.
+ADDED_KEYS = {"stretch": None, "padding_value": None, "exif": "applied"}
+# Of grey levels: wider than any framework's, and small enough for what float32 holds.
+MEAN_MAX = 1e6
+STD_MIN, STD_MAX = 1e-4, 1e6
 
 
 class ImageSpec(Part):
@@ -45,6 +50,8 @@ class ImageSpec(Part):
         padding: "zero": 0 in the input tensor; "black": what a black pixel becomes, -mean / std; "value":
             `padding_value` in the input tensor; "pixel": what a pixel of the colour `padding_value` becomes.
         padding_value: per channel of the input tensor; a colour is rounded to bytes, as cv2 does.
+        exif: whether images are turned as their EXIF orientation says: "applied" by what reads with cv2 and by
+            Detectron2's family, "ignored" by what reads with Pillow and leaves it at that.
         dtype: element type of the bins: "float32", normalized, (3, height, width); or "uint8", the pixels as decoded,
             (height, width, 3) BGR, which the card (AIPP) or the first nodes of the stand-in normalize. Bytes cannot
             hold a mean that is no whole number: under "uint8" the padding "zero" is the rounded mean, and "value" the
@@ -61,13 +68,23 @@ class ImageSpec(Part):
     std: Triple
     padding: Literal["zero", "black", "value", "pixel"] = "zero"
     padding_value: Triple | None = None
+    exif: Exif = "applied"
     dtype: Literal["float32", "uint8"] = "float32"
+
+    @pydantic.field_validator("mean")
+    @classmethod
+    def _mean_is_a_grey_level(cls, mean: Triple) -> Triple:
+        if max(map(abs, mean)) > MEAN_MAX:
+            raise ValueError(f"expected grey levels (0..255), at most {MEAN_MAX:g}, got {list(mean)}")
+        return mean
 
     @pydantic.field_validator("std")
     @classmethod
-    def _std_is_positive(cls, std: Triple) -> Triple:
+    def _std_divides(cls, std: Triple) -> Triple:
         if min(std) <= 0:
             raise ValueError(f"must be positive, got {list(std)}")
+        if min(std) < STD_MIN or max(std) > STD_MAX:
+            raise ValueError(f"expected grey levels, {STD_MIN:g}..{STD_MAX:g}, got {list(std)}")
         return std
 
     @pydantic.field_validator("stretch")
@@ -75,6 +92,8 @@ class ImageSpec(Part):
     def _stretch_is_positive(cls, stretch: Size | None) -> Size | None:
         if stretch is not None and min(stretch) < 1:
             raise ValueError(f"height and width must be positive, got {stretch}")
+        if stretch is not None and max(stretch) > 2**20:
+            raise ValueError(f"height and width must be at most {2**20}")
         return stretch
 
     @pydantic.model_validator(mode="after")

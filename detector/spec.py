@@ -13,14 +13,16 @@ from detector.class_names import expand_preset, fault
 from detector.coco import COCO_CATEGORIES
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
+from detector.files.bounds import CANVAS_PIXELS, SPEC_VALUES
 from detector.geometry import Letterbox, Size
 from detector.graph_spec import GraphSpec
 from detector.image_spec import ADDED_KEYS, ImageSpec
 from detector.part import Part
-from detector.validation import describe
+from detector.validation import count_values, describe
 
 Fact = bool | int | float | str
 MOST = 1e15  # of a fact about a network: no setting has such a number
+_Id = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class TensorSpec(Part):
@@ -90,7 +92,7 @@ class DetectorSpec(Part):
     image: ImageSpec
     decode: DecodeSpec = DecodeSpec()
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
-    category_ids: tuple[int, ...] | None = None
+    category_ids: tuple[_Id, ...] | None = None
     label_order: Literal["classes", "annotations"] = "classes"
     atc: AtcSpec = AtcSpec()
     graph: GraphSpec | None = None
@@ -100,6 +102,17 @@ class DetectorSpec(Part):
     checkpoint: Checkpoint | None = None
     departures: tuple[str, ...] = ()
     precision: str | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_bounded_size(cls, document: Any) -> Any:
+        """Found before millions of wrong values become as many errors, or a laugh of aliases is followed."""
+        count = count_values(document, SPEC_VALUES.limit)
+        if count > SPEC_VALUES.limit:
+            raise ValueError(
+                f"holds more than {SPEC_VALUES.limit:,} values; set {SPEC_VALUES.variable} if more is meant"
+            )
+        return document
 
     @pydantic.field_validator("classes", mode="before")
     @classmethod
@@ -114,9 +127,14 @@ class DetectorSpec(Part):
     @pydantic.field_validator("canvas")
     @classmethod
     def _canvas_in_range(cls, canvas: Size) -> Size:
-        if min(canvas) < 32 or max(canvas) > 16384:
-            raise ValueError(f"height and width must be in 32..16384, got {canvas}")
-        return canvas
+        return _canvas_in_range(canvas)
+
+    @pydantic.field_validator("atc")
+    @classmethod
+    def _gears_in_range(cls, atc: AtcSpec) -> AtcSpec:
+        for canvas in _gears(atc):
+            _canvas_in_range(canvas)
+        return atc
 
     @pydantic.field_validator("classes")
     @classmethod
@@ -170,8 +188,7 @@ class DetectorSpec(Part):
     @property
     def canvases(self) -> tuple[Size, ...]:
         """The image sizes that an OM with gears is compiled for; without gears the canvas."""
-        sizes = [*(self.atc.image_sizes or ()), *(gear[1:] for gear in self.atc.dims or ())]
-        return tuple(dict.fromkeys(Size(*size) for size in sizes)) or (self.canvas,)
+        return _gears(self.atc) or (self.canvas,)
 
     def letterbox(self, image: Size) -> Letterbox:
         """Where an image of this size lies: on the canvas where it is largest; of several such on the smallest one."""
@@ -205,13 +222,27 @@ class DetectorSpec(Part):
             image = image.model_copy(update={"short": None, "long": None})
         values = image.model_dump(mode="json")
         if image.dtype == "uint8":  # not normalized yet
-            values = {name: values[name] for name in ("resize", "filter", "short", "long", "stretch", "dtype")}
-        # Keys that came later: bins made before stay good.
-        values = {name: value for name, value in values.items() if name not in ADDED_KEYS or value is not None}
+            names = ("resize", "filter", "short", "long", "stretch", "exif", "dtype")
+            values = {name: values[name] for name in names}
+        # Bins made before there were these keys stay good.
+        values = {name: value for name, value in values.items() if value != ADDED_KEYS.get(name, ...)}
         facts: dict[str, Any] = {"canvas": self.canvas, "image": values}
         if image.dtype == "uint8":
             facts["padding"] = image.padding_pixel
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _gears(atc: AtcSpec) -> tuple[Size, ...]:
+    sizes = [*(atc.image_sizes or ()), *(gear[1:] for gear in atc.dims or ())]
+    return tuple(dict.fromkeys(Size(*size) for size in sizes))
+
+
+def _canvas_in_range(canvas: Size) -> Size:
+    if min(canvas) < 32 or max(canvas) > 16384:
+        raise ValueError(f"height and width must be in 32..16384, got {str(canvas)[:80]}")
+    if math.prod(canvas) > CANVAS_PIXELS.limit:
+        raise ValueError(f"{canvas} has {math.prod(canvas):,} pixels, {CANVAS_PIXELS.refusal}")
+    return canvas
 
 
 def replace(spec: DetectorSpec, **changes: Any) -> DetectorSpec:

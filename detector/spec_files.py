@@ -1,20 +1,19 @@
 """Where specs come from: model names, YAML files, and the artifacts that carry them."""
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 from detector.class_names import with_names
 from detector.errors import ArtifactError, SpecError
+from detector.files.json_text import JsonError, read_json
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
 from detector.validation import main_problem
-from detector.yaml_file import YamlFile, read_yaml
+from detector.yaml_file import YamlFile, read_yaml, yaml_value
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
 MADE_BY = (
@@ -59,12 +58,19 @@ def model_names() -> list[str]:
 
 
 def read_spec_json(path: Path) -> DetectorSpec:
-    """Read the spec saved beside an artifact (`{"spec": {...}, ...}`)."""
+    """Read the spec saved beside an artifact (`{"spec": {...}, ...}`).
+
+    Raises:
+        ArtifactError: the file is no such JSON.
+        SpecError: what it holds is not a legal spec.
+    """
     try:
-        document = json.loads(path.read_bytes())
-        return load_spec_from(document["spec"], where=str(path))
-    except (ValueError, KeyError, TypeError) as error:
+        document = read_json(path)
+    except JsonError as error:
         raise ArtifactError(f"{path} holds no spec: {error}") from error
+    if not isinstance(document, dict) or "spec" not in document:
+        raise ArtifactError(f"{path} holds no spec: it has no key 'spec'")
+    return load_spec_from(document["spec"], where=str(path))
 
 
 def find_spec_onnx(path: Path) -> DetectorSpec | None:
@@ -125,7 +131,7 @@ class Settings:
             keys = path.split(".")
             if not equals or not all(keys):
                 raise SpecError(f"--set {assignment}: expected KEY=VALUE, such as network.style=caffe")
-            setting = _nested(keys, _scalar(assignment, value))
+            setting = _nested(keys, yaml_value(value, f"--set {assignment}"))
             document = _merged(document, with_names(setting, Path()))
         return Settings(document, self.file, (*self.assignments, *assignments))
 
@@ -185,10 +191,3 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
     return {keys[0]: _nested(keys[1:], value) if len(keys) > 1 else value}
-
-
-def _scalar(assignment: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
-        raise SpecError(f"--set {assignment}: the value is not YAML: {' '.join(str(error).split())}") from error

@@ -10,6 +10,24 @@ Legal = Mapping[str, Sequence[str]]
 """Legal keys by the name of the part they stand in; "" is the document itself."""
 
 
+def count_values(document: object, most: int) -> int:
+    """How many values a document holds, containers counted, an aliased one each time; counted to `most` + 1 only."""
+    count, todo = 0, [iter((document,))]
+    while todo and count <= most:
+        for value in todo[-1]:
+            count += 1
+            if isinstance(value, Mapping):
+                todo.append(iter(value.values()))
+            elif isinstance(value, list | tuple):
+                todo.append(iter(value))
+            else:
+                continue
+            break
+        else:
+            todo.pop()
+    return count
+
+
 def describe(error: pydantic.ValidationError, legal: Legal) -> str:
     """The main problem of a validation as one line, with the number of others.
 
@@ -63,7 +81,14 @@ def _text(problem: ErrorDetails, error: pydantic.ValidationError, legal: Legal) 
             return f"{where}: expected at least {facts['min_length']} value(s), got {facts['actual_length']}"
         case "value_error":  # our own validators, which say themselves what they got
             return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{where}: {problem['msg']}, got {str(given)[:120]!r}"
+    return f"{where}: {problem['msg']}, got {_shown(given)!r}"
+
+
+def _shown(given: object) -> str:
+    try:
+        return str(given)[:120]
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def _meant(keys: tuple[int | str, ...], legal: Legal) -> str | None:

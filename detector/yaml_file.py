@@ -8,6 +8,11 @@ from typing import Any
 import yaml
 
 from detector.errors import ArtifactError, SpecError
+from detector.files.bounds import SPEC_VALUES, YAML_BYTES
+from detector.files.regular import read_bytes
+
+_TAG = "tag:yaml.org,2002:"
+_RESOLVER = yaml.resolver.Resolver()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +41,107 @@ class YamlFile:
 
 
 def read_yaml(path: Path) -> YamlFile:
-    """Read a file that maps keys to values.
+    """Read a file that maps keys to values, of plain YAML: texts, numbers, lists and mappings.
 
     Raises:
         ArtifactError: the file does not exist.
-        SpecError: it is not YAML, not a mapping, or gives a key twice.
+        OSError: it is no regular file, or larger than is meant.
+        SpecError: it is not YAML in UTF-8, not a mapping, gives a key twice, holds tagged values such as `!!binary`, or
+            more values than are meant, aliases followed.
     """
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
-        _refuse_twins(path, root)
-        document = loader.construct_document(root) if root is not None else None
+        data = read_bytes(path, YAML_BYTES)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found") from error
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SpecError(f"{path}{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that is none
-        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SpecError(
+            f"{path}:{line}: not UTF-8: byte {data[error.start]:#04x}; save it as UTF-8 (of GBK: iconv -f gbk -t utf-8)"
+        ) from error
+    root, document = _parse(str(path), text)
     if root is None or not isinstance(document, dict):
         raise SpecError(f"{path}: expected a mapping of keys to values, got {type(document).__name__}")
     return YamlFile(path, document, root)
 
 
-def _refuse_twins(path: Path, root: yaml.Node | None) -> None:
+def yaml_value(text: str, where: str) -> object:
+    """The value of a YAML text, under the same rules.
+
+    Args:
+        text: of one document.
+        where: its source, for messages.
+
+    Raises:
+        SpecError: as `read_yaml`.
+    """
+    return _parse(where, text)[1]
+
+
+def _parse(where: str, text: str) -> tuple[yaml.Node | None, object]:
+    try:
+        return _load(where, text)
+    except yaml.MarkedYAMLError as error:
+        place = f":{error.problem_mark.line + 1}" if error.problem_mark and "\n" in text else ""
+        several = "; a spec is one document" if "another document" in str(error.problem) else ""
+        raise SpecError(f"{where}{place}: not YAML: {error.problem}{several}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, too long a number
+        raise SpecError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise SpecError(f"{where}: nested too deeply") from error
+
+
+def _load(where: str, text: str) -> tuple[yaml.Node | None, object]:
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return None, None
+    _refuse_twins(where, root)
+    # Before the values are made: merged keys (`<<`) are copied by then, twice as many with every alias of an alias.
+    if _count(where, root, {}) > SPEC_VALUES.limit:
+        raise SpecError(
+            f"{where}: holds more than {SPEC_VALUES.limit:,} values, aliases followed; set {SPEC_VALUES.variable} if "
+            "more is meant"
+        )
+    return root, loader.construct_document(root)
+
+
+def _count(where: str, node: yaml.Node, known: dict[int, int | None]) -> int:
+    """How many values a node stands for, aliases followed; a tag that is not plain YAML is refused on the way."""
+    counted = known.get(id(node), 0)
+    if counted is None:
+        raise SpecError(f"{where}:{_line(node)}: a value holds itself (by an alias)")
+    if counted:
+        return counted
+    known[id(node)] = None
+    _require_plain(where, node)
+    parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    count = 1 if isinstance(node, yaml.ScalarNode) else 1 + sum(_count(where, part, known) for part in parts)
+    known[id(node)] = count
+    return count
+
+
+def _require_plain(where: str, node: yaml.Node) -> None:
+    """Refuse `!!binary`, `!!set` and the like, and a tag that the text does not have by itself, such as `!!int x`."""
+    tag = node.tag.removeprefix(_TAG)
+    if isinstance(node, yaml.ScalarNode):
+        plain = tag == "str" or node.tag in _meanings(node.value)
+    else:
+        plain = tag == ("seq" if isinstance(node, yaml.SequenceNode) else "map")
+    if not plain:
+        value = f" on {node.value[:40]!r}" if isinstance(node, yaml.ScalarNode) else ""
+        tag = node.tag.replace(_TAG, "!!")
+        raise SpecError(f"{where}:{_line(node)}: the tag {tag!r}{value} is not taken: write the value itself")
+
+
+def _meanings(text: str) -> set[str]:
+    """Tags that a plain scalar of this text may have: a whole number is a float as well."""
+    tag = str(_RESOLVER.resolve(yaml.ScalarNode, text, (True, False)))  # type: ignore[no-untyped-call]
+    return {tag, f"{_TAG}float"} if tag == f"{_TAG}int" else {tag}
+
+
+def _refuse_twins(where: str, root: yaml.Node | None) -> None:
     """Must see the nodes before they become values: that lets the later twin win, and mixes in merged keys (`<<`)."""
     todo = [] if root is None else [(root, "")]
     seen: set[int] = set()  # an alias is the node it names, which may even be a node around it
@@ -71,18 +153,18 @@ def _refuse_twins(path: Path, root: yaml.Node | None) -> None:
         if isinstance(node, yaml.SequenceNode):
             todo += [(item, f"{prefix}{index}.") for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
-            _refuse_twins_here(path, node, prefix)
+            _refuse_twins_here(where, node, prefix)
             todo += [(value, f"{prefix}{key.value}.") for key, value in node.value]
 
 
-def _refuse_twins_here(path: Path, node: yaml.MappingNode, prefix: str) -> None:
+def _refuse_twins_here(where: str, node: yaml.MappingNode, prefix: str) -> None:
     first: dict[tuple[str, str], yaml.Node] = {}
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):  # a key of another kind is refused when the values are made
             twin = first.setdefault((key.tag, key.value), key)
             if twin is not key:
                 name = f"{prefix}{key.value}"
-                raise SpecError(f"{path}:{_line(key)}: key {name!r} is given twice, first in line {_line(twin)}")
+                raise SpecError(f"{where}:{_line(key)}: key {name!r} is given twice, first in line {_line(twin)}")
 
 
 def _child(node: yaml.Node, key: int | str) -> tuple[yaml.Node, int] | None:

@@ -1,5 +1,6 @@
 """One export from file to file."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from detector.images import Image, read_image
 from detector.onnx_file import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
 from detector.spec_files import Settings
+from detector.squeeze import canvas_note
 from detector.tensor import to_normalized
 from export.assumptions import named_classes
 from export.checkpoints import read_weights
@@ -22,6 +24,8 @@ from export.network.detector import Detector
 from export.resolve import CANVAS_MULTIPLE, resolve_spec
 from export.to_onnx import export_onnx
 from export.verify import Verification, generated_picture, verify
+
+log = logging.getLogger(__name__)
 
 MIN_SIDE = 160  # pixels; below, the exported graph's smallest levels have one cell
 
@@ -74,6 +78,8 @@ def export(
     )
     checkpoint = Checkpoint(file=weights_file.name, sha256=sha256_of(weights_file), dialect=weights.dialect)
     resolved = resolve_spec(weights, checkpoint, settings)
+    if note := canvas_note(resolved):
+        log.warning("%s", note)
     picture = generated_picture() if image is None else read_image(image)
     network = build_network(weights, resolved)
     model = export_onnx(network, resolved, opset=opset)

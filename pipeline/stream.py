@@ -28,6 +28,7 @@ from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.scoring import require_all, score_results
 from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered
+from preprocess.remarks import Seen, log_remarks
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +112,10 @@ def _infer(
         ahead = max(batch_sizes.values()) + workers
         decoded = map_ordered(read, list(files.items()), workers=workers, preload=read_input.__module__, ahead=ahead)
         with contextlib.closing(decoded):
-            inputs = _sized(decoded, annotated, source=truth.source)
+            seen: list[Seen] = []
+            inputs = _sized(decoded, annotated, source=truth.source, seen=seen)
             yield from _execute(session, _batches(inputs, spec, batch_sizes), model=str(model))
+            log_remarks(seen, spec)
 
 
 def _require_writable(out: Path) -> None:
@@ -149,9 +152,12 @@ def _batch_sizes(session: Session, spec: DetectorSpec, model: Path) -> dict[Size
     return batch_sizes
 
 
-def _sized(decoded: Iterable[Placed], annotated: Mapping[str, AnnotatedImage], *, source: str) -> Iterator[Placed]:
+def _sized(
+    decoded: Iterable[Placed], annotated: Mapping[str, AnnotatedImage], *, source: str, seen: list[Seen]
+) -> Iterator[Placed]:
     for placed in decoded:
         require_size(placed.image, annotated[placed.image.file_name], source=source)
+        seen.append(placed.seen)
         yield placed
 
 
@@ -161,13 +167,14 @@ def _batches(inputs: Iterable[Placed], spec: DetectorSpec, batch_sizes: Mapping[
     The last batch of a canvas is filled up with its first tensor, as in `infer`.
     """
     batches: dict[Size, Batch] = {}
-    for image, canvas, tensor in inputs:
+    for placed in inputs:
+        canvas = placed.canvas
         if canvas not in batches:
             at = spec.with_canvas(canvas)
             batches[canvas] = Batch(at, [], np.empty((batch_sizes[canvas], *at.input.shape), at.input.dtype))
         batch = batches[canvas]
-        batch.feed[len(batch.images)] = tensor
-        batch.images.append(image)
+        batch.feed[len(batch.images)] = placed.tensor
+        batch.images.append(placed.image)
         if len(batch.images) == len(batch.feed):
             yield batch
             batch.images.clear()

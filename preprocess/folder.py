@@ -9,21 +9,29 @@ from typing import NamedTuple
 from detector.artifacts import atomic_file, to_disk, unique_stems
 from detector.files.lock import exclusive
 from detector.geometry import Size
-from detector.images import read_image
+from detector.image_header import Header
+from detector.images import read_picture
 from detector.manifests import BinImage, BinsManifest, folder_of, write_manifests
 from detector.spec import DetectorSpec
 from detector.tensor import Input, to_input
 from preprocess.listing import image_names
 from preprocess.output import bin_name, drop_empty_folders, prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
+from preprocess.remarks import Seen, log_remarks
 
 
 class Placed(NamedTuple):
-    """One image as the network is fed: what the manifest says of it, its canvas, and its tensor."""
+    """One image as the network is fed: what the manifest says of it, its canvas, its file's header and its tensor."""
 
     image: BinImage
     canvas: Size
+    header: Header
     tensor: Input
+
+    @property
+    def seen(self) -> Seen:
+        """What there may be to say of it."""
+        return Seen(self.image.file_name, self.header, self.image.image)
 
 
 def preprocess_folder(
@@ -67,10 +75,11 @@ def _preprocess(
     work = functools.partial(_write_bin, images=images, bins=bins, spec=spec)
     with taken_back_on_failure(bins, possible):
         done = map_with_bar(work, list(files.items()), workers=workers, preload=__name__, label="preprocess")
-        manifests = _manifests(list(done), spec, str(images))
+        manifests = _manifests([(canvas, image) for canvas, image, _ in done], spec, str(images))
         to_disk(bins)
         write_manifests(bins, manifests)
         drop_empty_folders(bins, possible)
+    log_remarks([seen for _, _, seen in done], spec)
     return manifests
 
 
@@ -108,13 +117,15 @@ def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Pl
         DataError: the image is unusable; the message names the file.
     """
     name, stem = item
-    tensor, box = to_input(read_image(images / name), spec)
-    return Placed(BinImage.of(box, stem=stem, file_name=name), box.canvas, tensor)
+    pixels, header = read_picture(images / name, exif=spec.image.exif)
+    tensor, box = to_input(pixels, spec)
+    return Placed(BinImage.of(box, stem=stem, file_name=name), box.canvas, header, tensor)
 
 
-def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> tuple[Size, BinImage]:
-    image, canvas, tensor = read_input(item, images=images, spec=spec)
-    with atomic_file(bins / bin_name(folder_of(canvas, spec), image.stem), lasting=False) as file:
-        file.write(tensor.data)
+def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> tuple[Size, BinImage, Seen]:
+    placed = read_input(item, images=images, spec=spec)
+    image, data = placed.image, placed.tensor.data
+    with atomic_file(bins / bin_name(folder_of(placed.canvas, spec), image.stem), lasting=False) as file:
+        file.write(data)
     # Of the bytes in memory: what a disk or a later hand makes of them is found when they are read.
-    return canvas, image.model_copy(update={"sha256": hashlib.sha256(tensor.data).hexdigest()})
+    return placed.canvas, image.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()}), placed.seen

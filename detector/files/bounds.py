@@ -80,3 +80,9 @@ CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
 CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")
 # Nodes of a graph with its functions written out: the largest detectors have some 10,000.
 GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 10**6, "nodes")
+# What a network sees: 2^25 are 0.4 GB of float32 an image, in each of several processes.
+CANVAS_PIXELS = Bound("OMLINE_MAX_CANVAS_PIXELS", 2**25, "pixels")
+# A spec in YAML has 2 kB; 20,000 classes with their ids have 500, and take 10 s to parse.
+YAML_BYTES = Bound("OMLINE_MAX_YAML_BYTES", 2**19, "bytes")
+# What a spec holds: 20,000 classes with their category ids are 40,000.
+SPEC_VALUES = Bound("OMLINE_MAX_SPEC_VALUES", 100_000, "values")

@@ -32,6 +32,7 @@ _RENAMES: Final = (
 _RECIPE: Final = Recipe(
     image={
         "resize": "tianzhi",
+        "exif": "ignored",  # PIL.Image.open and convert alone
         "filter": "pillow",
         "short": 800,
         "long": 1333,

@@ -39,6 +39,7 @@ _RENAMES: Final = (
 
 _IMAGE: Final = {
     "resize": "torchvision",
+    "exif": "ignored",  # PIL.Image.open and convert alone
     "filter": "float",
     "short": 800,
     "long": 1333,

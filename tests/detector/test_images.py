@@ -1,13 +1,18 @@
 """How the pixels of image files are read."""
 
+import io
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from detector.errors import DataError
-from detector.images import read_image
+from detector.images import read_image, read_picture
 
 
 def with_orientation(jpeg: bytes, orientation: int) -> bytes:
@@ -23,6 +28,82 @@ def test_exif_orientation_is_applied(tmp_path: Path, picture: np.ndarray):
     (tmp_path / "turned.jpg").write_bytes(with_orientation(jpeg, 6))
     expected = cv2.rotate(read_image(tmp_path / "plain.jpg"), cv2.ROTATE_90_CLOCKWISE)
     np.testing.assert_array_equal(read_image(tmp_path / "turned.jpg"), expected)
+
+
+def test_exif_orientation_is_ignored_where_the_framework_does(tmp_path: Path, picture: np.ndarray):
+    for suffix, kind in ((".jpg", "JPEG"), (".png", "PNG"), (".webp", "WEBP")):
+        exif = PIL.Image.Exif()
+        exif[0x0112] = 6
+        PIL.Image.fromarray(picture).save(tmp_path / f"a{suffix}", kind, exif=exif)
+        stored, turned = read_picture(tmp_path / f"a{suffix}", exif="ignored"), read_picture(tmp_path / f"a{suffix}")
+        assert stored.header.turned
+        assert stored.header.size == stored.pixels.shape[:2] == (20, 30)
+        np.testing.assert_array_equal(turned.pixels, cv2.rotate(stored.pixels, cv2.ROTATE_90_CLOCKWISE))
+        # As torchvision's and maskrcnn-benchmark's data sets read it.
+        with PIL.Image.open(tmp_path / f"a{suffix}") as image:
+            np.testing.assert_array_equal(stored.pixels, np.asarray(image.convert("RGB"))[..., ::-1])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK"])
+def test_pillow_reads_the_same_pixels(tmp_path: Path, picture: np.ndarray, mode: str):
+    image = PIL.Image.fromarray(picture).convert(mode)
+    image.save(tmp_path / "a", "JPEG" if mode == "CMYK" else "PNG")
+    with PIL.Image.open(tmp_path / "a") as image:
+        theirs = np.asarray(image.convert("RGB"))[..., ::-1].astype(int)
+    assert np.abs(theirs - read_image(tmp_path / "a")).max() <= (mode == "CMYK")
+
+
+def header_of_a_bomb(kind: str) -> bytes:
+    """A small file whose header promises 30000 x 30000 pixels."""
+    buffer = io.BytesIO()
+    PIL.Image.new("L", (8, 8)).save(buffer, kind)
+    data = bytearray(buffer.getvalue())
+    if kind == "JPEG":
+        start = data.index(b"\xff\xc0") + 5
+        data[start : start + 4] = struct.pack(">HH", 30000, 30000)
+    elif kind == "PNG":
+        data[16:24] = struct.pack(">II", 30000, 30000)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        data[18:26] = struct.pack("<ii", 30000, 30000)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_a_bomb_is_refused_by_its_header(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "bomb.jpg").write_bytes(header_of_a_bomb(kind))
+    monkeypatch.setattr(cv2, "imdecode", None)  # it is not asked
+    with pytest.raises(
+        DataError,
+        match=r"bomb\.jpg is 30000x30000 \(height x width\), 900,000,000 pixels, at most 178,956,970 are taken; "
+        "set OMLINE_MAX_IMAGE_PIXELS if more is meant",
+    ):
+        read_image(tmp_path / "bomb.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp"])
+def test_the_bound_of_pixels_holds_for_every_format(
+    tmp_path: Path, picture: np.ndarray, suffix: str, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a").write_bytes(cv2.imencode(suffix, picture)[1].tobytes())
+    monkeypatch.setenv("OMLINE_MAX_IMAGE_PIXELS", "600")
+    read_image(tmp_path / "a")
+    monkeypatch.setenv("OMLINE_MAX_IMAGE_PIXELS", "599")
+    with pytest.raises(DataError, match=r"is 20x30 .* 600 pixels, at most 599"):
+        read_image(tmp_path / "a")
+
+
+def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"cannot read image .*a\.jpg: a FIFO, expected a regular file"):
+        read_image(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"b\.jpg: a device, expected a regular file"):
+        read_image(tmp_path / "b.jpg")
+    monkeypatch.setenv("OMLINE_MAX_IMAGE_BYTES", "10")
+    (tmp_path / "c.jpg").write_bytes(bytes(11))
+    with pytest.raises(DataError, match=r"11 bytes, at most 10 are taken; set OMLINE_MAX_IMAGE_BYTES"):
+        read_image(tmp_path / "c.jpg")
 
 
 def test_greyscale_becomes_three_equal_channels(tmp_path: Path, picture: np.ndarray):

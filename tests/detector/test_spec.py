@@ -1,3 +1,5 @@
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,61 @@ def test_squeeze_tells_how_much_the_canvas_takes_from_the_framework(spec: Detect
 def test_facts_about_a_network_are_finite(spec, value):
     with pytest.raises(SpecError, match=r"network: bn_eps must be a finite number of at most 1e\+15, got"):
         replace(spec, network={"bn_eps": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "fingerprint"),
+    [
+        ("demo", "91273c6186374e55"),
+        ("fcos_r50_caffe_fpn_1x", "f750db19e10f6907"),
+        ("retinanet_r18_fpn_1x_guide", "26363dc32fb353c3"),
+    ],
+)
+def test_bins_that_exist_stay_good(name: str, fingerprint: str):
+    assert load_spec(name).bins_fingerprint() == fingerprint
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_ignored_orientations_make_other_bins(spec: DetectorSpec, dtype: str):
+    applied, ignored = (with_image(spec, dtype=dtype, exif=exif) for exif in ("applied", "ignored"))
+    assert applied.bins_fingerprint() == with_image(spec, dtype=dtype).bins_fingerprint()
+    assert ignored.bins_fingerprint() != applied.bins_fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("mean", [1e300, 0, 0], "mean: expected grey levels (0..255), at most 1e+06"),
+        ("mean", [math.nan, 0, 0], "mean.0: Input should be a finite number"),
+        ("std", [1e-300, 1, 1], "std: expected grey levels, 0.0001..1e+06"),
+        ("std", [1, 1, 1e300], "std: expected grey levels, 0.0001..1e+06"),
+        ("short", 10**400, "short: "),
+        ("long", 2**31, "long: Input should be less than or equal to 1048576"),
+        ("stretch", [10**400, 1], "stretch: height and width must be at most 1048576"),
+    ],
+)
+def test_numbers_that_no_image_has(spec: DetectorSpec, key: str, value: object, problem: str):
+    with pytest.raises(SpecError, match=re.escape(f"image.{problem}")) as caught:
+        with_image(spec, **{key: value})
+    assert len(str(caught.value)) < 400
+
+
+def test_canvases_beyond_memory_are_refused_in_both_places(spec: DetectorSpec, monkeypatch: pytest.MonkeyPatch):
+    message = r"16384x16384 has 268,435,456 pixels, at most 33,554,432 are taken; set OMLINE_MAX_CANVAS_PIXELS if"
+    with pytest.raises(SpecError, match=f"canvas: {message}"):
+        spec.with_canvas(Size(16384, 16384))
+    with pytest.raises(SpecError, match=f"atc: {message}"):
+        replace(spec, atc={"image_sizes": [[64, 96], [16384, 16384]]})
+    monkeypatch.setenv("OMLINE_MAX_CANVAS_PIXELS", str(2**28))
+    assert spec.with_canvas(Size(16384, 16384)).canvas == (16384, 16384)
+
+
+def test_documents_of_endless_values_are_refused(spec: DetectorSpec):
+    laugh: list[object] = ["ha"]
+    for _ in range(60):
+        laugh = [laugh, laugh]
+    for classes in (laugh, ["a"] * 100_001):
+        with pytest.raises(SpecError, match=r"holds more than 100,000 values; set OMLINE_MAX_SPEC_VALUES if"):
+            replace(spec, classes=classes)
+    many = [f"class {index}" for index in range(30_000)]
+    assert len(replace(spec, classes=many, category_ids=list(range(30_000))).classes) == 30_000

@@ -2,11 +2,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from detector.errors import ArtifactError, SpecError
+from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
-from detector.spec_files import Settings, load_spec, model_names, read_settings
+from detector.spec_files import METADATA_KEY, Settings, load_spec, model_names, read_settings
 
 DEFAULTS: dict[str, Any] = {
     "name": "theirs",
@@ -61,7 +63,7 @@ def test_other_forms_are_errors(assignment: str):
 
 
 def test_a_value_that_is_no_yaml_is_an_error():
-    with pytest.raises(SpecError, match=r"--set classes=\[a, b: the value is not YAML"):
+    with pytest.raises(SpecError, match=r"--set classes=\[a, b: not YAML"):
         given("classes=[a, b")
 
 
@@ -162,3 +164,27 @@ def test_an_artifacts_spec_is_settings_too(tmp_path: Path):
 def test_files_that_are_not_there(tmp_path: Path, name: str):
     with pytest.raises(ArtifactError, match="not found"):
         read_settings(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[" * 50000, "holds no spec: not taken: nested too deeply"),
+        ("[1]", "holds no spec: it has no key 'spec'"),
+        ('{"spec": {}, "spec": {}}', "holds no spec: not taken: the key 'spec' is given twice in one object"),
+        ("{", "holds no spec: not JSON, perhaps truncated"),
+    ],
+    ids=["deep", "list", "twice", "half"],
+)
+def test_a_damaged_sidecar_is_one_line(tmp_path: Path, text: str, problem: str):
+    (tmp_path / "a.om.json").write_text(text)
+    with pytest.raises(ArtifactError, match=problem):
+        load_spec(tmp_path / "a.om")
+
+
+def test_two_specs_in_one_onnx_file_are_refused(tmp_path: Path, canonical: onnx.ModelProto, spec: DetectorSpec):
+    embed_spec(canonical, spec)
+    canonical.metadata_props.add(key=METADATA_KEY, value=canonical.metadata_props[0].value)
+    onnx.save(canonical, tmp_path / "a.onnx")
+    with pytest.raises(ArtifactError, match=r"a\.onnx carries 2 specs \(metadata 'omline\.spec'\); make it again"):
+        load_spec(tmp_path / "a.onnx")

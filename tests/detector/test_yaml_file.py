@@ -1,5 +1,6 @@
 """A mistake in a spec's YAML, told with its line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,5 +82,72 @@ def test_a_merged_key_is_no_twin(tmp_path: Path):
 
 
 def test_a_yaml_that_holds_itself_ends(tmp_path: Path):
-    with pytest.raises(SpecError, match=r":5: network\.x\."):
+    with pytest.raises(SpecError, match=r":5: a value holds itself"):
         load_spec(write(tmp_path, YAML + "network: &n {x: *n}"))
+
+
+def laugh(form: str) -> str:
+    return "a0: &a0 {k0: 1}\n" + "".join(form.format(new=index, old=index - 1) for index in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    "form", ["a{new}: &a{new} [*a{old}, *a{old}]\n", "a{new}: &a{new} {{<<: [*a{old}, *a{old}], k{new}: 1}}\n"]
+)
+def test_aliases_of_aliases_are_counted_before_they_are_followed(tmp_path: Path, form: str):
+    with pytest.raises(SpecError, match=r"more than 100,000 values, aliases followed; set OMLINE_MAX_SPEC_VALUES if"):
+        load_spec(write(tmp_path, YAML + laugh(form)))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("name: !!binary aGVsbG8=", r":5: the tag '!!binary' on 'aGVsbG8=' is not taken: write the value itself"),
+        ("x: !!set {a, b}", ":5: the tag '!!set' is not taken"),
+        ("x: !!python/object/apply:os.system [ls]", ":5: the tag '!!python/object/apply:os.system' is not taken"),
+        ("x: !!float", ":5: the tag '!!float' on '' is not taken"),
+        ("x: !!int y", ":5: the tag '!!int' on 'y' is not taken"),
+        ("x: !!timestamp y", ":5: the tag '!!timestamp' on 'y' is not taken"),
+        ("x: " + "[" * 2000 + "]" * 2000, ": nested too deeply"),
+        ("---\nx: 1", ":5: not YAML: but found another document; a spec is one document"),
+        ("x: " + "9" * 5000, "not YAML: Exceeds the limit"),
+        ("canvas_: 0x" + "f" * 5000, "unknown key 'canvas_'"),
+        ("name: 0x" + "f" * 5000, "name: Input should be a valid string, got 'a number of thousands of digits'"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_no_plain_yaml_is_an_error_of_one_line(tmp_path: Path, line: str, problem: str):
+    with pytest.raises(SpecError, match=problem) as caught:
+        load_spec(write(tmp_path, YAML + line + "\n"))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_tags_that_say_what_is_there_are_fine(tmp_path: Path):
+    spec = load_spec(
+        write(tmp_path, YAML.replace("[a, b]", "!!seq [!!str 1, !!str yes]").replace("[1, 2", "[!!float 1, 2"))
+    )
+    assert spec.classes == ("1", "yes")
+    assert spec.image.mean == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("encoding", "byte"), [("gbk", "0xbc"), ("latin-1", "0xe9"), ("utf-16", "0xff")])
+def test_another_encoding_is_named_with_its_line(tmp_path: Path, encoding: str, byte: str):
+    text = YAML.replace("[a, b]", "[é, b]" if encoding == "latin-1" else "[检测, b]")
+    (tmp_path / "mine.yaml").write_bytes(text.encode(encoding))
+    line = 1 if encoding == "utf-16" else 4
+    with pytest.raises(SpecError, match=rf":{line}: not UTF-8: byte {byte}; save it as UTF-8 \(of GBK: iconv"):
+        load_spec(tmp_path / "mine.yaml")
+
+
+def test_a_byte_order_mark_is_fine(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_bytes(b"\xef\xbb\xbf" + YAML.encode())
+    assert load_spec(tmp_path / "mine.yaml").classes == ("a", "b")
+
+
+def test_a_yaml_is_a_regular_file_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    os.mkfifo(tmp_path / "fifo.yaml")
+    with pytest.raises(OSError, match="a FIFO, expected a regular file"):
+        load_spec(tmp_path / "fifo.yaml")
+    monkeypatch.setenv("OMLINE_MAX_YAML_BYTES", "20")
+    with pytest.raises(OSError, match=r"at most 20 are taken; set OMLINE_MAX_YAML_BYTES if more is meant"):
+        load_spec(write(tmp_path, YAML))

@@ -17,6 +17,7 @@ def test_recipe_of_the_framework():
     recipe = read_state(SAMPLE.theirs(SAMPLE.ours()), FLAGS).recipe
     assert (recipe.image["channels"], recipe.image["mean"]) == ("BGR", (102.9801, 115.9465, 122.7717))
     assert (recipe.image["resize"], recipe.image["filter"]) == ("tianzhi", "pillow")
+    assert recipe.image["exif"] == "ignored"
     assert (recipe.decode["score"], recipe.decode["nms"]) == ("geometric_mean", "iou_plus_one")
     assert (recipe.decode["iou_threshold"], recipe.decode["last_pixel"], recipe.decode["inclusive"]) == (
         0.6,

@@ -1,0 +1,82 @@
+"""What an image file says of itself, read without decoding it."""
+
+import io
+import struct
+import warnings
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from detector.geometry import Size
+
+# Our own bound is applied to the size that the header tells (`detector.images`).
+Image.MAX_IMAGE_PIXELS = None
+
+_ORIENTATION = 0x0112  # EXIF 2.32, table 4
+# In these several frames are an animation or pages. The second one of a JPEG (MPO) is a phone's depth or gain map.
+_OF_FRAMES = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
+# What Pillow's parsers let through on broken files, besides its own error.
+_BROKEN = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError)
+
+
+class Header(NamedTuple):
+    """The head of an image file.
+
+    Attributes:
+        format: as Pillow names it: "JPEG", "PNG", ...
+        size: of the pixels as they are stored.
+        deep: more than 8 bits per channel.
+        several: it has more than one frame or page.
+        turned: its EXIF orientation asks for the stored pixels to be turned or mirrored.
+    """
+
+    format: str
+    size: Size
+    deep: bool
+    several: bool
+    turned: bool
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header of an encoded image; None if it is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is odd enough to count is an error of the decoder
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return _header(image)
+        except _BROKEN:
+            return None
+
+
+def _header(image: Image.Image) -> Header:
+    name = "JPEG" if image.format == "MPO" else str(image.format)
+    exif = image.info.get("exif")
+    return Header(
+        format=name,
+        size=Size(*image.size[::-1]),
+        deep=image.mode in ("F", "I") or image.mode.startswith("I;"),
+        several=name in _OF_FRAMES and bool(getattr(image, "is_animated", False)),
+        # Every decoder turns a TIFF, whatever else it does.
+        turned=name != "TIFF" and isinstance(exif, bytes) and orientation(exif) in range(2, 9),
+    )
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation in a block of EXIF, which is a TIFF without pixels; 1, upright, where it says nothing.
+
+    Pillow's reader would do, but takes XMP for EXIF as well, and decodes a whole PNG to look behind its pixels.
+    """
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", exif, entry)
+            if tag == _ORIENTATION:
+                return int(value)
+    except struct.error:  # it ends before
+        return 1
+    return 1

@@ -1,0 +1,63 @@
+"""What is worth saying of the images that were read: said once for all of them, with counts and the first names."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from detector.geometry import Size
+from detector.image_header import Header
+from detector.spec import DetectorSpec
+from detector.squeeze import squeeze_note
+from detector.terminal import shown
+
+log = logging.getLogger(__name__)
+
+NAMES = 3  # of images, in a line
+
+
+class Seen(NamedTuple):
+    """An image that was read: its name, its file's header, and the size that it was read with."""
+
+    name: str
+    header: Header
+    size: Size
+
+
+def log_remarks(seen: Sequence[Seen], spec: DetectorSpec) -> None:
+    """Say what about these images is not as usual, and what was made of it; nothing where all are."""
+    for line in remarks(seen, spec):
+        log.warning("%s", shown(line))
+
+
+def remarks(seen: Sequence[Seen], spec: DetectorSpec) -> list[str]:
+    """The lines of `log_remarks`."""
+    turned = {
+        "applied": "the pixels are turned as it says, as the training framework does (image.exif: applied)",
+        "ignored": "it is ignored, as the training framework does (image.exif: ignored), whatever a viewer shows",
+    }[spec.image.exif]
+    facts = (
+        ([image for image in seen if image.header.turned], "an EXIF orientation", turned),
+        (
+            [image for image in seen if image.header.several],
+            "several frames or pages",
+            "the first is taken, the others are not read",
+        ),
+        (
+            [image for image in seen if image.header.deep],
+            "more than 8 bits per channel",
+            "the upper 8 are taken, as cv2 does; a framework that reads with Pillow clips at 255",
+        ),
+    )
+    lines = [f"{_count(found, seen)} {what} ({_names(found)}): {made}" for found, what, made in facts if found]
+    note = squeeze_note(Counter(image.size for image in seen), spec)
+    return lines if note is None else [*lines, note]
+
+
+def _count(found: Sequence[Seen], seen: Sequence[Seen]) -> str:
+    return f"{len(found)} of {len(seen)} images {'has' if len(found) == 1 else 'have'}"
+
+
+def _names(found: Sequence[Seen]) -> str:
+    names = ", ".join(image.name for image in found[:NAMES])
+    return f"{names} and {len(found) - NAMES} more" if len(found) > NAMES else names
