@@ -29,7 +29,7 @@ Exif = Literal["applied", "ignored"]
 ADDED_KEYS = {"stretch": None, "padding_value": None, "exif": "applied"}
 # Of grey levels: wider than any framework's, and small enough for what float32 holds.
 MEAN_MAX = 1e6
-STD_MIN, STD_MAX = 1e-4, 1e6
+STD_MIN, STD_MAX = 1e-6, 1e6
 
 
 class ImageSpec(Part):

@@ -146,8 +146,8 @@ def test_ignored_orientations_make_other_bins(spec: DetectorSpec, dtype: str):
     [
         ("mean", [1e300, 0, 0], "mean: expected grey levels (0..255), at most 1e+06"),
         ("mean", [math.nan, 0, 0], "mean.0: Input should be a finite number"),
-        ("std", [1e-300, 1, 1], "std: expected grey levels, 0.0001..1e+06"),
-        ("std", [1, 1, 1e300], "std: expected grey levels, 0.0001..1e+06"),
+        ("std", [1e-300, 1, 1], "std: expected grey levels, 1e-06..1e+06"),
+        ("std", [1, 1, 1e300], "std: expected grey levels, 1e-06..1e+06"),
         ("short", 10**400, "short: "),
         ("long", 2**31, "long: Input should be less than or equal to 1048576"),
         ("stretch", [10**400, 1], "stretch: height and width must be at most 1048576"),
