@@ -186,5 +186,5 @@ def test_two_specs_in_one_onnx_file_are_refused(tmp_path: Path, canonical: onnx.
     embed_spec(canonical, spec)
     canonical.metadata_props.add(key=METADATA_KEY, value=canonical.metadata_props[0].value)
     onnx.save(canonical, tmp_path / "a.onnx")
-    with pytest.raises(ArtifactError, match=r"a\.onnx carries 2 specs \(metadata 'omline\.spec'\); make it again"):
+    with pytest.raises(ArtifactError, match=r"a\.onnx carries 2 specs \(metadata 'omline\.spec'\): make it again"):
         load_spec(tmp_path / "a.onnx")
