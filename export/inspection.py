@@ -107,7 +107,7 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
         "canvas": canvas,
-        "notes": list(recipe.notes),
+        "notes": [*recipe.notes, *recipe.remarks],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
         | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},
         "evidence": "your word (assume: defaults)" if said.get("assume") else recipe.evidence,

@@ -44,7 +44,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     differences = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
-    for note in (*weights.place.notes, *weights.place.rivals, *assumptions):
+    for note in (*weights.recipe.remarks, *weights.place.notes, *weights.place.rivals, *assumptions):
         log.info("%s: %s", checkpoint.file, note)
     departures = (*differences, *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)

@@ -67,9 +67,6 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     image = _image(picture)
     name = "FCOS" if kind is FcosNetwork else "RetinaNet"
     asides = {
-        "tta_pipeline, which mmdetection runs with --tta only, is not run": isinstance(
-            config.get("tta_pipeline"), list | tuple
-        ),
         # Zeros look like nothing, other values like objects.
         "mmdetection drops what it finds in the padding before suppression, here it goes after it": (
             image.get("padding", "zero") != "zero" and not picture.padded_size
@@ -77,7 +74,9 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
     }
     notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
-    return Recipe({**_IMAGE, **image}, decode, "the file's config", notes, picture.room())
+    augments = isinstance(config.get("tta_pipeline"), list | tuple)
+    remarks = ("tta_pipeline, which mmdetection runs with --tta only, is not run",) if augments else ()
+    return Recipe({**_IMAGE, **image}, decode, "the file's config", notes=notes, canvas=picture.room(), remarks=remarks)
 
 
 def _follow_old_settings(config: Mapping[str, Any], picture: Picture) -> None:

@@ -37,6 +37,7 @@ class Recipe:
         notes: settings that the spec cannot express.
         canvas: (height, width) that the framework pads every image to; None: it has no such.
         label_order: as in `DetectorSpec`.
+        remarks: what the framework can do besides, and does not unless it is asked to.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
         evidence: what of the file says that it is run with these defaults; None: nothing.
@@ -48,6 +49,7 @@ class Recipe:
     notes: tuple[str, ...] = ()
     canvas: tuple[int, int] | None = None
     label_order: Literal["classes", "annotations"] = "classes"
+    remarks: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
     evidence: str | None = None
 

@@ -180,7 +180,7 @@ def test_a_chosen_set_is_what_an_export_gets(save: Callable[..., Path]):
 
     other = {name: tensor + 1 for name, tensor in detector().items()}
     path = save({"model": detector(), "ema": other})
-    weights: Weights = read_weights(path, {}, "ema")
+    weights: Weights = read_weights(path, {}, weights_key="ema")
     assert torch.equal(weights.tensors["head.cls.bias"], other["bbox_head.conv_cls.bias"])
     assert weights.place.keys == "ema"
     assert "--weights_key model takes them" in weights.place.rivals[0]
