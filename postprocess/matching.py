@@ -1,7 +1,7 @@
 """Precision and recall of one category, by the matching of faster-coco-eval, whose numbers are pycocotools'."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from postprocess.rows.columns import Detections, Objects
 AREAS = ("all", "small", "medium", "large")
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = 101
+# Objects and detections that are dictionaries at one time, 0.6 kB each.
+ROWS_AT_ONCE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,37 @@ def accumulate(
     if not len(rows.truth):
         shape = len(IOU_THRESHOLDS), len(AREAS), len(limits)
         return ClassArrays(np.full((shape[0], RECALL_LEVELS, *shape[1:]), -1.0), np.full(shape, -1.0))
-    evaluator = _evaluator_class()(iouType="bbox", print_function=_silent)
-    evaluator.params.imgIds = np.union1d(rows.truth_images, rows.found_images).tolist()
+    results: list[tuple[NDArray[np.float64], ...]] = []
+    images = np.union1d(rows.truth_images, rows.found_images)
+    shares = _shares(images, rows)
+    evaluator = _evaluator_class()(iouType="bbox", print_function=_silent, separate_eval=True)
     evaluator.params.catIds = [1]
     evaluator.params.maxDets = list(limits)
-    evaluator.objects = zip(rows.truth_images.tolist(), _objects(truth, rows.truth, zero), strict=True)
-    evaluator.detections = zip(rows.found_images.tolist(), _detections(found, rows.found), strict=True)
-    evaluator.pairs = set(np.intersect1d(rows.truth_images, rows.found_images).tolist())
-    evaluator.evaluate()
-    evaluator.accumulate()
-    precision, recall = (np.asarray(evaluator.eval[key])[..., 0, :, :] for key in ("precision", "recall"))
+    ranges = list(evaluator.params.areaRng)
+    # What the evaluator keeps of an object takes 80 bytes for each range of areas.
+    for some in [ranges] if len(shares) == 1 else [[each] for each in ranges]:
+        evaluator.params.areaRng = some
+        evaluator.accumulate_shares(shares, lambda share: _rows_of(share, truth, found, rows, zero))
+        results.append(tuple(np.asarray(evaluator.eval[key])[..., 0, :, :] for key in ("precision", "recall")))
+    precision, recall = (np.concatenate(each, axis=-2) for each in zip(*results, strict=True))
     return ClassArrays(precision, recall)
+
+
+def _rows_of(
+    share: NDArray[np.int64], truth: Objects, found: Detections, rows: ClassRows, zero: int | None
+) -> tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, dict[str, Any]]]]:
+    """Objects and detections of some images, each with the number of its image."""
+    own, other = np.isin(rows.truth_images, share), np.isin(rows.found_images, share)
+    objects = zip(rows.truth_images[own].tolist(), _objects(truth, rows.truth[own], zero), strict=True)
+    detections = zip(rows.found_images[other].tolist(), _detections(found, rows.found[other]), strict=True)
+    return list(objects), list(detections)
+
+
+def _shares(images: NDArray[np.int64], rows: ClassRows) -> list[NDArray[np.int64]]:
+    """The images, ascending, in shares of about ROWS_AT_ONCE objects and detections."""
+    both = np.sort(np.concatenate([rows.truth_images, rows.found_images]))
+    shares = np.searchsorted(both, images, side="right") // ROWS_AT_ONCE
+    return np.split(images, np.flatnonzero(np.diff(shares)) + 1)
 
 
 def _objects(truth: Objects, rows: NDArray[np.int64], zero: int | None) -> list[dict[str, Any]]:
@@ -87,18 +109,31 @@ def _evaluator_class() -> Any:
     class Evaluator(COCOeval_faster):  # type: ignore[misc]  # it comes without types
         """Takes rows as they are: an index of whole files would copy them, and knows images by small numbers only."""
 
-        objects: Any
-        detections: Any
-        pairs: set[int]
+        rows: tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, dict[str, Any]]]]
+        _evalImgs_cpp: list[Any]  # noqa: N815  # its name
+
+        def accumulate_shares(self, shares: Sequence[NDArray[np.int64]], rows_of: Callable[..., Any]) -> None:
+            """Match share by share, then accumulate over the images of all; `eval` has the result."""
+            ranges = range(len(self.params.areaRng))
+            parts: list[list[Any]] = [[] for _ in ranges]
+            for share in shares:
+                self.rows = rows_of(share)
+                self.params.imgIds = share.tolist()
+                self.evaluate()
+                for area in ranges:
+                    parts[area] += self._evalImgs_cpp[area * len(share) : (area + 1) * len(share)]
+            self._evalImgs_cpp = [each for part in parts for each in part]
+            self._paramsEval.imgIds = np.concatenate(shares).tolist()
+            self.accumulate()
 
         def _prepare(self) -> None:
             self.gt_dataset.clean()
             self.dt_dataset.clean()
-            for image, row in self.objects:
-                self.gt_dataset.append_ref(image, 1, row)
-            for image, row in self.detections:
-                self.dt_dataset.append_ref(image, 1, row)
-            self._nonempty_iou_pairs = {(image, 1) for image in self.pairs}
+            for rows, data_set in zip(self.rows, (self.gt_dataset, self.dt_dataset), strict=True):
+                for image, row in rows:
+                    data_set.append_ref(image, 1, row)
+            pairs = [{(image, 1) for image, _ in rows} for rows in self.rows]
+            self._nonempty_iou_pairs = pairs[0] & pairs[1]
 
     return Evaluator
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from detector.errors import DataError
+from postprocess import matching
 from postprocess.coco import Annotations, read_annotations, read_detections
 from postprocess.evaluate import FIGURES, Metrics, evaluate
 from postprocess.rows.annotation_rows import AnnotatedImage
@@ -328,3 +329,10 @@ def test_the_published_figures_of_the_coco_team():
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564]
     assert [round((metrics.figures[name] or 0) / 100, 3) for name in NAMES] == published
     assert_equals_oracle(metrics, oracle(truth, detections))
+
+
+def test_many_rows_are_taken_in_shares(monkeypatch: pytest.MonkeyPatch):
+    truth, detections = data_set(3, images=12)
+    whole = evaluate(truth, detections)
+    monkeypatch.setattr(matching, "ROWS_AT_ONCE", 5)
+    assert evaluate(truth, detections) == whole
