@@ -8,7 +8,7 @@ import pydantic
 
 from detector.artifacts import write_text
 from detector.errors import ArtifactError
-from detector.files.bounds import DATA_BYTES
+from detector.files.bounds import MANIFEST_BYTES
 from detector.files.regular import read_bytes
 from detector.geometry import Size
 from detector.spec import Checkpoint, spec_problem
@@ -89,7 +89,7 @@ def find_origin(results: Path) -> ResultsOrigin | None:
     """
     path = origin_path(results)
     try:
-        return ResultsOrigin.model_validate_json(read_bytes(path, DATA_BYTES))
+        return ResultsOrigin.model_validate_json(read_bytes(path, MANIFEST_BYTES))
     except FileNotFoundError:
         return None
     except pydantic.ValidationError as error:

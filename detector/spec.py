@@ -43,12 +43,21 @@ class TensorSpec(Part):
 
 
 class Reference(Part):
-    """A published box AP (COCO val2017, percent), bound to one checkpoint by the start of its SHA-256."""
+    """A published box AP in percent, bound to one checkpoint by the start of its SHA-256, and to one data set.
+
+    Attributes:
+        checkpoint: file name of the weights.
+        sha256: its first 8 to 64 digits.
+        ap: in percent, as pycocotools computes it.
+        source: where it is published.
+        data_set: SHA-256 of the annotation file that the AP holds for; None: COCO val2017.
+    """
 
     checkpoint: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
     ap: Annotated[float, Field(ge=0, le=100)]
     source: str
+    data_set: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class Checkpoint(Part):

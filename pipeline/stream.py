@@ -11,18 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
 from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.manifests import BinImage
+from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx
 from detector.tensor import Input
 from infer.gears import gears_of
 from infer.session import DYNAMIC, Session
 from postprocess.coco import Annotations, find_annotations, read_annotations
-from postprocess.join import join_names, require_size
-from postprocess.record import Evaluation
+from postprocess.image_names import join_names, require_size
+from postprocess.record import Evaluation, Ran
 from postprocess.results import ImageResult, require_sound, to_result
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.scoring import require_all, score_results
@@ -59,9 +61,10 @@ def stream(
 ) -> Evaluation:
     """Detect on every image and score it; leaves `detections.json` and, last, `metrics.json` in `out`.
 
-    Both are what `preprocess`, `infer` and `postprocess eval` leave, to the byte, for every batch size and number of
-    workers. Batches hold images of one canvas each, where the model has gears for several. Names, classes, sizes of
-    tensors and the folder for the products are checked before the first execution.
+    Both are what `preprocess`, `infer` and `postprocess eval` leave, to the byte, for every batch size (but for that
+    and the product, which metrics.json names) and number of workers. Batches hold images of one canvas each, where the
+    model has gears for several. Names, classes, sizes of tensors and the folder for the products are checked before the
+    first execution.
 
     Args:
         model: a converted .onnx, whose shape, or list of shapes (gears), is fixed.
@@ -90,32 +93,45 @@ def stream(
     _require_writable(out)
     workers = workers or min(core_count(), WORKERS_MAX)
     read = functools.partial(read_input, images=images, spec=spec)
-    # Closed whatever happens, so that no worker outlives the call.
-    with (
-        exclusive(out, doing="streaming into"),
-        contextlib.closing(_infer(model, spec, files, read, workers=workers, truth=annotations)) as results,
-    ):
-        bar = tqdm(results, total=len(files), desc="stream", unit="image", disable=None)
-        return score_results(bar, spec, annotations, image_ids, out)
-
-
-def _infer(
-    model: Path, spec: DetectorSpec, files: Mapping[str, str], read: Read, *, workers: int, truth: Annotations
-) -> Generator[ImageResult, None, None]:
-    """Results as their batches are full; the model is loaded and the workers live while they are asked for."""
-    annotated = join_names(files, truth)
-    with Session(model) as session:
+    with exclusive(out, doing="streaming into"), Session(model) as session:
         batch_sizes = _batch_sizes(session, spec, model)
         told = ", ".join(f"{size} on {canvas}" for canvas, size in batch_sizes.items())
         log.info("%s runs on the CPU (onnxruntime), batch size %s, %d workers", model, told, workers)
-        # The next batch waits in memory while one is executed, and no more: a tensor of 800x1333 has 12.8 MB.
-        ahead = max(batch_sizes.values()) + workers
-        decoded = map_ordered(read, list(files.items()), workers=workers, preload=read_input.__module__, ahead=ahead)
-        with contextlib.closing(decoded):
-            seen: list[Seen] = []
-            inputs = _sized(decoded, annotated, source=truth.source, seen=seen)
-            yield from _execute(session, _batches(inputs, spec, batch_sizes), model=str(model))
-            log_remarks(seen, spec)
+        ran = Ran(_facts(session, batch_sizes), ModelFile(file=str(model), sha256=sha256_of(model)))
+        infer = functools.partial(_infer, session, spec, files, read, batch_sizes=batch_sizes, model=str(model))
+        # Closed whatever happens, so that no worker outlives the call.
+        with contextlib.closing(infer(workers=workers, truth=annotations)) as results:
+            bar = tqdm(results, total=len(files), desc="stream", unit="image", disable=None)
+            return score_results(bar, spec, annotations, image_ids, out, ran=ran)
+
+
+def _facts(session: Session, batch_sizes: Mapping[Size, int]) -> RunFacts:
+    """As `infer` records them for the first of the canvases."""
+    batch_size = next(iter(batch_sizes.values()))
+    return RunFacts(backend="onnxruntime", version=session.version, device="CPU", batch_size=batch_size)
+
+
+def _infer(
+    session: Session,
+    spec: DetectorSpec,
+    files: Mapping[str, str],
+    read: Read,
+    *,
+    batch_sizes: Mapping[Size, int],
+    model: str,
+    workers: int,
+    truth: Annotations,
+) -> Generator[ImageResult, None, None]:
+    """Results as their batches are full; the workers live while they are asked for."""
+    annotated = join_names(files, truth)
+    # The next batch waits in memory while one is executed, and no more: a tensor of 800x1333 has 12.8 MB.
+    ahead = max(batch_sizes.values()) + workers
+    decoded = map_ordered(read, list(files.items()), workers=workers, preload=read_input.__module__, ahead=ahead)
+    with contextlib.closing(decoded):
+        seen: list[Seen] = []
+        inputs = _sized(decoded, annotated, source=truth.source, seen=seen)
+        yield from _execute(session, _batches(inputs, spec, batch_sizes), model=model)
+        log_remarks(seen, spec)
 
 
 def _require_writable(out: Path) -> None:

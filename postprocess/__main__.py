@@ -25,6 +25,8 @@ REPORT_EPILOG = """example:
 The page loads nothing from outside. The last line of stdout is one JSON object: its path and size in bytes.
 """
 
+ANNOTATIONS = Path("/opt/npu/coco/annotations")
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -46,6 +48,26 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_annotations(source)
     source.add_argument("--subset", action="store_true", help="score only the images that were preprocessed")
+    source.add_argument("--only_annotated", action="store_true", help="score only the images that are annotated")
+    source.add_argument(
+        "--ignore_annotated_size",
+        action="store_true",
+        help="do not compare the annotated width and height of images, where they are wrong (swapped, say)",
+    )
+    source.add_argument(
+        "--no_annotations",
+        action="store_true",
+        help="score nothing, leave detections.json; with the ids of --annotations_path where it is given (an image "
+        "list will do), else category ids of the spec, and for images the numbers in their names",
+    )
+    source.add_argument(
+        "--max_detections",
+        type=_limits,
+        default=(1, 10, 100),
+        metavar="A,B,C",
+        help="most confident detections per image and class that count (default 1,10,100; 100,300,1000: as in "
+        "mmdetection's CocoMetric)",
+    )
     _add_model_options(command)
     products = command.add_argument_group("products")
     products.add_argument(
@@ -93,9 +115,8 @@ def _add_annotations(group: "argparse._ActionsContainer") -> None:
     group.add_argument(
         "--annotations_path",
         type=Path,
-        default=Path("/opt/npu/coco/annotations"),
         metavar="DIR_OR_JSON",
-        help="COCO annotation file or its folder (default %(default)s)",
+        help=f"COCO annotation file or its folder (default {ANNOTATIONS})",
     )
 
 
@@ -113,6 +134,14 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="accepted for old scripts, no effect: the model has 2 outputs (old calls said 3 because of an off-by-one)",
     )
+
+
+def _limits(text: str) -> tuple[int, ...]:
+    """Parse three limits, ascending."""
+    values = tuple(cli.positive(part) for part in text.split(","))
+    if len(values) != 3 or sorted(set(values)) != list(values) or values[-1] >= 2**31:
+        raise argparse.ArgumentTypeError(f"expected three ascending numbers, such as 100,300,1000, got {text}")
+    return values
 
 
 def main(argv: Sequence[str]) -> None:
@@ -144,35 +173,40 @@ def _report(args: argparse.Namespace) -> None:
 
     output: Path = args.output or args.det_results_path / REPORT_NAME
     size = write_report(
-        args.det_results_path, args.annotations_path, output, images=args.image_src_path, count=args.images
+        args.det_results_path,
+        args.annotations_path or ANNOTATIONS,
+        output,
+        images=args.image_src_path,
+        count=args.images,
     )
     print(json.dumps({"report": str(output), "bytes": size}))
 
 
 def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    if args.detections and (args.bin_data_path or args.test_annotation or args.subset or args.model):
-        top.error(
-            "--detections scores a result file alone: leave out --bin_data_path, --test_annotation, --subset, --model"
-        )
+    alone = ("bin_data_path", "test_annotation", "subset", "model", "only_annotated", "ignore_annotated_size")
+    if args.detections and any(getattr(args, option) for option in (*alone, "no_annotations")):
+        options = ", ".join(f"--{option}" for option in (*alone, "no_annotations"))
+        top.error(f"--detections scores a result file alone: leave out {options}")
 
     from postprocess.bins import Told
     from postprocess.scored import read_record
-    from postprocess.scoring import METRICS_NAME, score_file, score_folder
+    from postprocess.scoring import METRICS_NAME, Rules, detect_folder, score_file, score_folder
     from postprocess.table import beside, to_text
 
     out: Path | None = args.det_results_path
+    truth: Path = args.annotations_path or ANNOTATIONS
+    told = Told(args.model, args.net_input_height, args.net_input_width, args.recipe)
+    rules = Rules(args.subset, args.only_annotated, args.ignore_annotated_size, args.max_detections)
+    results = Path(args.bin_data_path or "./result/dumpOutput_device0/")
+    info = Path(args.test_annotation or "./origin_pictures.info")
     if args.detections:
-        evaluation = score_file(args.detections, args.annotations_path, out)
+        evaluation = score_file(args.detections, truth, out, limits=args.max_detections)
     else:
         out = out or Path("./detection-results/")
-        evaluation = score_folder(
-            Path(args.bin_data_path or "./result/dumpOutput_device0/"),
-            Path(args.test_annotation or "./origin_pictures.info"),
-            args.annotations_path,
-            out,
-            told=Told(args.model, args.net_input_height, args.net_input_width, args.recipe),
-            subset=args.subset,
-        )
+        if args.no_annotations:
+            print(json.dumps(detect_folder(results, info, args.annotations_path, out, told=told, rules=rules)))
+            return
+        evaluation = score_folder(results, info, truth, out, told=told, rules=rules)
     print(to_text(evaluation, all_classes=args.per_class))
     if args.beside:
         print(beside(evaluation, read_record(args.beside), where=str(args.beside)))

@@ -1,14 +1,17 @@
 """What was inferred: the manifest of the bins, or the published guide's info file together with a spec."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from detector.artifacts import unique_stems
 from detector.errors import ArtifactError, SpecError
+from detector.files.bounds import SMALL_BYTES
+from detector.files.names import require_inside
+from detector.files.regular import open_regular, read_bytes
 from detector.geometry import ResizeRule, Size
-from detector.manifests import BinImage, BinsManifest, read_manifests
+from detector.manifests import SIDE_MAX, BinImage, BinsManifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 
@@ -54,6 +57,7 @@ def read_bins(path: Path, told: Told) -> dict[str, BinsManifest]:
     if _is_manifest(path):
         manifests = read_manifests(path)
         for name, manifest in manifests.items():
+            manifest.require_placed(path)
             spec = _model_of_bins(manifest.spec, told.model, path)
             _refuse_contradiction(spec, told, f"the manifest {path}")
             manifests[name] = manifest.model_copy(update={"spec": spec})
@@ -64,6 +68,11 @@ def read_bins(path: Path, told: Told) -> dict[str, BinsManifest]:
     return manifests
 
 
+def images_of(manifests: Mapping[str, BinsManifest]) -> list[BinImage]:
+    """The images of all canvases in order of their names, as they were preprocessed."""
+    return sorted((image for each in manifests.values() for image in each.images), key=lambda image: image.file_name)
+
+
 def read_info(path: Path) -> list[tuple[str, Size]]:
     """File name and image size per line of the guide's info file; image paths may contain blanks.
 
@@ -71,14 +80,17 @@ def read_info(path: Path) -> list[tuple[str, Size]]:
         ArtifactError: missing, or a line is not `index path width height`.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_bytes(path, SMALL_BYTES).decode("utf-8-sig").split("\n")
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{path} not found: --test_annotation takes the manifest of the bins or the guide's info file "
             "(`python -m preprocess info jpg IMAGES OUT.info`)"
         ) from error
     except UnicodeDecodeError as error:
-        raise ArtifactError(f"{path} is neither a manifest nor a text of `index path width height`") from error
+        raise ArtifactError(
+            f"{path} is neither a manifest nor a text of `index path width height` in UTF-8: {error.reason} at byte "
+            f"{error.start}"
+        ) from error
     return [_info_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -92,7 +104,7 @@ def _is_manifest(path: Path) -> bool:
     if path.is_dir() or path.suffix.lower() == ".json":
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(64).lstrip().startswith(b"{")
     except FileNotFoundError:
         return False
@@ -107,9 +119,12 @@ def _info_row(path: Path, number: int, line: str) -> tuple[str, Size]:
         size = Size(int(height), int(width))
     except ValueError as error:
         raise ArtifactError(f"{path} line {number}: expected `index path width height`, got {line[:120]!r}") from error
-    if min(size) < 1:
-        raise ArtifactError(f"{path} line {number}: width and height must be positive, got {line[:120]!r}")
-    return PurePosixPath(image).name, size
+    if min(size) < 1 or max(size) > SIDE_MAX:
+        raise ArtifactError(f"{path} line {number}: width and height must be in 1..{SIDE_MAX}, got {line[:120]!r}")
+    try:
+        return require_inside(PurePosixPath(image).name), size
+    except ValueError as error:
+        raise ArtifactError(f"{path} line {number}: {error}") from error
 
 
 def _placed(spec: DetectorSpec, stem: str, file_name: str, size: Size) -> BinImage:

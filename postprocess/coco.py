@@ -1,5 +1,6 @@
 """COCO files: read an annotation file or a detection file, whole and checked, or refuse it by name."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pydantic
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
 
+from detector.coco import COCO_CATEGORIES
 from detector.errors import ArtifactError, DataError
 from detector.files.json_rows import Document, read_document
 from detector.files.json_text import JsonError
@@ -31,7 +33,9 @@ from postprocess.rows.parse import open_document, parse_rows, require_json
 
 # The file of the published guide's data set (`--annotations_path /opt/npu/coco/annotations`).
 USUAL_ANNOTATIONS = "instances_val2017.json"
-PARTS = ("images", "categories", "annotations")
+# Images and annotations of COCO val2017, crowd regions with them.
+VAL2017_COUNTS = (5000, 36_781)
+PARTS = ["images", "categories", "annotations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Annotations:
         categories: name by category id, in the file's order.
         objects: annotations of these images and categories, columns when read from a file.
         oddities: what was taken although it is odd, one line per kind.
+        sha256: of the file, hex; None: not read from one.
     """
 
     source: str
@@ -51,6 +56,16 @@ class Annotations:
     categories: Mapping[int | str, str]
     objects: Sequence[AnnotatedObject]
     oddities: tuple[str, ...] = ()
+    sha256: str | None = None
+
+    @property
+    def is_coco_val2017(self) -> bool:
+        """Whether this is COCO's own validation set, by its numbers, categories and names of images."""
+        return (
+            (len(self.images), len(self.objects)) == VAL2017_COUNTS
+            and tuple(self.categories.items()) == COCO_CATEGORIES
+            and all(image.file_name == f"{image.id:0>12}.jpg" for image in self.images.values())
+        )
 
 
 def find_annotations(path: Path) -> Path:
@@ -83,7 +98,7 @@ def find_annotations(path: Path) -> Path:
     return found[0]
 
 
-def read_annotations(path: Path, *, names: bool = True) -> Annotations:
+def read_annotations(path: Path, *, names: bool = True, scored: bool = True) -> Annotations:
     """Read a COCO annotation file; `info`, `licenses`, `area`, `iscrowd` and annotation ids may be absent.
 
     A missing `area` is width times height, a missing `iscrowd` is 0. Annotations of an image or category that the file
@@ -92,20 +107,22 @@ def read_annotations(path: Path, *, names: bool = True) -> Annotations:
     Args:
         path: of the file.
         names: the names of images will lead to files; one that leaves its folder is then refused.
+        scored: the objects are wanted; otherwise a list of images and categories will do (COCO's image_info files).
 
     Raises:
         OSError: missing, no regular file, or too large.
         DataError: not JSON, not COCO, or its parts contradict each other.
     """
     document = open_document(path)
-    _require_parts(path, document)
+    _require_parts(path, document, PARTS if scored else PARTS[:2])
     odd = Oddities()
     images = read_images(path, document, odd, names=names)
     categories = read_categories(path, document, odd)
-    objects = _listed(read_objects(path, document, odd), images, categories, odd)
+    objects = Objects.of([]) if not scored else _listed(read_objects(path, document, odd), images, categories, odd)
     require_json(path, document, [key for key in document.values if key not in PARTS])
     odd.count("annotations equal an earlier one in image, category and box: each counts", objects.repeated().tolist())
-    return Annotations(str(path), images, categories, objects, odd.lines())
+    sha256 = hashlib.sha256(document.data).hexdigest()
+    return Annotations(str(path), images, categories, objects, odd.lines(), sha256)
 
 
 def read_detections(path: Path) -> Detections:
@@ -183,12 +200,13 @@ def _is_coco(path: Path) -> bool:
         return False
 
 
-def _require_parts(path: Path, document: Document) -> None:
+def _require_parts(path: Path, document: Document, parts: Sequence[str]) -> None:
     if "" in document.values and len(document.values) == 1:
         raise DataError(f"{path} is not {KIND}: document: Input should be an object with {', '.join(PARTS)}")
-    absent = [key for key in PARTS if key not in document.values]
+    absent = [key for key in parts if key not in document.values]
     if absent:
-        raise DataError(f"{path} is not {KIND}: key {absent[0]!r} is missing")
+        hint = "; an image list gives no figures: eval --no_annotations leaves the detections alone"
+        raise DataError(f"{path} is not {KIND}: key {absent[0]!r} is missing{hint if absent == PARTS[2:] else ''}")
 
 
 def _known(value: int | str, known: Mapping[int | str, Any]) -> int | str | None:

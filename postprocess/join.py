@@ -1,60 +1,33 @@
 """Which annotated image and which category a result belongs to: joins by name, never by position."""
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from detector.errors import DataError
 from detector.manifests import BinImage
 from detector.spec import DetectorSpec
 from postprocess.coco import Annotations
-from postprocess.rows.annotation_rows import AnnotatedImage
 
 
-def join_images(images: Sequence[BinImage], annotations: Annotations) -> dict[str, int | str]:
-    """COCO image id per file name, sizes compared.
+def own_ids(images: Sequence[BinImage], spec: DetectorSpec) -> tuple[dict[str, int | str], tuple[int, ...], str]:
+    """Ids of images and categories where there are no annotations.
 
-    Raises:
-        DataError: as `join_names` and `require_size`.
+    An image's id is the number that its name is (COCO's 000000000139.jpg is image 139), or its name where not all names
+    are different numbers; a category's is the spec's `category_ids`, or the label counted from 1.
+
+    Returns:
+        Image id per file name, category id per label, and one line that says which were taken.
     """
-    joined = join_names([image.file_name for image in images], annotations)
-    for image in images:
-        require_size(image, joined[image.file_name], source=annotations.source)
-    return {name: annotated.id for name, annotated in joined.items()}
-
-
-def join_names(file_names: Iterable[str], annotations: Annotations) -> dict[str, AnnotatedImage]:
-    """Annotated image per file name.
-
-    A file name must equal the annotated one; failing that, the names without folders must be equal and unique.
-
-    Raises:
-        DataError: an image without annotations entry, an ambiguous name, or two images for one entry.
-    """
-    exact = _by_name(annotations, base=False)
-    base = _by_name(annotations, base=True)
-    joined: dict[str, AnnotatedImage] = {}
-    owners: dict[int | str, str] = {}
-    for name in file_names:
-        annotated = _find(name, exact, base, annotations.source)
-        if annotated.id in owners:
-            raise DataError(f"{owners[annotated.id]} and {name} are both image {annotated.id} of {annotations.source}")
-        owners[annotated.id] = name
-        joined[name] = annotated
-    return joined
-
-
-def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> None:
-    """An image that was decoded must have the size that the annotations say, if they say one.
-
-    Raises:
-        DataError: it has another.
-    """
-    if annotated.size not in (None, image.image):
-        raise DataError(
-            f"{image.file_name} was preprocessed at {image.image} (height x width), {source} says "
-            f"{annotated.size}: another image, or one turned by its EXIF orientation; annotate the decoded pixels"
-        )
+    names = [image.file_name for image in images]
+    stems = [PurePosixPath(name).stem for name in names]
+    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdigit() and len(stem) < 20]
+    numbered = len(set(numbers)) == len(names)
+    image_ids: dict[str, int | str] = dict(zip(names, numbers if numbered else names, strict=True))
+    category_ids = spec.category_ids or tuple(range(1, len(spec.classes) + 1))
+    told = "the numbers in their names" if numbered else "their names"
+    classes = "category_ids of the spec" if spec.category_ids else "labels counted from 1"
+    return image_ids, category_ids, f"without annotations, ids of images are {told}, ids of categories the {classes}"
 
 
 def join_classes(spec: DetectorSpec, annotations: Annotations) -> tuple[int | str, ...]:
@@ -120,24 +93,4 @@ def _category(name: str, ids: Mapping[str, list[int | str]], model: str, source:
             f"class {name!r} of {model} is not among the {len(ids)} categories of {source}{hint} "
             "(correct `classes` or set `category_ids` in the spec)"
         )
-    return found[0]
-
-
-def _by_name(annotations: Annotations, *, base: bool) -> dict[str, list[AnnotatedImage]]:
-    result: dict[str, list[AnnotatedImage]] = {}
-    for image in annotations.images.values():
-        if image.file_name is not None:
-            name = os.path.basename(image.file_name) if base else image.file_name
-            result.setdefault(name, []).append(image)
-    return result
-
-
-def _find(
-    name: str, exact: Mapping[str, list[AnnotatedImage]], base: Mapping[str, list[AnnotatedImage]], source: str
-) -> AnnotatedImage:
-    found = exact.get(name) or base.get(os.path.basename(name), [])
-    if not found:
-        raise DataError(f"{name} is not among the images of {source}; are these the annotations of this image folder?")
-    if len(found) > 1:
-        raise DataError(f"{name} fits {len(found)} images of {source} (ids {[image.id for image in found][:5]})")
     return found[0]

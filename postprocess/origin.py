@@ -1,38 +1,105 @@
-"""Results are scored only with the bins and the weights that they come from, as far as inference recorded them."""
+"""Results are scored only with the bins, weights and classes that they come from, as far as inference recorded them."""
 
-import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector.errors import ArtifactError
-from detector.origin import find_origin, origin_path
+from detector.manifests import BinsManifest
+from detector.origin import ResultsOrigin, find_origin, origin_path
 from detector.spec import DetectorSpec
+from postprocess.record import Ran
 
-log = logging.getLogger(__name__)
+
+def model_of(results: Path, manifests: Mapping[str, BinsManifest]) -> tuple[DetectorSpec, Ran, list[str]]:
+    """The model that gave the results of all canvases, and on what it ran.
+
+    Args:
+        results: the result folder, with a folder for each canvas where there are several.
+        manifests: by canvas folder, as `detector.manifests.read_manifests`.
+
+    Returns:
+        The spec with the precision that the model computes with, which the bins do not know; what ran; and what is not
+        recorded or differs, one line each.
+
+    Raises:
+        ArtifactError: the results of the canvases are of different models or precisions.
+    """
+    spec = next(iter(manifests.values())).spec
+    origins = {results / name: find_origin(results / name) for name in manifests}
+    precisions = {folder: origin.precision if origin else spec.precision for folder, origin in origins.items()}
+    models = {folder: origin and origin.model.sha256 for folder, origin in origins.items()}
+    for what, found in (("precisions", precisions), ("models", models)):
+        if len(set(found.values())) > 1:
+            told = ", ".join(f"{folder}: {value or 'float32'}" for folder, value in found.items())
+            raise ArtifactError(f"the results are of different {what} ({told}); run inference again (make infer)")
+    spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
+    origin = next(iter(origins.values()))
+    ran = Ran(origin.run, origin.model) if origin else Ran()
+    return spec, ran, [line for folder, each in origins.items() for line in _unbound(folder, each, spec)]
 
 
-def require_origin(results: Path, spec: DetectorSpec) -> None:
-    """The record beside a result folder must name the bins, and the weights if both sides know them, of a spec.
+def _unbound(folder: Path, origin: ResultsOrigin | None, spec: DetectorSpec) -> list[str]:
+    """What cannot be checked for want of a record, and what differs but may."""
+    path = origin_path(folder)
+    if origin is None:
+        return [f"{path} not found: the results cannot be bound to the bins and the model"]
+    lines = []
+    if origin.bins_fingerprint is None:
+        lines.append(f"{path}: the bins had no manifest, the results cannot be bound to them")
+    if origin.results is None:
+        lines.append(f"{path} has no digests of the results (an earlier version's): their content is not checked")
+    # Of another number of classes, `require_origin` refuses the results when they are read.
+    pairs = zip(origin.classes or spec.classes, spec.classes, strict=False)
+    renamed = [pair for pair in pairs if pair[0] != pair[1]]
+    if renamed:
+        lines.append(
+            f"{len(renamed)} classes have other names than in the model that was run (the first: {renamed[0][1]!r}, "
+            f"there {renamed[0][0]!r})"
+        )
+    return lines
+
+
+def _refuse_other_classes(path: Path, theirs: Sequence[str], ours: Sequence[str], model: str) -> None:
+    """Classes may have been renamed, to fit the annotations, but not reordered.
+
+    Raises:
+        ArtifactError: another number of classes, or a name at another place.
+    """
+    advice = "give that model with --model, or run inference again (make infer)"
+    if len(theirs) != len(ours):
+        raise ArtifactError(f"{path}: {model} has {len(theirs)} classes, expected {len(ours)}; {advice}")
+    places = {name: label for label, name in enumerate(theirs)}
+    for label, name in enumerate(ours):
+        if places.get(name, label) != label:
+            raise ArtifactError(
+                f"{path}: {model} has the class {name!r} at label {places[name]}, expected at {label}: another "
+                f"order of classes; {advice}"
+            )
+
+
+def require_origin(results: Path, spec: DetectorSpec) -> ResultsOrigin | None:
+    """The record beside a result folder must name a spec's bins, and its weights and classes if both sides know them.
 
     Args:
         results: the result folder.
         spec: of the bins' manifest, or the one that stands for it.
 
+    Returns:
+        The record, or None if there is none (ais_bench run by hand).
+
     Raises:
         ArtifactError: the record is damaged, or says others.
     """
     path, origin = origin_path(results), find_origin(results)
-    if origin is None or origin.bins_fingerprint is None:
-        reason = f"{path} not found" if origin is None else f"{path}: the bins had no manifest"
-        log.info("%s: the results cannot be bound to the bins", reason)
-    elif origin.bins_fingerprint != spec.bins_fingerprint():
+    if origin is None:
+        return None
+    if origin.bins_fingerprint not in (None, spec.bins_fingerprint()):
         raise ArtifactError(
             f"{path}: the results come from bins {origin.bins_fingerprint} (canvas {origin.canvas}), expected "
             f"{spec.bins_fingerprint()} (canvas {spec.canvas}) of the manifest or model given: another canvas or "
             "recipe; give the manifest of the bins that were inferred, or run inference again on these "
             "(make infer AGAIN=1)"
         )
-    if origin is None:
-        return
     if origin.canvas not in (None, spec.canvas):
         raise ArtifactError(
             f"{path}: the model that gave the results has the canvas {origin.canvas}, expected {spec.canvas}; "
@@ -45,3 +112,6 @@ def require_origin(results: Path, spec: DetectorSpec) -> None:
             f"expected {ours.file} ({ours.sha256[:12]}) of {spec.name}; name that model with --model, or run "
             "inference again with this one (make infer AGAIN=1)"
         )
+    if origin.classes is not None:
+        _refuse_other_classes(path, origin.classes, spec.classes, origin.model.file)
+    return origin

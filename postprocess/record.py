@@ -1,11 +1,36 @@
-"""metrics.json: the figures, what they were computed on, and the published AP they answer to."""
+"""metrics.json: the figures, what they were computed on and by, and the published AP they answer to."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
 from postprocess.coco import Annotations
 from postprocess.evaluate import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Squeeze:
+    """Images that the canvas makes smaller than the training framework would run them.
+
+    Attributes:
+        images: how many.
+        scale: their mean ratio of longer sides, below 1.
+    """
+
+    images: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What the results were computed by, as far as inference recorded it."""
+
+    run: RunFacts | None = None
+    model: ModelFile | None = None
+
+
+UNKNOWN = Ran()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +43,10 @@ class Evaluation:
         detections_file: the COCO result file that has the scored detections, or None.
         spec: of the detector; None for a result file of unknown origin.
         hidden: boxes dropped because they lay wholly in the padding of their canvas.
+        ran: what gave the results.
+        squeeze: what the canvas costs; None: nothing, or not known.
+        oddities: what was taken although it is odd, one line per kind.
+        detections_sha256: of the file, hex.
     """
 
     metrics: Metrics
@@ -25,6 +54,10 @@ class Evaluation:
     detections_file: str | None
     spec: DetectorSpec | None = None
     hidden: int = 0
+    ran: Ran = UNKNOWN
+    squeeze: Squeeze | None = None
+    oddities: tuple[str, ...] = ()
+    detections_sha256: str | None = None
 
 
 def reference_of(spec: DetectorSpec) -> Reference | None:
@@ -33,6 +66,11 @@ def reference_of(spec: DetectorSpec) -> Reference | None:
         return None
     found = (reference for reference in spec.references if spec.checkpoint.sha256.startswith(reference.sha256))
     return next(found, None)
+
+
+def comparable_ap(metrics: Metrics) -> float | None:
+    """The AP to compare with published ones, which are pycocotools'."""
+    return (metrics.pycocotools or metrics.figures)["AP"]
 
 
 def reference_note(evaluation: Evaluation) -> str:
@@ -47,26 +85,91 @@ def reference_note(evaluation: Evaluation) -> str:
         return (
             f"no reference AP is bound to the checkpoint {spec.checkpoint.file} (sha256 {spec.checkpoint.sha256[:8]})"
         )
-    ap = evaluation.metrics.figures["AP"]
+    ap = comparable_ap(evaluation.metrics)
     by = f" by {spec.precision}" if spec.precision else ""
     compared = "AP is undefined" if ap is None else f"AP {ap:.2f}{by}, {ap - reference.ap:+.2f}"
+    return (
+        f"reference AP {reference.ap} of {reference.checkpoint} ({reference.source}): {compared}{_caveat(evaluation)}"
+    )
+
+
+def _caveat(evaluation: Evaluation) -> str:
+    """Why the difference from the reference says little; empty if it does not."""
+    reasons = []
     scored, annotated = evaluation.metrics.images, len(evaluation.annotations.images)
-    part = "" if scored == annotated else f" (a subset: {scored} of {annotated} images)"
-    return f"reference AP {reference.ap} of {reference.checkpoint} ({reference.source}): {compared}{part}"
+    if scored != annotated:
+        reasons.append(f"a subset: {scored} of {annotated} images")
+    if other := other_data_set(evaluation):
+        reasons.append(other)
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def other_data_set(evaluation: Evaluation) -> str | None:
+    """What tells the data set from the one that the reference holds for; None if it is that one, or has none."""
+    reference = reference_of(evaluation.spec) if evaluation.spec else None
+    annotations = evaluation.annotations
+    if reference is None:
+        return None
+    what = f"{len(annotations.images)} images, {len(annotations.objects)} annotations"
+    if reference.data_set is not None:
+        same = annotations.sha256 == reference.data_set
+        return None if same else f"of another data set ({what}) than the reference's: not comparable"
+    if annotations.is_coco_val2017:
+        return None
+    return f"not COCO val2017 ({what}), which the reference is of: not comparable"
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """What to know about the figures, one line each."""
+    metrics, squeeze = evaluation.metrics, evaluation.squeeze
+    lines = []
+    if metrics.pycocotools is not None:
+        ap = metrics.pycocotools["AP"]
+        lines.append(
+            f"pycocotools, and what scores with it, says AP {'undefined' if ap is None else f'{ap:.2f}'}: there the "
+            "annotation with the id 0 is never found, because 0 means 'no match'; the figures here count it, and a "
+            "published AP is compared with pycocotools'"
+        )
+    last = metrics.limits[-1]
+    if metrics.crowded:
+        lines.append(f"{metrics.crowded} images have more than {last} objects{_advice(last)}")
+    if metrics.cut:
+        lines.append(
+            f"{metrics.cut} detections beyond the best {last} of a class on an image do not count{_advice(last)}"
+        )
+    if squeeze is not None:
+        lines.append(
+            f"the canvas makes {squeeze.images} of {metrics.images} images smaller than the training framework would "
+            f"run them, to {squeeze.scale:.3f} of that size on average: AP suffers; a larger canvas mends it"
+        )
+    return lines
+
+
+def _advice(limit: int) -> str:
+    return "; --max_detections 100,300,1000 scores as mmdetection's CocoMetric" if limit <= 100 else ""
 
 
 def to_record(evaluation: Evaluation) -> dict[str, Any]:
     """The content of metrics.json; AP in percent, null where undefined."""
-    metrics, spec = evaluation.metrics, evaluation.spec
+    metrics, spec, ran = evaluation.metrics, evaluation.spec, evaluation.ran
+    squeeze = evaluation.squeeze
     return {
         "format": "omline-metrics-1",
         **metrics.figures,
+        "max_detections": list(metrics.limits),
+        "pycocotools": metrics.pycocotools and dict(metrics.pycocotools),
         "model": spec.name if spec else None,
         "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
         "departures": list(spec.departures) if spec else [],
         "precision": spec.precision if spec else None,
+        "canvases": [str(canvas) for canvas in spec.canvases] if spec else [],
+        "run": ran.run.model_dump() if ran.run else None,
+        "product": ran.model.model_dump() if ran.model else None,
         "reference": _reference(evaluation),
         "note": reference_note(evaluation),
+        "remarks": remarks(evaluation),
+        "squeezed": {"images": squeeze.images, "mean_scale": squeeze.scale} if squeeze else None,
+        "oddities": list(evaluation.oddities),
         "counts": {
             "images": metrics.images,
             "annotated_images": len(evaluation.annotations.images),
@@ -81,7 +184,9 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
             for item in metrics.classes
         ],
         "annotations_file": evaluation.annotations.source,
+        "annotations_sha256": evaluation.annotations.sha256,
         "detections_file": evaluation.detections_file,
+        "detections_sha256": evaluation.detections_sha256,
     }
 
 
@@ -89,5 +194,9 @@ def _reference(evaluation: Evaluation) -> dict[str, Any] | None:
     reference = reference_of(evaluation.spec) if evaluation.spec else None
     if reference is None:
         return None
-    ap = evaluation.metrics.figures["AP"]
-    return {**reference.model_dump(), "difference": None if ap is None else ap - reference.ap}
+    ap = comparable_ap(evaluation.metrics)
+    return {
+        **reference.model_dump(),
+        "difference": None if ap is None else ap - reference.ap,
+        "comparable": other_data_set(evaluation) is None,
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector.artifacts import make_folder, write_bytes
 from detector.spec import Checkpoint
-from postprocess.evaluate import FIGURES, Figure
+from postprocess.evaluate import Figure, figures_of
 from postprocess.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
 from postprocess.scored import ClassRecord, Record, read_scored
 
@@ -115,6 +115,11 @@ def _head(record: Record, title: str) -> str:
         "Annotations": f"<code>{escape(record.annotations_file)}</code>",
         "Reference": _reference(record),
     }
+    facts |= _computed_by(record)
+    if record.remarks:
+        facts["About the figures"] = "<br/>".join(escape(text) for text in record.remarks)
+    if record.oddities:
+        facts["Odd, but taken"] = "<br/>".join(escape(text) for text in record.oddities)
     if record.departures:
         facts["Departs from the training framework"] = "<br/>".join(escape(text) for text in record.departures)
     rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
@@ -122,16 +127,38 @@ def _head(record: Record, title: str) -> str:
         f'<header>\n<div class="top"><div><p class="soft">Detection report</p><h1>{title}</h1></div>\n'
         f'<div class="ap">{_percent(record.figures["AP"], digits=2)}<small>box AP, percent</small></div></div>\n'
         f"<dl>\n{rows}\n</dl>\n"
-        f'<p class="notice"><b>{_precision(record)}</b> '
-        "Outputs of the CPU stand-in (onnxruntime, fp32) are not NPU numbers: "
-        "only outputs that the .om computed on the card speak for the card.</p>\n</header>"
+        f'<p class="notice">{_notice(record)}</p>\n</header>'
     )
 
 
-def _precision(record: Record) -> str:
-    if record.precision is None:
-        return "Backend and precision are not recorded in metrics.json."
-    return f"Computed on the CPU by {escape(record.precision)}: a prediction of what the card computes."
+def _computed_by(record: Record) -> dict[str, str]:
+    """What gave the results, and on which canvas."""
+    facts = {"Canvas": escape(", ".join(record.canvases))} if record.canvases else {}
+    if record.run is not None:
+        run = record.run
+        version = f" {run.version}" if run.version else ""
+        batch = f", batches of {run.batch_size}" if run.batch_size else ""
+        facts["Computed by"] = escape(f"{run.backend}{version} on {run.device}{batch}")
+    if record.product is not None:
+        digits = f'<code title="{escape(record.product.sha256)}">{escape(record.product.sha256[:SHOWN_DIGITS])}</code>'
+        facts["Model file"] = f"<code>{escape(record.product.file)}</code>, sha256 {digits}…"
+    return facts
+
+
+def _notice(record: Record) -> str:
+    """Whether the figures speak for the card."""
+    card = "only outputs that the .om computed on the card speak for the card."
+    if record.precision is not None:
+        precision = escape(record.precision)
+        return f"<b>Computed on the CPU by {precision}: a prediction of what the card computes.</b> But {card}"
+    if record.run is None:
+        return (
+            "<b>Backend and precision are not recorded in metrics.json.</b> Outputs of the CPU stand-in (onnxruntime, "
+            f"fp32) are not NPU numbers: {card}"
+        )
+    if record.run.backend == "onnxruntime":
+        return f"<b>Computed on the CPU by the stand-in (onnxruntime, fp32): not NPU numbers</b>; {card}"
+    return f"<b>Computed by the .om on {escape(record.run.device)}.</b>"
 
 
 def _checkpoint(checkpoint: Checkpoint) -> str:
@@ -146,6 +173,7 @@ def _reference(record: Record) -> str:
     difference = "AP is undefined here" if reference.difference is None else f"{reference.difference:+.2f} here"
     counts = record.counts
     part = "" if counts.images == counts.annotated_images else ", of a subset: not comparable"
+    part += "" if reference.comparable else ", of another data set: not comparable"
     return (
         f"AP {reference.ap:g}, published for <code>{escape(reference.checkpoint)}</code> "
         f"({escape(reference.source)}); <b>{difference}</b>{part}"
@@ -155,14 +183,14 @@ def _reference(record: Record) -> str:
 def _figures(record: Record) -> str:
     tables = []
     for kind, title in (("AP", "Average precision"), ("AR", "Average recall")):
-        shown = [figure for figure in FIGURES if figure.kind == kind]
+        shown = [figure for figure in figures_of(record.max_detections) if figure.kind == kind]
         rows = [[figure.name, _meaning(figure), *_measured(record.figures[figure.name])] for figure in shown]
         tables.append(_table([title, "Over", "", "%"], rows))
     return (
         f'<section>\n<h2>The 12 COCO figures</h2>\n<div class="pair">\n{"".join(tables)}</div>\n'
-        '<p class="soft">Means over IoU 0.50 to 0.95 where no other IoU is named; recall of the best 100 detections of '
-        "a class on an image where no other number is. Objects are small below 32² pixels, large from 96². "
-        "–: nothing to average over.</p>\n</section>"
+        '<p class="soft">Means over IoU 0.50 to 0.95 where no other IoU is named; recall of the best '
+        f"{record.max_detections[-1]} detections of a class on an image where no other number is. Objects are small "
+        "below 32² pixels, large from 96². –: nothing to average over.</p>\n</section>"
     )
 
 

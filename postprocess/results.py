@@ -1,6 +1,6 @@
 """A result folder of ais_bench -> arrays per image: complete and sound, or an error that names the image."""
 
-import json
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError
+from detector.files.bounds import MANIFEST_BYTES
+from detector.files.json_text import JsonError, read_json
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest
+from detector.origin import origin_path
 from detector.spec import DetectorSpec, TensorSpec, replace
 from postprocess.origin import require_origin
+from postprocess.output_files import NEXT_STEP, npy_header, read_output
 from postprocess.suppress import suppress
 
 BOX_BYTES = 16
 # Where it saturates, onnxruntime's vectorized sigmoid gives 1 + 2^-23; a product of two such is twice as far above 1.
 HIGHEST_SCORE = 1 + 2**-21
+<<<<<<< HEAD
 NEXT_STEP = "run inference again (make infer AGAIN=1)"
+=======
+>>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +50,31 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
         manifest: the bins that were inferred; its spec says how many outputs there are, and what is in them.
 
     Raises:
+        OSError: a file cannot be read, or is none.
         ArtifactError: inference did not finish, or read other bins or weights; a file is missing, surplus, of a wrong
-            size or with impossible values.
+            size, not the one that inference wrote, or with impossible values.
     """
     require_finished(folder, images=len(manifest.images))
-    require_origin(folder, manifest.spec)
+    origin = require_origin(folder, manifest.spec)
+    digests = origin.results if origin else None
     suffix, files = _list_files(folder)
     manifest = _with_candidates(folder, files, suffix, manifest)
     outputs = manifest.spec.outputs
     _require_exact(folder, files, suffix, manifest)
+    strange = next((name for name in files if digests is not None and name not in digests), None)
+    if strange is not None:
+        raise ArtifactError(f"{folder / strange} is not of the run that {origin_path(folder)} records; {NEXT_STEP}")
     for image in manifest.images:
-        arrays = [_read(folder / _name(image, index, suffix), tensor, image) for index, tensor in enumerate(outputs)]
+        paths = [folder / _name(image, index, suffix) for index in range(len(outputs))]
+        arrays = [read_output(path, tensor, image, digests) for path, tensor in zip(paths, outputs, strict=True)]
         result = to_result(image, arrays, manifest.spec, where=str(folder))
         require_sound(result, num_classes=len(manifest.spec.classes), where=str(folder))
         yield result
+
+
+def read_all(results: Path, manifests: Mapping[str, BinsManifest]) -> Iterator[ImageResult]:
+    """The outputs of every image of every canvas: `read_results` of each canvas's folder."""
+    return itertools.chain.from_iterable(read_results(results / name, each) for name, each in manifests.items())
 
 
 def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str) -> ImageResult:
@@ -87,7 +105,11 @@ def _with_candidates(folder: Path, files: Mapping[str, int], suffix: str, manife
     spec, first = manifest.spec, _name(manifest.images[0], 0, suffix)
     if spec.atc.nms != "host" or spec.atc.candidates is not None or first not in files:
         return manifest
-    count = files[first] // BOX_BYTES if suffix == ".bin" else np.load(folder / first, mmap_mode="r").size // 4
+    count = (
+        files[first] // BOX_BYTES
+        if suffix == ".bin"
+        else npy_header(folder / first, manifest.images[0]).num_bytes // BOX_BYTES
+    )
     return manifest.model_copy(
         update={"spec": replace(spec, atc={**spec.atc.model_dump(), "candidates": max(count, 1)})}
     )
@@ -111,9 +133,9 @@ def require_finished(folder: Path, *, images: int) -> None:
     if found is None:
         raise ArtifactError(f"{summaries[0]} not found: inference did not finish; run `python -m infer` (make infer)")
     try:
-        summary = json.loads(found.read_bytes())
-    except ValueError as error:
-        raise ArtifactError(f"{found} is not JSON ({error}): inference did not finish; {NEXT_STEP}") from error
+        summary = read_json(found, MANIFEST_BYTES)
+    except JsonError as error:
+        raise ArtifactError(f"{found} is {error}: inference did not finish; {NEXT_STEP}") from error
     samples = summary.get("filesinfo") if isinstance(summary, dict) else None
     if not isinstance(samples, dict):
         if isinstance(summary, dict) and "runs" in summary:
@@ -169,6 +191,8 @@ def _list_files(folder: Path) -> tuple[str, dict[str, int]]:
     files: dict[str, int] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
+            if not entry.is_file() and not entry.is_dir():
+                raise ArtifactError(f"{entry.path} is no regular file; remove it, or {NEXT_STEP}")
             if not entry.is_file():
                 raise ArtifactError(
                     f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (of one device or "
@@ -219,21 +243,3 @@ def _require_sizes(
                     f"expected {tensor.num_bytes} for output {tensor}; {NEXT_STEP}, or name the model with --model if "
                     "it has other outputs than the bins say (atc.nms)"
                 )
-
-
-def _read(path: Path, tensor: TensorSpec, image: BinImage) -> NDArray[Any]:
-    if path.suffix == ".bin":
-        return np.fromfile(path, tensor.dtype).reshape(tensor.shape)
-    try:
-        with path.open("rb") as file:
-            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-            surplus = file.read(1)
-    except (ValueError, EOFError) as error:
-        raise ArtifactError(
-            f"{path} (image {image.file_name}) is not a whole .npy file: {error}; {NEXT_STEP}"
-        ) from error
-    # ais_bench keeps the batch axis when it splits a batch: one image's file holds (1, ...).
-    if array.shape not in (tensor.shape, (1, *tensor.shape)) or array.dtype != tensor.dtype or surplus:
-        got = f"{list(array.shape)} {array.dtype}" + (" and more bytes" if surplus else "")
-        raise ArtifactError(f"{path} (image {image.file_name}) holds {got}, expected output {tensor}; {NEXT_STEP}")
-    return array.reshape(tensor.shape)

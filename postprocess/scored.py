@@ -4,11 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
+from detector.files.json_text import JsonError, read_json
+from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
 from postprocess.coco import (
     Annotations,
@@ -17,21 +20,24 @@ from postprocess.coco import (
     read_annotations,
     read_detections,
 )
-from postprocess.evaluate import FIGURES
+from postprocess.evaluate import MAX_DETECTIONS, figures_of
 from postprocess.rows.columns import Detections
 from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
+
+Percent = Annotated[float, pydantic.Field(ge=0, le=100.001, allow_inf_nan=False)]
+Count = Annotated[int, pydantic.Field(ge=0, lt=2**53)]
 
 
 class Counts(pydantic.BaseModel):
     """What was scored, out of what was annotated."""
 
-    images: int
-    annotated_images: int
-    categories: int
-    annotated_categories: int
-    objects: int
-    detections: int
-    detections_in_padding: int
+    images: Count
+    annotated_images: Count
+    categories: Count
+    annotated_categories: Count
+    objects: Count
+    detections: Count
+    detections_in_padding: Count
 
 
 class ClassRecord(pydantic.BaseModel):
@@ -39,26 +45,52 @@ class ClassRecord(pydantic.BaseModel):
 
     id: int | str
     name: str
-    ap: float | None = pydantic.Field(alias="AP")
-    ap50: float | None = pydantic.Field(alias="AP50")
+    ap: Percent | None = pydantic.Field(alias="AP")
+    ap50: Percent | None = pydantic.Field(alias="AP50")
     objects: int
 
 
 class ReferenceRecord(Reference):
-    """The published AP of this checkpoint, and how far ours is above it in percent points."""
+    """The published AP of this checkpoint, how far ours is above it in percent points, and whether that says something.
+
+    Earlier versions did not record the last.
+    """
 
     difference: float | None
+    comparable: bool = True
+
+
+class SqueezeRecord(pydantic.BaseModel):
+    """Images that the canvas makes smaller than the training framework would, and their mean scale."""
+
+    images: int
+    mean_scale: float
 
 
 class Record(pydantic.BaseModel):
-    """metrics.json as `postprocess.record` writes it, the 12 figures gathered by name."""
+    """metrics.json as `postprocess.record` writes it, the 12 figures gathered by name.
+
+    What earlier versions did not record has a default.
+    """
+
+    model_config = pydantic.ConfigDict(allow_inf_nan=False)
 
     format: Literal["omline-metrics-1"]
-    figures: Mapping[str, float | None]
+    figures: Mapping[str, Percent | None]
     model: str | None
     checkpoint: Checkpoint | None
     departures: tuple[str, ...] = ()
     precision: str | None = None
+    max_detections: tuple[int, ...] = MAX_DETECTIONS
+    pycocotools: Mapping[str, Percent | None] | None = None
+    canvases: tuple[str, ...] = ()
+    run: RunFacts | None = None
+    product: ModelFile | None = None
+    remarks: tuple[str, ...] = ()
+    squeezed: SqueezeRecord | None = None
+    oddities: tuple[str, ...] = ()
+    annotations_sha256: str | None = None
+    detections_sha256: str | None = None
     reference: ReferenceRecord | None
     note: str
     counts: Counts
@@ -71,10 +103,14 @@ class Record(pydantic.BaseModel):
     def _gather(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        absent = [figure.name for figure in FIGURES if figure.name not in value]
+        limits = value.get("max_detections", list(MAX_DETECTIONS))
+        if not isinstance(limits, list) or len(limits) != 3 or not all(type(limit) is int for limit in limits):
+            raise ValueError(f"max_detections: expected three whole numbers, got {str(limits)[:80]}")
+        names = [figure.name for figure in figures_of(limits)]
+        absent = [name for name in names if name not in value]
         if absent:
             raise ValueError(f"the figure {absent[0]} is missing")
-        return {**value, "figures": {figure.name: value[figure.name] for figure in FIGURES}}
+        return {**value, "figures": {name: value[name] for name in names}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +148,9 @@ def read_record(results: Path) -> Record:
     path = results / METRICS_NAME
     again = f"run `python -m postprocess eval --det_results_path {results}` (make eval)"
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return Record.model_validate(read_json(path))
+    except JsonError as error:
+        raise ArtifactError(f"{path} is not what eval writes: {error}; {again}") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{path} not found: nothing was scored there; {again}") from error
     except pydantic.ValidationError as error:
@@ -122,13 +160,14 @@ def read_record(results: Path) -> Record:
 def _refuse_other_annotations(record: Record, annotations: Annotations, path: Path) -> None:
     """The names and numbers that metrics.json took from the annotations must be theirs."""
     names = {item.id: item.name for item in record.classes}
-    facts = (
+    facts: tuple[tuple[str, object, object], ...] = (
         ("images", record.counts.annotated_images, len(annotations.images)),
         ("categories", record.counts.annotated_categories, len(annotations.categories)),
         ("scored classes", names, {key: annotations.categories.get(key) for key in names}),
+        ("SHA-256", record.annotations_sha256, annotations.sha256),
     )
     for what, recorded, given in facts:
-        if recorded != given:
+        if recorded not in (None, given):
             differ = "other names or ids" if isinstance(recorded, dict) else f"{given}, expected {recorded}"
             raise ArtifactError(
                 f"{path} was scored against {record.annotations_file}; {annotations.source} is another file "
@@ -148,6 +187,11 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
     if not path.exists():
         raise ArtifactError(f"{path} not found: {results / METRICS_NAME} was computed from it; {again}")
     detections = read_detections(path)
+    if record.detections_sha256 not in (None, sha256_of(path)):
+        raise ArtifactError(
+            f"{path} is not the file that {results / METRICS_NAME} was computed from (SHA-256): changed since, or of "
+            f"another run; {again}"
+        )
     if len(detections) != record.counts.detections:
         raise ArtifactError(
             f"{path} has {len(detections)} detections, {results / METRICS_NAME} was computed from "

@@ -1,34 +1,50 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
-import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.artifacts import make_folder, write_error, write_json
+from detector.artifacts import make_folder, sha256_of, write_error, write_json
 from detector.errors import ArtifactError
-from detector.origin import find_origin
 from detector.spec import DetectorSpec
-from postprocess.bins import Told, read_bins
-from postprocess.coco import (
-    Annotations,
-    find_annotations,
-    joined,
-    read_annotations,
-    read_detections,
-)
-from postprocess.detections import to_detections
-from postprocess.evaluate import evaluate
-from postprocess.join import join_classes, join_images, other_numbering
-from postprocess.record import Evaluation, to_record
-from postprocess.results import ImageResult, read_results
+from postprocess.bins import Told, images_of, read_bins
+from postprocess.coco import Annotations, find_annotations, joined, read_annotations, read_detections
+from postprocess.collected import collect
+from postprocess.evaluate import MAX_DETECTIONS, evaluate
+from postprocess.image_names import join_images
+from postprocess.join import join_classes, other_numbering, own_ids
+from postprocess.origin import model_of
+from postprocess.record import UNKNOWN, Evaluation, Ran, to_record
+from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection
+from postprocess.rows.oddities import Oddities, say
 
 DETECTIONS_NAME = "detections.json"
 METRICS_NAME = "metrics.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is scored, and how.
+
+    Attributes:
+        subset: only the images that were preprocessed; otherwise every annotated image must have a result.
+        only_annotated: only the images that are annotated; otherwise every preprocessed image must be.
+        any_size: the annotated sizes of images are not compared.
+        limits: most confident detections per image and category that count, three, ascending.
+    """
+
+    subset: bool = False
+    only_annotated: bool = False
+    any_size: bool = False
+    limits: tuple[int, ...] = MAX_DETECTIONS
+
+
+ALL = Rules()
+
+
 def score_folder(
-    results: Path, test_annotation: Path, annotations_path: Path, out: Path, *, told: Told, subset: bool = False
+    results: Path, test_annotation: Path, annotations_path: Path, out: Path, *, told: Told, rules: Rules = ALL
 ) -> Evaluation:
     """Score a result folder of ais_bench; leaves `detections.json` and, last, `metrics.json` in `out`.
 
@@ -38,31 +54,43 @@ def score_folder(
         annotations_path: COCO annotation file or its folder.
         out: folder for the products, created if need be.
         told: what the command line says about the model.
-        subset: score only the images of the manifest; otherwise every annotated image must have a result.
+        rules: which images are scored.
 
     Raises:
         ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
     manifests = read_bins(test_annotation, told)
     annotations = read_annotations(find_annotations(annotations_path))
-    # In order of the names, as they were preprocessed, whatever canvas they lie on.
-    images = sorted((image for each in manifests.values() for image in each.images), key=lambda image: image.file_name)
-    image_ids = join_images(images, annotations)
-    if not subset:
+    images = images_of(manifests)
+    image_ids, odd = join_images(images, annotations, only_annotated=rules.only_annotated, any_size=rules.any_size)
+    if not rules.subset:
         require_all(annotations, image_ids.values())
-    spec = next(iter(manifests.values())).spec
-    # The bins know nothing of how the model that read them computes.
-    spec = spec.model_copy(update={"precision": _precision([results / name for name in manifests], spec.precision)})
-    read = itertools.chain.from_iterable(read_results(results / name, each) for name, each in manifests.items())
-    return score_results(read, spec, annotations, image_ids, out)
+    spec, ran, bound = model_of(results, manifests)
+    annotations = replace(annotations, oddities=(*annotations.oddities, *odd, *bound))
+    return score_results(read_all(results, manifests), spec, annotations, image_ids, out, ran=ran, limits=rules.limits)
 
 
-def _precision(folders: Sequence[Path], default: str | None) -> str | None:
-    """What the models that gave the results compute with, as far as inference recorded it.
+def detect_folder(
+    results: Path, test_annotation: Path, annotations_path: Path | None, out: Path, *, told: Told, rules: Rules = ALL
+) -> dict[str, int | str]:
+    """Leave the detections of a result folder in `out`/detections.json, not scored.
+
+    Args:
+        results: as `score_folder`, as are the others.
+        test_annotation: bins manifest, its folder, or the guide's info file.
+        annotations_path: COCO annotation file, or one with images and categories alone, whose ids are taken; None: see
+            `postprocess.join.own_ids`.
+        out: folder for the products, created if need be; a metrics.json in it is removed.
+        told: what the command line says about the model.
+        rules: which images are wanted.
+
+    Returns:
+        Numbers of images and detections, and the file.
 
     Raises:
-        ArtifactError: the results of one canvas are simulated ones, or otherwise simulated, and those of another not.
+        ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
+<<<<<<< HEAD
     found = {folder: origin.precision if (origin := find_origin(folder)) else default for folder in folders}
     if len(set(found.values())) > 1:
         told = ", ".join(f"{folder}: {precision or 'float32'}" for folder, precision in found.items())
@@ -70,6 +98,24 @@ def _precision(folders: Sequence[Path], default: str | None) -> str | None:
             f"the results are of different precisions ({told}); run inference again (make infer AGAIN=1)"
         )
     return next(iter(found.values()))
+=======
+    manifests = read_bins(test_annotation, told)
+    spec, _, odd = model_of(results, manifests)
+    images = images_of(manifests)
+    image_ids: Mapping[str, int | str]
+    category_ids: Sequence[int | str]
+    if annotations_path is None:
+        image_ids, category_ids, line = own_ids(images, spec)
+        say(str(out), [*odd, line])
+    else:
+        known = read_annotations(find_annotations(annotations_path), scored=False)
+        image_ids, lines = join_images(images, known, only_annotated=rules.only_annotated, any_size=rules.any_size)
+        category_ids = join_classes(spec, known)
+        say(known.source, [*known.oddities, *odd, *lines])
+    rows = collect(read_all(results, manifests), spec, image_ids, category_ids).rows
+    write_detections(out, rows)
+    return {"images": len(image_ids), "detections": len(rows), "detections_file": str(out / DETECTIONS_NAME)}
+>>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 def score_results(
@@ -78,21 +124,27 @@ def score_results(
     annotations: Annotations,
     image_ids: Mapping[str, int | str],
     out: Path,
+    *,
+    ran: Ran = UNKNOWN,
+    limits: Sequence[int] = MAX_DETECTIONS,
 ) -> Evaluation:
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
 
     Args:
-        results: one per scored image, in any order, checked (`postprocess.results.require_sound`); asked for only
-            after the classes have been joined.
+        results: of the scored images and perhaps others, in any order, checked
+            (`postprocess.results.require_sound`); asked for only after the classes have been joined.
         spec: of the detector; each result knows its canvas.
         annotations: the truth.
         image_ids: COCO image id per file name of the scored images, in the order of the written detections.
         out: folder for the products, created if need be.
+        ran: what gave the results.
+        limits: most confident detections per image and category that count, three, ascending.
 
     Raises:
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
     category_ids = join_classes(spec, annotations)
+<<<<<<< HEAD
     by_image: dict[int | str, list[Detection]] = {}
     used = 0
     for result in results:
@@ -114,6 +166,23 @@ def score_results(
     evaluation = Evaluation(metrics, annotations, written, spec, hidden=used - len(detections))
     write_evaluation(out, evaluation, detections)
     return evaluation
+=======
+    say(annotations.source, annotations.oddities)
+    found = collect(results, spec, image_ids, category_ids)
+    detections, chosen = found.rows, set(image_ids.values())
+    metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=set(category_ids), limits=limits)
+    evaluation = Evaluation(
+        metrics,
+        annotations,
+        str(out / DETECTIONS_NAME),
+        _with_order_note(spec, annotations, category_ids, detections, chosen),
+        hidden=found.hidden,
+        ran=ran,
+        squeeze=found.squeeze,
+        oddities=annotations.oddities,
+    )
+    return write_evaluation(out, evaluation, detections)
+>>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 def _with_order_note(
@@ -140,26 +209,48 @@ def _with_order_note(
     return spec.model_copy(update={"departures": (*spec.departures, note)})
 
 
-def score_file(detections: Path, annotations_path: Path, out: Path | None = None) -> Evaluation:
+def score_file(
+    detections: Path, annotations_path: Path, out: Path | None = None, *, limits: Sequence[int] = MAX_DETECTIONS
+) -> Evaluation:
     """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
-    annotations = read_annotations(find_annotations(annotations_path))
-    rows, _ = joined(read_detections(detections), annotations, source=str(detections))
-    evaluation = Evaluation(evaluate(annotations, rows), annotations, str(detections))
-    if out is not None:
-        write_evaluation(out, evaluation)
+    annotations = read_annotations(find_annotations(annotations_path), names=False)
+    say(annotations.source, annotations.oddities)
+    sha256 = sha256_of(detections) if detections.is_file() else None
+    rows, others = joined(read_detections(detections), annotations, source=str(detections))
+    odd = Oddities()
+    odd.count("detections equal an earlier one in image, category, box and score: each counts", rows.repeated())
+    lines = [*odd.lines()]
+    if others:
+        lines.append(f"{others} ids are written as texts in one file and as numbers in the other: taken for the same")
+    say(str(detections), lines)
+    metrics = evaluate(annotations, rows, limits=limits)
+    oddities = (*annotations.oddities, *lines)
+    evaluation = Evaluation(metrics, annotations, str(detections), oddities=oddities, detections_sha256=sha256)
+    return evaluation if out is None else write_evaluation(out, evaluation)
+
+
+def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detection] | None = None) -> Evaluation:
+    """Write `detections.json` (if given), then `metrics.json`: metrics never describe other detections.
+
+    Returns:
+        The evaluation, with the digest of the detections that were written.
+    """
+    if detections is not None:
+        write_detections(out, detections)
+        evaluation = replace(evaluation, detections_sha256=sha256_of(out / DETECTIONS_NAME))
+    make_folder(out)
+    write_json(out / METRICS_NAME, to_record(evaluation))
     return evaluation
 
 
-def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detection] | None = None) -> None:
-    """Write `detections.json` (if given), then `metrics.json`: metrics never describe other detections."""
+def write_detections(out: Path, detections: list[Detection]) -> None:
+    """Write `detections.json`; a `metrics.json` of earlier ones is taken away first."""
     make_folder(out)
-    if detections is not None:
-        try:
-            (out / METRICS_NAME).unlink(missing_ok=True)
-        except OSError as error:
-            raise write_error(out / METRICS_NAME, error) from error
-        write_json(out / DETECTIONS_NAME, detections, indent=None)
-    write_json(out / METRICS_NAME, to_record(evaluation))
+    try:
+        (out / METRICS_NAME).unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(out / METRICS_NAME, error) from error
+    write_json(out / DETECTIONS_NAME, detections, indent=None)
 
 
 def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:

@@ -3,8 +3,9 @@
 import itertools
 from collections.abc import Sequence
 
-from postprocess.evaluate import FIGURES, ClassMetrics, Figure
-from postprocess.record import Evaluation, reference_note
+from detector.terminal import shown
+from postprocess.evaluate import ClassMetrics, Figure, figures_of
+from postprocess.record import Evaluation, reference_note, remarks
 from postprocess.scored import Record
 
 CLASS_COLUMNS = 3
@@ -26,8 +27,9 @@ def to_text(evaluation: Evaluation, *, all_classes: bool = False) -> str:
         f"{metrics.objects} objects, {metrics.detections} detections"
     )
     lines = [*_classes(metrics.classes, all_classes), scored]
-    lines += [figure_line(figure, metrics.figures[figure.name]) for figure in FIGURES]
-    return "\n".join([*lines, reference_note(evaluation)])
+    lines += [figure_line(figure, metrics.figures[figure.name]) for figure in figures_of(metrics.limits)]
+    text = "\n".join([*lines, *remarks(evaluation), reference_note(evaluation)])
+    return shown(text, keep="\n")
 
 
 def beside(evaluation: Evaluation, other: Record, *, where: str) -> str:
@@ -68,9 +70,13 @@ def _classes(classes: Sequence[ClassMetrics], all_classes: bool) -> list[str]:
     defined = sorted((item for item in classes if item.ap is not None), key=lambda item: -(item.ap or 0.0))
     if not defined:
         return ["no class has an annotated object"]
-    width = max(len("class"), *(len(item.name) for item in defined))
+    names = [shown(item.name) for item in defined]
+    width = max(len("class"), *map(len, names))
     header = f"{'class':<{width}}     AP   AP50 objects"
-    cells = [f"{item.name:<{width}} {_percent(item.ap)} {_percent(item.ap50)} {item.objects:7d}" for item in defined]
+    cells = [
+        f"{name:<{width}} {_percent(item.ap)} {_percent(item.ap50)} {item.objects:7d}"
+        for name, item in zip(names, defined, strict=True)
+    ]
     # Down the first column, then down the next; a short list stays in one.
     columns = CLASS_COLUMNS if len(cells) > 2 * CLASS_COLUMNS else 1
     height = -(-len(cells) // columns)

@@ -19,7 +19,7 @@ from infer.__main__ import main
 from pipeline.stream import stream
 from postprocess.bins import Told
 from postprocess.record import Evaluation
-from postprocess.scoring import score_folder
+from postprocess.scoring import Rules, score_folder
 from preprocess.folder import preprocess_folder
 
 Convert = Callable[..., Path]
@@ -31,7 +31,12 @@ def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None) 
     argv = ["--model", str(model), "--input", str(work / "bins"), "--output", str(work), "--output_dirname", "result"]
     assert main(argv) == 0
     score_folder(
-        work / "result", work / "bins", coco / "annotations", work / "eval", told=Told(), subset=limit is not None
+        work / "result",
+        work / "bins",
+        coco / "annotations",
+        work / "eval",
+        told=Told(),
+        rules=Rules(subset=limit is not None),
     )
     return work / "eval"
 
@@ -43,6 +48,9 @@ def run(model: Path, coco: Path, out: Path, **options: Any) -> Evaluation:
 def metrics(folder: Path) -> dict[str, Any]:
     record = json.loads((folder / "metrics.json").read_text())
     assert record.pop("detections_file") == str(folder / "detections.json")
+    # Another batch size is another product.
+    assert Path(record.pop("product")["file"]).exists()
+    assert record["run"].pop("batch_size") > 0
     return record
 
 

@@ -8,7 +8,8 @@ from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.coco import AnnotatedImage, Annotations
-from postprocess.join import join_classes, join_images, other_numbering
+from postprocess.image_names import join_images
+from postprocess.join import join_classes, other_numbering, own_ids
 
 
 def annotated(*images: tuple[int, str | None, Size | None], categories: dict[int, str] | None = None) -> Annotations:
@@ -22,17 +23,17 @@ def an_image(file_name: str) -> BinImage:
 
 def test_images_are_joined_by_name_not_by_position(manifest: BinsManifest):
     truth = annotated((7, "c.jpg", None), (9, "a.jpg", None), (3, "b.jpg", Size(80, 40)))
-    assert join_images(manifest.images, truth) == {"a.jpg": 9, "b.jpg": 3, "c.jpg": 7}
+    assert join_images(manifest.images, truth)[0] == {"a.jpg": 9, "b.jpg": 3, "c.jpg": 7}
 
 
 def test_an_exact_name_wins_over_a_base_name():
     truth = annotated((1, "x/a.jpg", None), (2, "a.jpg", None))
-    assert join_images([an_image("a.jpg")], truth) == {"a.jpg": 2}
+    assert join_images([an_image("a.jpg")], truth)[0] == {"a.jpg": 2}
 
 
 def test_a_unique_base_name_is_enough():
-    assert join_images([an_image("a.jpg")], annotated((1, "val2017/a.jpg", None))) == {"a.jpg": 1}
-    assert join_images([an_image("sub/a.jpg")], annotated((1, "a.jpg", None))) == {"sub/a.jpg": 1}
+    assert join_images([an_image("a.jpg")], annotated((1, "val2017/a.jpg", None)))[0] == {"a.jpg": 1}
+    assert join_images([an_image("sub/a.jpg")], annotated((1, "a.jpg", None)))[0] == {"sub/a.jpg": 1}
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,55 @@ def test_a_unique_base_name_is_enough():
         (["a.jpg"], [(1, "x/a.jpg", None), (2, "y/a.jpg", None)], r"a.jpg fits 2 images of gt.json \(ids \[1, 2\]\)"),
         (["a.jpg"], [(1, "a.jpg", None), (2, "a.jpg", None)], "a.jpg fits 2 images"),
         (["a.jpg", "x/a.jpg"], [(1, "a.jpg", None)], "a.jpg and x/a.jpg are both image 1"),
-        (["a.jpg"], [(1, "a.jpg", Size(20, 10))], "preprocessed at 10x20 .* says 20x10: .* EXIF"),
+        (
+            ["a.jpg"],
+            [(1, "a.jpg", Size(20, 10))],
+            "at 10x20 .* says 20x10: .* EXIF.* --ignore_annotated_size",
+        ),
+        (["c/a.jpg"], [(1, "a/a.jpg", None), (2, "b/a.jpg", None)], r"c/a.jpg fits 2 images .* \(the first: a/a.jpg\)"),
+        (["b/a.jpg", "c/a.jpg"], [(1, "a/a.jpg", None)], "b/a.jpg fits 1 images .* must agree with their folders"),
     ],
 )
 def test_what_cannot_be_joined_is_named(names: list[str], images: list[Any], message: str):
     with pytest.raises(DataError, match=message):
         join_images([an_image(name) for name in names], annotated(*images))
+
+
+def test_images_of_one_name_in_two_folders_are_two():
+    truth = annotated((1, "train/a/1.jpg", None), (2, "train/b/1.jpg", None), (3, "c\\1.jpg", None))
+    images = [an_image(name) for name in ("b/1.jpg", "a/1.jpg", "./c/1.jpg")]
+    assert join_images(images, truth)[0] == {"b/1.jpg": 2, "a/1.jpg": 1, "./c/1.jpg": 3}
+
+
+def test_only_annotated_images_are_joined_and_the_others_counted():
+    truth = annotated((1, "a/1.jpg", None), (2, "2.jpg", None))
+    images = [an_image(name) for name in ("a/1.jpg", "b/1.jpg", "2.jpg", "3.jpg")]
+    joined, lines = join_images(images, truth, only_annotated=True)
+    assert joined == {"a/1.jpg": 1, "2.jpg": 2}
+    assert lines == ["2 images without annotations are left out (the first: b/1.jpg)"]
+
+
+def test_wrong_annotated_sizes_are_passed_over_and_counted():
+    truth = annotated((1, "a.jpg", Size(20, 10)), (2, "b.jpg", Size(10, 20)))
+    joined, [line] = join_images([an_image("a.jpg"), an_image("b.jpg")], truth, any_size=True)
+    assert joined == {"a.jpg": 1, "b.jpg": 2}
+    assert line.startswith("1 images have another size than annotated, which is not compared (the first: a.jpg, 10x20")
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (("000000000139.jpg", "x/285.jpg"), [139, 285]),
+        (("1.jpg", "x/1.jpg"), ["1.jpg", "x/1.jpg"]),
+        (("1.jpg", "a.jpg"), ["1.jpg", "a.jpg"]),
+    ],
+)
+def test_ids_without_annotations(spec: DetectorSpec, names: tuple[str, ...], ids: list[int | str]):
+    image_ids, category_ids, line = own_ids([an_image(name) for name in names], spec)
+    assert list(image_ids.values()) == ids
+    assert category_ids == (1, 2, 3)
+    assert line.endswith("ids of categories the labels counted from 1")
+    assert own_ids([], replace(spec, category_ids=(8, 2, 5)))[1] == (8, 2, 5)
 
 
 def test_classes_are_found_by_name(spec: DetectorSpec):

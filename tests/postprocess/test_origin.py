@@ -1,4 +1,3 @@
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -7,20 +6,20 @@ import pytest
 from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.manifests import BinsManifest
-from detector.origin import ModelFile, ResultsOrigin, origin_path, write_origin
+from detector.origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import Checkpoint, DetectorSpec, replace
-from postprocess.origin import require_origin
+from postprocess.origin import model_of, require_origin
+from postprocess.record import Ran
 from postprocess.results import read_results
 
 OURS = Checkpoint(file="a.pth", sha256="a" * 64, dialect="mmdet3")
 THEIRS = Checkpoint(file="b.pth", sha256="b" * 64, dialect="mmdet3")
 
 
-def record(results: Path, spec: DetectorSpec, **changes: Any) -> None:
-    facts = {"bins_fingerprint": spec.bins_fingerprint(), "checkpoint": None, "canvas": spec.canvas, **changes}
-    write_origin(
-        results, ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), classes=spec.classes, **facts), mode=0o640
-    )
+def record(folder: Path, spec: DetectorSpec, **changes: Any) -> None:
+    facts = {"bins_fingerprint": spec.bins_fingerprint(), "checkpoint": None, "canvas": spec.canvas}
+    facts |= {"classes": spec.classes, **changes}
+    write_origin(folder, ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), **facts), mode=0o640)
 
 
 def test_results_of_these_bins_are_read(results: Path, manifest: BinsManifest):
@@ -51,16 +50,53 @@ def test_unknown_weights_are_not_compared(results: Path, spec: DetectorSpec):
     require_origin(results, spec)
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-def test_results_that_cannot_be_bound_are_read_with_a_word(
-    results: Path, spec: DetectorSpec, caplog: pytest.LogCaptureFixture, recorded: bool
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (None, "not found: the results cannot be bound to the bins and the model"),
+        ({"bins_fingerprint": None, "results": {}}, "the bins had no manifest, the results cannot be bound to them"),
+        ({}, "has no digests of the results (an earlier version's): their content is not checked"),
+        (
+            {"results": {}, "classes": ("circle", "box", "star")},
+            "1 classes have other names than in the model that was run (the first: 'square', there 'box')",
+        ),
+        ({"results": {}}, None),
+    ],
+)
+def test_what_cannot_be_bound_is_said(
+    results: Path, manifest: BinsManifest, facts: dict[str, Any] | None, message: str | None
 ):
-    if recorded:
-        record(results, spec, bins_fingerprint=None)
-    with caplog.at_level(logging.INFO):
+    if facts is not None:
+        record(results, manifest.spec, **facts)
+    require_origin(results, manifest.spec)
+    lines = model_of(results, {"": manifest})[2]
+    assert len(lines) == (message is not None)
+    assert all(message in line for line in lines if message)
+
+
+def test_what_ran_is_known(results: Path, manifest: BinsManifest):
+    run = RunFacts(backend="ais_bench", device="Ascend310P3 device 0", batch_size=8)
+    record(results, manifest.spec, run=run, precision="force_fp16 (simulated)")
+    spec, ran, _ = model_of(results, {"": manifest})
+    assert ran.run == run
+    assert ran.model is not None
+    assert spec.precision == "force_fp16 (simulated)"
+    assert model_of(results.with_name("nowhere"), {"": manifest})[1] == Ran()
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (("square", "circle", "star"), "has the class 'circle' at label 1, expected at 0: another order of classes"),
+        (("circle", "square"), "has 2 classes, expected 3"),
+    ],
+)
+def test_results_of_other_classes_are_refused(
+    results: Path, spec: DetectorSpec, classes: tuple[str, ...], message: str
+):
+    record(results, spec, classes=classes)
+    with pytest.raises(ArtifactError, match=f"{message}; give that model with --model"):
         require_origin(results, spec)
-    [message] = [entry.message for entry in caplog.records]
-    assert message.endswith(": the results cannot be bound to the bins")
 
 
 def test_without_a_fingerprint_the_canvas_must_fit(results: Path, spec: DetectorSpec):

@@ -1,21 +1,28 @@
+import dataclasses
 import json
 
 import pytest
 
+from detector.coco import COCO_CATEGORIES
+from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, DetectorSpec, Reference, replace
-from postprocess.coco import AnnotatedImage, Annotations
+from postprocess.coco import Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
-from postprocess.record import Evaluation, reference_note, reference_of, to_record
+from postprocess.record import Evaluation, Ran, Squeeze, reference_note, reference_of, remarks, to_record
+from postprocess.rows.annotation_rows import AnnotatedImage
+from postprocess.rows.columns import AnnotatedObject
 from postprocess.scored import Record
 from postprocess.table import beside
 
 SHA = "a7cac5ff" + "0" * 56
+DATA_SET = "d" * 64
 
 
 def evaluation(spec: DetectorSpec | None, *, ap: float | None = 35.5, images: int = 2) -> Evaluation:
     figures = {figure.name: ap for figure in FIGURES}
     metrics = Metrics(figures, (ClassMetrics(1, "circle", ap, ap, 3),), images=images, objects=3, detections=9)
     truth = Annotations("gt.json", {i: AnnotatedImage(i, None, None) for i in (1, 2)}, {1: "circle", 2: "star"}, [])
+    truth = dataclasses.replace(truth, sha256=DATA_SET)
     return Evaluation(metrics, truth, "detections.json", spec, hidden=4)
 
 
@@ -23,7 +30,7 @@ def evaluation(spec: DetectorSpec | None, *, ap: float | None = 35.5, images: in
 def published(spec: DetectorSpec) -> DetectorSpec:
     references = (
         Reference(checkpoint="other.pth", sha256="12345678", ap=40.0, source="elsewhere"),
-        Reference(checkpoint="fcos.pth", sha256="a7cac5ff", ap=35.7, source="model zoo"),
+        Reference(checkpoint="fcos.pth", sha256="a7cac5ff", ap=35.7, source="model zoo", data_set=DATA_SET),
     )
     return replace(spec, references=references, checkpoint=Checkpoint(file="my.pth", sha256=SHA, dialect="mmdet"))
 
@@ -54,6 +61,61 @@ def test_the_reference_is_bound_by_the_checkpoints_hash(published: DetectorSpec)
 
 def test_a_subset_is_named_beside_the_reference(published: DetectorSpec):
     assert "(a subset: 1 of 2 images)" in reference_note(evaluation(published, images=1))
+
+
+def test_a_reference_of_another_data_set_is_not_comparable(published: DetectorSpec):
+    other = dataclasses.replace(evaluation(published), annotations=Annotations("gt.json", {}, {}, [], sha256="e" * 64))
+    assert "of another data set (0 images, 0 annotations) than the reference's: not comparable" in reference_note(other)
+    assert to_record(other)["reference"]["comparable"] is False
+    assert to_record(evaluation(published))["reference"]["comparable"] is True
+
+
+def test_a_published_reference_is_of_coco_val2017(published: DetectorSpec):
+    reference = published.references[1].model_copy(update={"data_set": None})
+    spec = published.model_copy(update={"references": (reference,)})
+    assert "not COCO val2017 (2 images, 0 annotations)" in reference_note(evaluation(spec))
+    images = {i: AnnotatedImage(i, f"{i:012d}.jpg", None) for i in range(139, 5139)}
+    objects: list[AnnotatedObject] = [
+        {"id": n, "image_id": 139, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1, "iscrowd": 0}
+        for n in range(36_781)
+    ]
+    val2017 = Annotations("gt.json", images, dict(COCO_CATEGORIES), objects)
+    assert "not COCO" not in reference_note(dataclasses.replace(evaluation(spec), annotations=val2017))
+    fewer = dataclasses.replace(val2017, objects=objects[1:])
+    assert "not COCO" in reference_note(dataclasses.replace(evaluation(spec), annotations=fewer))
+
+
+def test_a_published_ap_is_compared_with_pycocotools(published: DetectorSpec):
+    found = evaluation(published)
+    metrics = dataclasses.replace(found.metrics, pycocotools={**found.metrics.figures, "AP": 35.6})
+    found = dataclasses.replace(found, metrics=metrics)
+    assert to_record(found)["reference"]["difference"] == pytest.approx(-0.1)
+    assert to_record(found)["pycocotools"]["AP"] == 35.6
+    [remark] = remarks(found)
+    assert remark.startswith("pycocotools, and what scores with it, says AP 35.60: there the annotation with the id 0")
+
+
+def test_what_limits_and_canvas_cost_is_remarked(spec: DetectorSpec):
+    found = evaluation(spec)
+    metrics = dataclasses.replace(found.metrics, crowded=3, cut=7)
+    found = dataclasses.replace(found, metrics=metrics, squeeze=Squeeze(2, 0.5))
+    crowded, cut, squeezed = to_record(found)["remarks"]
+    assert crowded.startswith("3 images have more than 100 objects; --max_detections 100,300,1000")
+    assert cut.startswith("7 detections beyond the best 100 of a class on an image do not count; --max")
+    assert squeezed.startswith(
+        "the canvas makes 2 of 2 images smaller than the training framework would run them, to 0.500"
+    )
+    assert to_record(found)["squeezed"] == {"images": 2, "mean_scale": 0.5}
+
+
+def test_what_ran_is_recorded(spec: DetectorSpec):
+    run = RunFacts(backend="ais_bench", version="0.0.2", device="Ascend310P3 device 0", batch_size=8)
+    found = dataclasses.replace(evaluation(spec), ran=Ran(run, ModelFile(file="m.om", sha256="ab")), oddities=("odd",))
+    record = to_record(found)
+    assert record["run"] == run.model_dump()
+    assert record["product"] == {"file": "m.om", "sha256": "ab"}
+    assert (record["canvases"], record["oddities"]) == (["64x96"], ["odd"])
+    assert Record.model_validate(json.loads(json.dumps(record))).run == run
 
 
 def test_other_weights_have_no_reference(published: DetectorSpec):

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
 from detector.manifests import BinsManifest
+from detector.origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
 from postprocess.results import read_results
 
@@ -60,7 +63,7 @@ def test_no_summary_means_unfinished(results: Path, manifest: BinsManifest):
 
 def test_half_a_summary_means_unfinished(results: Path, manifest: BinsManifest):
     (results.parent / "result_summary.json").write_text('{"filesinfo": {"0"')
-    with pytest.raises(ArtifactError, match=r"result_summary.json is not JSON .*did not finish"):
+    with pytest.raises(ArtifactError, match=r"result_summary.json is not JSON, .*did not finish"):
         read(results, manifest)
 
 
@@ -148,12 +151,12 @@ def test_text_outputs_are_refused(results: Path, manifest: BinsManifest):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-4]), "not a whole .npy file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-4]), "not a .*.npy file"),
         (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"\[1, 100, 5\] float32 and more bytes, expected"),
-        (lambda path: path.write_bytes(b""), "not a whole .npy file"),
+        (lambda path: path.write_bytes(b""), "not a .*.npy file"),
         (lambda path: np.save(path, np.zeros((100, 5), np.float16)), r"\[100, 5\] float16, expected output 'dets'"),
         (lambda path: np.save(path, np.zeros((5, 100), np.float32)), r"\[5, 100\] float32, expected"),
-        (lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a whole .npy file"),
+        (lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a .*.npy file"),
     ],
 )
 def test_damaged_npy_outputs_are_refused(
@@ -254,4 +257,60 @@ def test_candidates_where_detections_are_expected_say_so(
 ):
     put_out(results, for_the_host)
     with pytest.raises(ArtifactError, match=r"expected 800 for output .*name the model with --model .*atc\.nms"):
+        read(results, manifest)
+
+
+def bound(results: Path, manifest: BinsManifest) -> None:
+    """The record beside a folder, with the digests of its files."""
+    digests = {path.name: sha256_of(path) for path in results.iterdir()}
+    spec = manifest.spec
+    facts = {"bins_fingerprint": spec.bins_fingerprint(), "checkpoint": None, "classes": None, "canvas": spec.canvas}
+    origin = ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), results=digests, **facts)
+    write_origin(results, origin, mode=0o640)
+
+
+def test_results_that_inference_wrote_are_read(results: Path, manifest: BinsManifest):
+    bound(results, manifest)
+    assert len(read(results, manifest)) == 3
+
+
+def swapped(results: Path) -> None:
+    a, b = (results / name for name in ("a_1.bin", "b_1.bin"))
+    content = a.read_bytes()
+    a.write_bytes(b.read_bytes())
+    b.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "name"),
+    [
+        (swapped, "a_1.bin"),
+        (lambda results: (results / "b_1.bin").write_bytes(bytes(2000)), "b_1.bin"),
+    ],
+)
+def test_results_that_are_not_what_inference_wrote_are_refused(
+    results: Path, manifest: BinsManifest, damage: Callable[[Path], None], name: str
+):
+    bound(results, manifest)
+    damage(results)
+    with pytest.raises(ArtifactError, match=rf"{name} \(image .\.jpg\) is not what inference wrote"):
+        read(results, manifest)
+
+
+def test_results_of_another_run_in_one_folder_are_refused(results: Path, manifest: BinsManifest, save: Save):
+    for stem in "abc":
+        for index in (0, 1):
+            (results / f"{stem}_{index}.bin").rename(results.parent / f"{stem}_{index}.bin")
+    save(results, "a")
+    bound(results, manifest)
+    for path in results.parent.glob("?_?.bin"):
+        path.rename(results / path.name)
+    with pytest.raises(ArtifactError, match=r"is not of the run that .*result_origin\.json records; run"):
+        read(results, manifest)
+
+
+def test_a_pipe_among_the_results_is_refused(results: Path, manifest: BinsManifest):
+    (results / "c_1.bin").unlink()
+    os.mkfifo(results / "c_1.bin")
+    with pytest.raises(ArtifactError, match=r"c_1\.bin is no regular file; remove it"):
         read(results, manifest)

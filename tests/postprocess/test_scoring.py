@@ -13,7 +13,7 @@ from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections
 from postprocess.record import Evaluation
-from postprocess.scoring import score_file, score_folder
+from postprocess.scoring import Rules, score_file, score_folder
 from tests.postprocess.conftest import IMAGES
 
 
@@ -94,7 +94,7 @@ def test_an_annotated_image_without_result_is_an_error(
     with pytest.raises(ArtifactError, match=r"1 of the 3 images of .* have no result, the first is c.jpg.*--subset"):
         score()
     assert not (tmp_path / "out").exists()
-    evaluation = score(subset=True)
+    evaluation = score(rules=Rules(subset=True))
     assert evaluation.metrics.images == 2
     counts = json.loads((tmp_path / "out/metrics.json").read_text())["counts"]
     assert (counts["images"], counts["annotated_images"]) == (2, 3)

@@ -25,7 +25,13 @@ def test_a_folder_without_evaluation_names_the_command(annotations_file: Path, t
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("{", "Invalid JSON"), ("[]", "should be an object"), ("{}", "the figure AP is missing")],
+    [
+        ("{", "not JSON, perhaps truncated"),
+        ("[]", "valid dictionary"),
+        ("{}", "the figure AP is missing"),
+        ('{"AP": 1, "AP": 2}', "the key 'AP' is given twice"),
+        ('{"max_detections": [1]}', "max_detections: expected three whole numbers"),
+    ],
 )
 def test_a_foreign_metrics_file_is_an_error(report, results: Path, tmp_path: Path, content: str, problem: str):
     (results / "metrics.json").write_text(content)
@@ -42,7 +48,16 @@ def test_missing_detections_name_the_command(report: Callable[..., str], results
 
 def test_detections_of_another_run_are_an_error(report: Callable[..., str], results: Path):
     (results / "detections.json").write_text("[]")
+    with pytest.raises(ArtifactError, match=r"detections.json is not the file that .*metrics.json was computed from"):
+        report()
+    change(results, detections_sha256=None)  # as earlier versions wrote it
     with pytest.raises(ArtifactError, match=r"has 0 detections, .* was computed from 2: they are of different runs"):
+        report()
+
+
+def test_annotations_changed_since_are_an_error(report: Callable[..., str], annotations_file: Path):
+    annotations_file.write_text(annotations_file.read_text() + "\n")
+    with pytest.raises(ArtifactError, match=r"was scored against .* is another file \(SHA-256: "):
         report()
 
 

@@ -1,0 +1,61 @@
+"""The detections of all scored images, with what was seen on the way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from detector.spec import DetectorSpec
+from postprocess.detections import to_detections
+from postprocess.record import Squeeze
+from postprocess.results import ImageResult
+from postprocess.rows.columns import Detection
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Detections in the order of the images.
+
+    Attributes:
+        rows: the detections.
+        hidden: boxes dropped because they lay wholly in the padding of their canvas.
+        squeeze: what the canvas makes smaller; None: nothing.
+    """
+
+    rows: list[Detection]
+    hidden: int
+    squeeze: Squeeze | None
+
+
+def collect(
+    results: Iterable[ImageResult],
+    spec: DetectorSpec,
+    image_ids: Mapping[str, int | str],
+    category_ids: Sequence[int | str],
+) -> Collected:
+    """Map the outputs of the wanted images back to the images.
+
+    Args:
+        results: one per image, in any order, each with its canvas.
+        spec: of the detector.
+        image_ids: COCO image id per file name of the wanted images, in the order of the detections.
+        category_ids: COCO category id per label.
+    """
+    by_image: dict[int | str, list[Detection]] = {}
+    used = 0
+    scales = []
+    for result in results:
+        image_id = image_ids.get(result.image.file_name)
+        if image_id is None:
+            continue
+        used += int((result.dets[:, 4] > 0).sum())
+        scales.append(spec.squeeze(result.image.image))
+        by_image[image_id] = to_detections(
+            result.labels,
+            result.dets,
+            image_id=image_id,
+            letterbox=result.image.letterbox(result.canvas),
+            category_ids=category_ids,
+            inclusive=spec.decode.inclusive,
+        )
+    rows = [row for image_id in image_ids.values() for row in by_image[image_id]]
+    small = [scale for scale in sorted(scales) if scale < 1]
+    return Collected(rows, used - len(rows), Squeeze(len(small), sum(small) / len(small)) if small else None)
