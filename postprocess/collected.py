@@ -55,6 +55,7 @@ def collect(
             letterbox=result.image.letterbox(result.canvas),
             category_ids=category_ids,
             inclusive=spec.decode.inclusive,
+            clip=spec.decode.clip_to_image,
         )
     rows = [row for image_id in image_ids.values() for row in by_image[image_id]]
     small = [scale for scale in sorted(scales) if scale < 1]

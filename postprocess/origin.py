@@ -31,7 +31,9 @@ def model_of(results: Path, manifests: Mapping[str, BinsManifest]) -> tuple[Dete
     for what, found in (("precisions", precisions), ("models", models)):
         if len(set(found.values())) > 1:
             told = ", ".join(f"{folder}: {value or 'float32'}" for folder, value in found.items())
-            raise ArtifactError(f"the results are of different {what} ({told}); run inference again (make infer)")
+            raise ArtifactError(
+                f"the results are of different {what} ({told}); run inference again (make infer AGAIN=1)"
+            )
     spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
@@ -65,7 +67,7 @@ def _refuse_other_classes(path: Path, theirs: Sequence[str], ours: Sequence[str]
     Raises:
         ArtifactError: another number of classes, or a name at another place.
     """
-    advice = "give that model with --model, or run inference again (make infer)"
+    advice = "give that model with --model, or run inference again (make infer AGAIN=1)"
     if len(theirs) != len(ours):
         raise ArtifactError(f"{path}: {model} has {len(theirs)} classes, expected {len(ours)}; {advice}")
     places = {name: label for label, name in enumerate(theirs)}

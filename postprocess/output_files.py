@@ -16,7 +16,7 @@ from detector.manifests import BinImage
 from detector.origin import origin_path
 from detector.spec import TensorSpec
 
-NEXT_STEP = "run inference again (make infer)"
+NEXT_STEP = "run inference again (make infer AGAIN=1)"
 # A header of .npy takes some hundred bytes, and its numbers may be of twice the size that is expected.
 HEADER_BYTES = 2**16
 

@@ -24,10 +24,6 @@ from postprocess.suppress import suppress
 BOX_BYTES = 16
 # Where it saturates, onnxruntime's vectorized sigmoid gives 1 + 2^-23; a product of two such is twice as far above 1.
 HIGHEST_SCORE = 1 + 2**-21
-<<<<<<< HEAD
-NEXT_STEP = "run inference again (make infer AGAIN=1)"
-=======
->>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 @dataclass(frozen=True, slots=True)

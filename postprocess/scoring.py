@@ -90,15 +90,6 @@ def detect_folder(
     Raises:
         ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
-<<<<<<< HEAD
-    found = {folder: origin.precision if (origin := find_origin(folder)) else default for folder in folders}
-    if len(set(found.values())) > 1:
-        told = ", ".join(f"{folder}: {precision or 'float32'}" for folder, precision in found.items())
-        raise ArtifactError(
-            f"the results are of different precisions ({told}); run inference again (make infer AGAIN=1)"
-        )
-    return next(iter(found.values()))
-=======
     manifests = read_bins(test_annotation, told)
     spec, _, odd = model_of(results, manifests)
     images = images_of(manifests)
@@ -115,7 +106,6 @@ def detect_folder(
     rows = collect(read_all(results, manifests), spec, image_ids, category_ids).rows
     write_detections(out, rows)
     return {"images": len(image_ids), "detections": len(rows), "detections_file": str(out / DETECTIONS_NAME)}
->>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 def score_results(
@@ -144,29 +134,6 @@ def score_results(
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
     category_ids = join_classes(spec, annotations)
-<<<<<<< HEAD
-    by_image: dict[int | str, list[Detection]] = {}
-    used = 0
-    for result in results:
-        image_id = image_ids[result.image.file_name]
-        used += int((result.dets[:, 4] > 0).sum())
-        by_image[image_id] = to_detections(
-            result.labels,
-            result.dets,
-            image_id=image_id,
-            letterbox=result.image.letterbox(result.canvas),
-            category_ids=category_ids,
-            inclusive=spec.decode.inclusive,
-            clip=spec.decode.clip_to_image,
-        )
-    detections = [row for image_id in image_ids.values() for row in by_image[image_id]]
-    metrics = evaluate(annotations, detections, image_ids=set(image_ids.values()), category_ids=set(category_ids))
-    spec = _with_order_note(spec, annotations, category_ids, detections, set(image_ids.values()))
-    written = str(out / DETECTIONS_NAME)
-    evaluation = Evaluation(metrics, annotations, written, spec, hidden=used - len(detections))
-    write_evaluation(out, evaluation, detections)
-    return evaluation
-=======
     say(annotations.source, annotations.oddities)
     found = collect(results, spec, image_ids, category_ids)
     detections, chosen = found.rows, set(image_ids.values())
@@ -182,7 +149,6 @@ def score_results(
         oddities=annotations.oddities,
     )
     return write_evaluation(out, evaluation, detections)
->>>>>>> e532a27 (Evaluation: what ran, on which canvas, of which data set; content is bound by SHA-256; images without annotations, annotations without scores)
 
 
 def _with_order_note(
