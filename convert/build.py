@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,20 @@ from convert.lint.report import first_causes
 from convert.plan import Plan
 from convert.precision.files import read_keep
 from convert.precision.modes import require_names
-from detector.artifacts import make_folder, sha256_of, write_error, write_json, write_text
+from detector import om_file
+from detector.artifacts import (
+    make_folder,
+    remove_unfinished,
+    sha256_of,
+    to_disk,
+    write_error,
+    write_json,
+    write_text,
+)
 from detector.atc_spec import FILE_OPTIONS
 from detector.errors import ArtifactError, SpecError
+from detector.files.lock import exclusive
+from detector.files.names import hidden_name
 from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
@@ -80,10 +90,13 @@ def convert(plan: Plan) -> Conversion:
         )
     embed_spec(frozen, plan.spec)
     make_folder(plan.output.parent)
-    if lowered is None or problem is not None:
-        return _build_alone(plan, frozen, problem)
-    embed_spec(lowered, plan.spec)
-    return _build_om(plan, lowered) if plan.target == "om" else _build_stand_in(plan, frozen, lowered)
+    with exclusive(plan.output, doing="converting into"):
+        for suffix in (*PRODUCTS, ".om", ".aipp.cfg"):
+            remove_unfinished(Path(f"{plan.output}{suffix}"))
+        if lowered is None or problem is not None:
+            return _build_alone(plan, frozen, problem)
+        embed_spec(lowered, plan.spec)
+        return _build_om(plan, lowered) if plan.target == "om" else _build_stand_in(plan, frozen, lowered)
 
 
 def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
@@ -93,13 +106,19 @@ def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
 
 
 def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
-    # The spec beside an OM is of that OM or it is not there: it goes before the OM changes and comes after.
-    plan.sidecar.unlink(missing_ok=True)
+    om = Path(f"{plan.output}.om")
+    # Nothing is called as the product until the product is whole: a killed atc leaves half a file.
+    for stale in (om, Path(f"{om}.sha256"), plan.sidecar):
+        stale.unlink(missing_ok=True)
     write_onnx(plan.lowered_file, lowered)
     if plan.aipp_file:
         write_text(plan.aipp_file, aipp_text(aipp_of(plan.spec)))
-    om = run_atc(plan.command, plan.output)
-    write_json(plan.sidecar, _record(plan))
+    with _folder_aside(plan.output) as aside:
+        product = aside / plan.output.name
+        made = run_atc(plan.command_into(product), product, log_file=Path(f"{plan.output}.atc.log"))
+        to_disk(aside)
+        write_json(plan.sidecar, {**_record(plan), om_file.KEY: sha256_of(made)})
+        _take_name(made, om)
     files = [file for file in (plan.lowered_file, plan.aipp_file, om, plan.sidecar) if file]
     return Conversion(om, "om", tuple(plan.command), tuple(files), plan.spec)
 
@@ -116,9 +135,9 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         insert_op_conf=Path(plan.aipp_file.name) if plan.aipp_file else None,
     )
     # Made aside and moved together: a full disk or an interrupt leaves all files of one conversion or none.
-    with _folder_aside(plan.output.parent) as aside:
+    with _folder_aside(plan.output) as aside:
         write_onnx(aside / f"{name}.atc.onnx", lowered)
-        write_json(aside / f"{name}.om.json", _record(plan))
+        write_json(aside / f"{name}.om.json", {**_record(plan), **_kept_hash(plan)})
         write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name)), mode=0o755)
         write_onnx(aside / f"{name}.onnx", stand_in_graph(plan, frozen))
         if plan.aipp_file:
@@ -130,10 +149,7 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         rendered = [plan.aipp_file.name] if plan.aipp_file else []
         for suffix in (*(file.removeprefix(name) for file in (*companions.values(), *rendered)), *PRODUCTS):
             target = Path(f"{plan.output}{suffix}")
-            try:
-                os.replace(aside / f"{name}{suffix}", target)
-            except OSError as error:
-                raise write_error(target, error) from error
+            _take_name(aside / f"{name}{suffix}", target)
             files.append(target)
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
 
@@ -155,14 +171,25 @@ def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Co
 
 
 @contextlib.contextmanager
-def _folder_aside(parent: Path) -> Iterator[Path]:
-    """A temporary folder on the same file system, gone afterwards."""
+def _folder_aside(output: Path) -> Iterator[Path]:
+    """A folder beside the product, gone afterwards; what a killed conversion of the same product left goes first."""
+    folder = output.with_name(f".convert{hidden_name(output.name)}")
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".convert.", dir=parent)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     except OSError as error:
-        raise write_error(parent, error) from error
-    with folder as name:
-        yield Path(name)
+        raise write_error(folder, error) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take_name(file: Path, target: Path) -> None:
+    try:
+        os.replace(file, target)
+    except OSError as error:
+        raise write_error(target, error) from error
 
 
 def _record(plan: Plan) -> dict[str, Any]:
@@ -172,6 +199,13 @@ def _record(plan: Plan) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "source": {"file": plan.onnx_file.name, "sha256": sha256_of(plan.onnx_file)},
     }
+
+
+def _kept_hash(plan: Plan) -> dict[str, Any]:
+    """What is noted of the OM that lies there already; its description is written anew."""
+    om = Path(f"{plan.output}.om")
+    noted = om_file.noted_sha256(om) if om.exists() else None
+    return {} if noted is None else {om_file.KEY: noted}
 
 
 def _keep_input(plan: Plan) -> None:

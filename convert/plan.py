@@ -63,10 +63,14 @@ class Plan:
     @property
     def command(self) -> list[str]:
         """The atc command on this machine."""
+        return self.command_into(self.output)
+
+    def command_into(self, output: Path) -> list[str]:
+        """The same with another product, without suffix."""
         return atc_command(
             self.spec,
             self.lowered_file,
-            self.output,
+            output,
             batch_size=self.batch_size,
             soc_version=self.soc_version,
             insert_op_conf=self.aipp_file,

@@ -11,6 +11,7 @@ import pydantic
 from detector.class_names import with_names
 from detector.errors import ArtifactError, SpecError
 from detector.files.json_text import JsonError, read_json
+from detector.om_file import require_as_built
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
 from detector.validation import main_problem
 from detector.yaml_file import YamlFile, read_yaml, yaml_value
@@ -44,6 +45,7 @@ def load_spec(source: str | Path) -> DetectorSpec:
             raise ArtifactError(
                 f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om AGAIN=1)"
             )
+        require_as_built(path)
         return read_spec_json(sidecar)
     if not path.exists():
         raise ArtifactError(f"{path} not found")

@@ -140,9 +140,9 @@ def atc_script(command: Sequence[str], output: Path) -> str:
         command: of `atc_command`, with file names relative to the script.
         output: the product without suffix, relative to the script.
     """
-    om = shlex.quote(f"{output}.om")
-    platform = f"{shlex.quote(str(output))}_linux_*.om"
-    log = shlex.quote(f"{output}.atc.log")
+    om, log = f"{output}.om", f"{output}.atc.log"
+    aside = f".{output.name}.building"
+    inside = [f"--output={aside}/{output.name}" if word.startswith("--output=") else word for word in command]
     return f"""#!/bin/sh
 # Builds {output}.om on a host with CANN (no NPU needed); copy it there together with the .atc.onnx beside it.
 cd "$(dirname "$0")" || exit 1
@@ -150,20 +150,31 @@ if ! command -v atc >/dev/null; then
     echo "error: atc not found; {ATC_HINT}" >&2
     exit 5
 fi
-rm -f {om} {platform}
-echo "atc builds {output}.om, which takes minutes; what it says goes to {output}.atc.log"
-{shlex.join(command)} >{log} 2>&1
+# Built aside: until it is whole, nothing is called {om}.
+rm -rf {om} {om}.sha256 {output}_linux_*.om {aside}
+mkdir {aside} || exit 1
+built=
+trap 'rm -rf {aside}' EXIT
+trap 'kill "$built" 2>/dev/null; wait "$built"; exit 130' INT
+trap 'kill "$built" 2>/dev/null; wait "$built"; exit 143' TERM
+trap 'kill "$built" 2>/dev/null; wait "$built"; exit 129' HUP
+echo "atc builds {om}, which takes minutes; what it says goes to {log}"
+{shlex.join(inside)} >{log} 2>&1 &
+built=$!
+wait "$built"
 code=$?
 cat {log}
 # CANN releases that compile host code append the platform to the name.
-for made in {platform}; do
-    if [ -e "$made" ]; then mv "$made" {om}; fi
+for made in {aside}/{output.name}_linux_*.om; do
+    if [ -e "$made" ]; then mv "$made" {aside}/{om}; fi
 done
-if [ "$code" -ne 0 ] || ! grep -q "{SUCCESS}" {log} || [ ! -s {om} ]; then
-    echo "error: atc exited with $code and left no valid {output}.om; whole log in {output}.atc.log" >&2
-    rm -f {om}
-    echo "what its error codes mean: python -m convert explain {output}.atc.log" >&2
+if [ "$code" -ne 0 ] || ! grep -q "{SUCCESS}" {log} || [ ! -s {aside}/{om} ]; then
+    echo "error: atc exited with $code and left no valid {om}; whole log in {log}" >&2
+    echo "what its error codes mean: python -m convert explain {log}" >&2
     exit 1
 fi
-echo "{output}.om is ready"
+sync
+(cd {aside} && sha256sum {om} >{om}.sha256) || exit 1
+mv -f {aside}/{om}.sha256 {om}.sha256 && mv -f {aside}/{om} {om} || exit 1
+echo "{om} is ready; copy {om}.sha256 along with it"
 """

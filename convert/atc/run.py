@@ -17,7 +17,13 @@ SHOWN_LINES = 5
 log = logging.getLogger("convert")
 
 
-def run_atc(command: Sequence[str], output: Path, *, run: Callable[..., tools.Finished] = tools.run) -> Path:
+def run_atc(
+    command: Sequence[str],
+    output: Path,
+    *,
+    log_file: Path | None = None,
+    run: Callable[..., tools.Finished] = tools.run,
+) -> Path:
     """Run atc and return the OM it left.
 
     Success means all three: exit code 0, the success line, and a file under one of the two names atc may write.
@@ -25,16 +31,17 @@ def run_atc(command: Sequence[str], output: Path, *, run: Callable[..., tools.Fi
     Args:
         command: of `atc_command`.
         output: product without suffix.
+        log_file: receives everything that atc says; None: `<output>.atc.log`.
         run: the subprocess call; tests pass their own.
 
     Raises:
-        ToolError: atc failed; cause and next step are in the message, the whole log is in `<output>.atc.log`.
+        ToolError: atc failed; cause and next step are in the message, the whole log is in `log_file`.
         ArtifactError: it reported success and left no file.
     """
     om = Path(f"{output}.om")
     for stale in _products(output):
         stale.unlink()
-    log_file = Path(f"{output}.atc.log")
+    log_file = log_file or Path(f"{output}.atc.log")
     finished = run(command, log=log_file, check=False)
     complaints = explain_log(finished.lines)
     if finished.exit_code != 0:

@@ -1,5 +1,6 @@
 """From an ONNX of `python -m export` to the files of a conversion."""
 
+import hashlib
 import json
 import os
 import stat
@@ -9,7 +10,8 @@ import pytest
 from convert.__main__ import main
 from convert.build import convert
 from convert.plan import plan_conversion
-from detector.errors import ArtifactError, SpecError
+from detector.errors import ArtifactError, SpecError, ToolError
+from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.spec_files import load_spec
 
@@ -99,3 +101,53 @@ def test_a_kept_operator_that_the_graph_lacks_is_found_before_atc_runs(model_fil
     with pytest.raises(SpecError, match="keep_dtype names the node 'scores', which the lowered graph lacks"):
         convert(plan)
     assert not (tmp_path / "t.onnx").exists()
+
+
+def atc_that(tmp_path, monkeypatch, body):
+    program = tmp_path / "bin" / "atc"
+    program.parent.mkdir(exist_ok=True)
+    find = "for word; do case $word in --output=*) out=${word#--output=};; esac; done"
+    program.write_text(f"#!/bin/sh\n{find}\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+BUILDS = 'echo om >"$out.om"; echo "ATC run success, welcome"'
+
+
+def test_the_om_is_bound_to_its_description(model_file, tmp_path, monkeypatch):
+    atc_that(tmp_path, monkeypatch, BUILDS)
+    done = convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    record = json.loads((tmp_path / "t.om.json").read_text())
+    assert record["om_sha256"] == hashlib.sha256(b"om\n").hexdigest()
+    assert load_spec(done.model) == done.spec
+    convert(plan_conversion(model_file, batch_size=2, target="cpu", output=tmp_path / "t"))  # described anew
+    assert json.loads((tmp_path / "t.om.json").read_text()) == record
+    (tmp_path / "t.om").write_bytes(b"another\n")
+    with pytest.raises(ArtifactError, match=r"t\.om is not the file that was built: .*make om AGAIN=1"):
+        load_spec(tmp_path / "t.om")
+
+
+@pytest.mark.parametrize("end", ["exit 1", "kill -9 $$", "true"])
+def test_half_an_om_is_none(model_file, tmp_path, monkeypatch, end):
+    (tmp_path / "t.om").write_bytes(b"of an earlier run")
+    atc_that(tmp_path, monkeypatch, f'echo half >"$out.om"; {end}')
+    with pytest.raises(ToolError):
+        convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    assert sorted(path.name for path in tmp_path.glob("*t.*")) == ["t.atc.log", "t.atc.onnx"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_a_killed_conversion_left_goes_with_the_next(model_file, tmp_path):
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    (tmp_path / ".convert.t").mkdir()
+    (tmp_path / ".convert.t" / "t.atc.onnx").write_bytes(b"half")
+    (tmp_path / ".t.onnx.abcd1234.part").write_bytes(b"half")
+    (tmp_path / ".convert.other").mkdir()  # of another product: its own conversion may be under way
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".convert.other"]
+
+
+def test_two_conversions_do_not_write_one_product(model_file, tmp_path):
+    with exclusive(tmp_path / "t", doing="converting into"), pytest.raises(ArtifactError, match="is in use"):
+        convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
