@@ -24,6 +24,7 @@ from convert.precision.files import read_keep
 from convert.precision.modes import require_names
 from detector import om_file
 from detector.artifacts import (
+    hidden_name,
     make_folder,
     remove_unfinished,
     sha256_of,
@@ -35,7 +36,6 @@ from detector.artifacts import (
 from detector.atc_spec import FILE_OPTIONS
 from detector.errors import ArtifactError, SpecError
 from detector.files.lock import exclusive
-from detector.files.names import hidden_name
 from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
