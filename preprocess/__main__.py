@@ -12,7 +12,8 @@ DESCRIPTION = "Decode, letterbox and normalize the images of a folder: one .bin 
 EPILOG = """\
 A model with gears for several image sizes gets a folder for each, BINS/800x1344 and BINS/1344x800; an image lies in the
 one where it is largest.
-Reads .jpg .jpeg .jfif .png .bmp .tif .tiff .webp (any case) of one flat folder, not the names that start with a dot.
+Reads .jpg .jpeg .jfif .png .bmp .tif .tiff .webp (any case) of a folder, not the names that start with a dot; where it
+holds no image itself those of its sub-folders, a/001.jpg and b/001.jpg being two images.
 Another command: python -m preprocess info jpg IMAGES OUT.info   (lines: index path width height)
 """
 
@@ -36,7 +37,15 @@ def _bins(args: argparse.Namespace) -> None:
         "dtype": args.dtype,
     }
     spec = guide_spec(**asked) if args.model is None else model_spec(args.model, **asked)
-    manifests = preprocess_folder(args.image_src_path, args.bin_file_path, spec, workers=args.workers, limit=args.limit)
+    manifests = preprocess_folder(
+        args.image_src_path,
+        args.bin_file_path,
+        spec,
+        workers=args.workers,
+        limit=args.limit,
+        recursive=args.recursive,
+        annotations=args.only_annotated,
+    )
     folders: dict[str, dict[str, Any]] = {}
     for name, manifest in manifests.items():
         of, count = manifest.spec, len(manifest.images)
@@ -81,6 +90,15 @@ def _bins_parser() -> Parser:
         "default: what the model says, float32 without --model",
     )
     parser.add_argument("--limit", type=positive, help="only the first so many images in order of their names")
+    parser.add_argument(
+        "--only_annotated",
+        type=Path,
+        metavar="ANNOTATIONS",
+        help="only the images that this COCO annotation file lists; how many are left out is said",
+    )
+    parser.add_argument(
+        "--recursive", action="store_true", help="sub-folders as well, although the folder itself holds images"
+    )
     parser.add_argument("--pad_size", help="accepted for old scripts and ignored: the canvas decides the padding")
     _add_workers(parser)
     return parser

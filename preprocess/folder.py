@@ -14,7 +14,8 @@ from detector.images import read_picture
 from detector.manifests import BinImage, BinsManifest, folder_of, write_manifests
 from detector.spec import DetectorSpec
 from detector.tensor import Input, to_input
-from preprocess.listing import image_names
+from preprocess.annotated import only_annotated
+from preprocess.listing import image_tree
 from preprocess.output import bin_name, drop_empty_folders, prepare_output, taken_back_on_failure
 from preprocess.pool import map_with_bar
 from preprocess.remarks import Seen, log_remarks
@@ -35,7 +36,14 @@ class Placed(NamedTuple):
 
 
 def preprocess_folder(
-    images: Path, bins: Path, spec: DetectorSpec, *, workers: int | None = None, limit: int | None = None
+    images: Path,
+    bins: Path,
+    spec: DetectorSpec,
+    *,
+    workers: int | None = None,
+    limit: int | None = None,
+    recursive: bool = False,
+    annotations: Path | None = None,
 ) -> dict[str, BinsManifest]:
     """Write one bin per image, `<stem>.bin`, and then the manifest.
 
@@ -46,11 +54,13 @@ def preprocess_folder(
     leaves no manifest; the files of an earlier finished run are replaced.
 
     Args:
-        images: flat folder of image files.
+        images: folder of image files, or of folders of them.
         bins: folder to write to, created if it is not there.
         spec: canvases and normalization.
         workers: processes; None: as many as there are cores to use.
         limit: only the first so many images in order of their names.
+        recursive: as in `preprocess.listing.image_tree`.
+        annotations: COCO annotation file; only the images that it lists are read. None: all.
 
     Returns:
         As `detector.manifests.read_manifests`.
@@ -60,7 +70,7 @@ def preprocess_folder(
         ArtifactError: the folder of bins holds foreign files or is in use, or the disk is too small or fails.
     """
     images, bins = images.absolute(), bins.resolve()
-    files = image_stems(images, limit=limit)
+    files = image_stems(images, limit=limit, recursive=recursive, annotations=annotations)
     with exclusive(bins, doing="preprocessing into"):
         return _preprocess(images, bins, spec, files, workers=workers)
 
@@ -99,15 +109,19 @@ def _manifests(done: Sequence[tuple[Size, BinImage]], spec: DetectorSpec, source
     return result
 
 
-def image_stems(images: Path, *, limit: int | None = None) -> dict[str, str]:
+def image_stems(
+    images: Path, *, limit: int | None = None, recursive: bool = False, annotations: Path | None = None
+) -> dict[str, str]:
     """Bin stem per image file name, in order of the names; only the first `limit` if it is given.
 
     Raises:
-        DataError: the folder is unusable, see `preprocess.listing.image_names`.
+        DataError: the folder or the annotations are unusable, see `image_tree` and `only_annotated`.
     """
-    names = image_names(images)
-    # Stems depend on which names could collide: the whole folder's, so that a limit changes no stem.
-    return dict(list(zip(names, unique_stems(names), strict=True))[:limit])
+    names = image_tree(images, recursive=recursive)
+    # Stems depend on which names could collide: the whole folder's, so that a choice among them changes no stem.
+    stems = dict(zip(names, unique_stems(names), strict=True))
+    chosen = names if annotations is None else only_annotated(names, annotations)
+    return {name: stems[name] for name in chosen[:limit]}
 
 
 def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Placed:

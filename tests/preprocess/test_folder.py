@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from detector.errors import ArtifactError, DataError
 from detector.files.lock import exclusive
@@ -117,6 +118,37 @@ def test_names_with_dots_blanks_and_equal_stems_do_not_collide(tmp_path: Path, i
     bins = [path.name for path in (tmp_path / "bins").glob("*.bin")]
     assert len({name.split(".")[0].lower() for name in bins}) == len(names)
     assert all(name.isascii() and " " not in name for name in bins)
+
+
+def test_images_of_sub_folders_are_images_of_their_own(tmp_path: Path, images: Path, spec: DetectorSpec):
+    (tmp_path / "nested" / "a").mkdir(parents=True)
+    (tmp_path / "nested" / "b").mkdir()
+    (images / "000000000000.jpg").rename(tmp_path / "nested" / "a" / "001.jpg")
+    (images / "000000000001.jpg").rename(tmp_path / "nested" / "b" / "001.jpg")
+    manifest = preprocess_folder(tmp_path / "nested", tmp_path / "bins", spec, workers=1)[""]
+    assert [image.file_name for image in manifest.images] == ["a/001.jpg", "b/001.jpg"]
+    assert len({image.sha256 for image in manifest.images}) == 2
+    assert read_manifest(tmp_path / "bins") == manifest
+    assert names(tmp_path / "bins") == sorted([*(f"{image.stem}.bin" for image in manifest.images), "manifest.json"])
+
+
+def test_only_annotated_images_keep_their_stems(tmp_path: Path, images: Path, spec: DetectorSpec):
+    (images / "000000000000.png").write_bytes((images / "000000000000.jpg").read_bytes())
+    whole = preprocess_folder(images, tmp_path / "whole", spec, workers=1)[""]
+    (tmp_path / "a.json").write_text(
+        '{"images": [{"file_name": "000000000003.jpg"}, {"file_name": "000000000000.jpg"}]}'
+    )
+    part = preprocess_folder(images, tmp_path / "part", spec, workers=1, annotations=tmp_path / "a.json")[""]
+    assert part.images == (whole.images[0], whole.images[4])
+
+
+def test_an_animation_named_jpg_is_told(
+    tmp_path: Path, images: Path, spec: DetectorSpec, caplog: pytest.LogCaptureFixture
+):
+    frames = [Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)) for index in range(3)]
+    frames[0].save(images / "moving.jpg", "GIF", save_all=True, append_images=frames[1:])
+    preprocess_folder(images, tmp_path / "bins", spec, workers=1)
+    assert "1 of 7 images has several frames or pages (moving.jpg): the first is taken" in caplog.text
 
 
 def test_a_limit_takes_the_first_names_and_changes_no_stem(tmp_path: Path, images: Path, spec: DetectorSpec):

@@ -1,12 +1,13 @@
 """Which files count as images."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
 from detector.errors import DataError
-from preprocess.listing import image_names
+from preprocess.listing import image_names, image_tree
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -67,3 +68,64 @@ def test_a_name_that_is_not_utf8_is_an_error(tmp_path: Path):
 
 def test_chinese_names_and_blanks_are_fine(tmp_path: Path):
     assert image_names(touch(tmp_path, "图片 1.jpg")) == ["图片 1.jpg"]
+
+
+def tree(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_a_folder_without_sub_folders_is_flat(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert image_tree(touch(tmp_path, "b.jpg", "a.jpg")) == ["a.jpg", "b.jpg"]
+    assert caplog.text == ""
+
+
+def test_images_of_sub_folders_have_their_folders_in_their_names(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    tree(tmp_path, "a/001.jpg", "b/001.jpg", "b/c/d/2.PNG", "b/notes.txt", ".trash/3.jpg", "__MACOSX/._4.jpg")
+    with caplog.at_level(logging.INFO):
+        assert image_tree(tmp_path) == ["a/001.jpg", "b/001.jpg", "b/c/d/2.PNG"]
+    assert f"3 images in the sub-folders of {tmp_path} (__MACOSX, a, b), 0 beside them" in caplog.text
+
+
+def test_sub_folders_beside_images_are_counted_and_read_when_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    tree(tmp_path, "1.jpg", "thumbs/1.jpg", "thumbs/2.jpg", "notes/readme.txt")
+    assert image_tree(tmp_path) == ["1.jpg"]
+    assert "2 images in the sub-folders" in caplog.text
+    assert "are not read: the folder itself holds images; --recursive reads them as well" in caplog.text
+    assert image_tree(tmp_path, recursive=True) == ["1.jpg", "thumbs/1.jpg", "thumbs/2.jpg"]
+
+
+def test_folders_without_images_beside_them_are_not_worth_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert image_tree(tree(tmp_path, "1.jpg", "notes/readme.txt")) == ["1.jpg"]
+    assert caplog.text == ""
+
+
+def test_links_in_circles_end_and_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    tree(tmp_path, "a/1.jpg")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "again").symlink_to("a")
+    assert image_tree(tmp_path) == ["a/1.jpg"]
+    assert caplog.text.count("leads to a folder that is read already: not read twice") == 2
+
+
+def test_a_link_to_itself_counts_as_an_image(tmp_path: Path):
+    (tmp_path / "a.jpg").symlink_to("a.jpg")
+    assert image_names(tmp_path) == image_tree(tmp_path) == ["a.jpg"]
+
+
+def test_what_is_wrong_in_a_sub_folder_is_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    tree(tmp_path, "a/1.jpg", "a/b.gif")
+    with pytest.raises(DataError, match=r"a/b\.gif: this image format is not supported"):
+        image_tree(tmp_path)
+    touch(tmp_path, "1.jpg")  # where they are not read anyway, it is told
+    assert image_tree(tmp_path) == ["1.jpg"]
+    assert "are not read: " in caplog.text
+
+
+def test_a_tree_without_images(tmp_path: Path):
+    with pytest.raises(DataError, match=r"holds no image \(looked for \.jpg"):
+        image_tree(tree(tmp_path, "a/b/c.txt"))
