@@ -15,6 +15,7 @@ class Picture:
     Attributes:
         generation: 3 for mmdetection 3.x, else 2.
         image: settings of `ImageSpec` that decide the size.
+        turned: by the EXIF orientation.
         canvas: (height, width) that every image is padded to, or None.
         swaps: how often the channels were swapped.
         mean: what was subtracted in all, of the channels in their present order; None: could not be read.
@@ -30,6 +31,7 @@ class Picture:
 
     generation: int
     image: dict[str, Any] = field(default_factory=dict)
+    turned: bool = True
     canvas: tuple[int, int] | None = None
     swaps: int = 0
     mean: Triple | None = (0.0, 0.0, 0.0)

@@ -67,9 +67,9 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     image = _image(picture)
     name = "FCOS" if kind is FcosNetwork else "RetinaNet"
     asides = {
-        # Zeros look like nothing, other values like objects.
+        # Zeros look like the mean, other values like objects.
         "mmdetection drops what it finds in the padding before suppression, here it goes after it": (
-            image.get("padding", "zero") != "zero" and not picture.padded_size
+            (image.get("padding", "zero") != "zero" or image.get("mean") == (0, 0, 0)) and not picture.padded_size
         ),
         f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
     }
@@ -126,7 +126,7 @@ def _is_full(picture: Picture, divisor: Any) -> bool:
 
 def _image(picture: Picture) -> dict[str, Any]:
     """Settings of `ImageSpec`; what could not be read is left out."""
-    image = dict(picture.image)
+    image = dict(picture.image) | ({} if picture.turned else {"exif": "ignored"})
     if picture.mean is not None and picture.std is not None:
         image |= {"channels": "RGB" if picture.swaps % 2 else "BGR", "mean": picture.mean, "std": picture.std}
     if picture.padding is not None:

@@ -59,6 +59,7 @@ def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented:
 
 
 def _load(step: Mapping[str, Any], picture: Picture) -> None:
+    picture.turned = step.get("color_type", "color") != "color_ignore_orientation"
     if step.get("channel_order", "bgr") == "rgb":
         picture.swap()
 
@@ -91,7 +92,8 @@ def _fix_shape(step: Mapping[str, Any], picture: Picture) -> None:
     elif step.get("keep_ratio", False) is False:
         _take_size(step, picture, stretch=shape[::-1])
     else:
-        _take_size(step, picture)  # bounded by the canvas alone
+        # Of a square both bounds; any other is a canvas that bounds by itself.
+        _take_size(step, picture, **(dict.fromkeys(("short", "long"), shape[0]) if shape[0] == shape[1] else {}))
         picture.canvas = shape[::-1]
         picture.notes.append("FixShapeResize scales boxes by the ratio before it is rounded, here by the one after")
         _pad({"pad_val": step.get("pad_val", 0), "size": shape}, picture)
@@ -176,7 +178,11 @@ _STEPS: Final[dict[str, _Step]] = {
         Keys(
             read=("channel_order",),
             moot=("backend_args", "file_client_args", "ignore_empty"),
-            only={"to_float32": (False,), "color_type": ("color",), "imdecode_backend": ("cv2",)},
+            only={
+                "to_float32": (False,),
+                "color_type": ("color", "color_ignore_orientation"),
+                "imdecode_backend": ("cv2",),
+            },
         ),
         _load,
     ),

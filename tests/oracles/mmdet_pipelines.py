@@ -70,6 +70,7 @@ INPUTS: dict[str, tuple[str, str]] = {
     "bgr": ("bgr_to_rgb=True", "bgr_to_rgb=False"),
     "rgb_to_bgr": ("bgr_to_rgb=True", "rgb_to_bgr=True"),
     "not_normalized": ("mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],", ""),
+    "unoriented": ("backend_args=None", "color_type='color_ignore_orientation'"),
     "backend_args": ("backend_args=None", "backend_args=dict(backend='local'), ignore_empty=True"),
     "preprocessor_for_masks": (_DIVISOR, f"{_DIVISOR}, pad_mask=True, mask_pad_value=1, boxtype2tensor=True"),
 }
@@ -114,11 +115,11 @@ NAMED: dict[str, tuple[tuple[str, str], str]] = {
         "beyond what Pad has filled",
     ),
     "float32": (("backend_args=None", "to_float32=True"), "to_float32=True is not honoured"),
-    "unoriented": (
-        ("backend_args=None", "color_type='color_ignore_orientation'"),
-        "color_type='color_ignore_orientation' is not honoured",
-    ),
     "pillow_decodes": (("backend_args=None", "imdecode_backend='pillow'"), "imdecode_backend='pillow' is not honoured"),
+    "fix_square_kept": (
+        (_RESIZE, "dict(type='FixShapeResize', width=320, height=320, keep_ratio=True)"),
+        "FixShapeResize scales boxes",
+    ),
     "min_bbox_size": (("min_bbox_size=0", "min_bbox_size=20"), "min_bbox_size=20 drops small boxes"),
     "class_agnostic": ((_IOU, f"{_IOU}, class_agnostic=True"), "suppression is across classes"),
 }

@@ -169,6 +169,14 @@ def test_loaders_are_those_of_cv2(loader: str, note: str):
     assert note in recipe.notes[0]
 
 
+def test_the_orientation_may_be_ignored():
+    load = "dict(type='LoadImageFromFile', color_type='color_ignore_orientation')"
+    text = f"model = dict()\ntest_pipeline = [{load}, {RESIZE}, {NORM}]"
+    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    assert (recipe.image["exif"], recipe.notes) == ("ignored", ())
+    assert "exif" not in recipe_of(RESIZE, NORM).image
+
+
 def test_a_pipeline_that_does_not_normalize_feeds_pixels():
     image = recipe_of(RESIZE, "dict(type='ImageToTensor', keys=['img'])").image
     assert (image["channels"], image["mean"], image["std"]) == ("BGR", (0, 0, 0), (1, 1, 1))
