@@ -7,6 +7,7 @@ from pydantic import Field
 
 from detector.part import Part
 
+Candidates = Annotated[int, Field(ge=1, le=2**31 - 1)]  # the K of an operator TopK, int32 on the card
 MOST_DETECTIONS = 1000  # rows that the Ascend NMS operator puts out at most
 
 
@@ -43,9 +44,9 @@ class DecodeSpec(Part):
     threshold_on: Literal["class", "score"] = "class"
     candidates: Literal["pairs", "locations", "best_class"] = "pairs"
     rank_by: Literal["class", "score"] = "class"
-    candidates_per_level: Annotated[int, Field(ge=1)] | None = 1000
+    candidates_per_level: Candidates | None = 1000
     candidates_per_cell: bool = False
-    candidates_total: Annotated[int, Field(ge=1)] | None = None
+    candidates_total: Candidates | None = None
     drop_empty: bool = True
     nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
     nms_score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.0

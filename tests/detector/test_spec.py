@@ -178,3 +178,10 @@ def test_documents_of_endless_values_are_refused(spec: DetectorSpec):
             replace(spec, classes=classes)
     many = [f"class {index}" for index in range(30_000)]
     assert len(replace(spec, classes=many, category_ids=list(range(30_000))).classes) == 30_000
+
+
+@pytest.mark.parametrize("key", ["candidates_per_level", "candidates_total"])
+def test_candidates_are_as_many_as_an_operator_can_count(spec, key):
+    with pytest.raises(SpecError, match=rf"decode\.{key}: Input should be less than or equal to 2147483647"):
+        replace(spec, decode={key: 10**22})
+    assert replace(spec, decode={key: 2**31 - 1}).decode
