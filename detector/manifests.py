@@ -1,5 +1,6 @@
 """What folders of bins hold: one folder for one canvas, or a folder with one such folder per canvas."""
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -220,10 +221,17 @@ def _read(path: Path) -> BinsManifest | CanvasFolders:
             f"{file} not found: preprocessing did not run or did not finish;"
             " run `python -m preprocess` (make preprocess)"
         ) from error
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise  # it says itself what to do
+        raise ArtifactError(
+            f"{file}: {error.strerror}; remove it and run `python -m preprocess` again (make preprocess AGAIN=1)"
+        ) from error
     kind = CanvasFolders if b'"omline-canvases-' in text[:64] else BinsManifest
     try:
         return kind.model_validate_json(text)
     except pydantic.ValidationError as error:
         raise ArtifactError(
-            f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again"
+            f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again "
+            "(make preprocess AGAIN=1)"
         ) from error

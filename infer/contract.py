@@ -177,8 +177,9 @@ def _check_lengths(folder: str, manifest: BinsManifest) -> None:
     for name, image in names.items():
         path = Path(folder) / name
         if not path.is_file():
+            found = "is no file: remove it and" if os.path.lexists(path) else "is missing;"
             raise ArtifactError(
-                f"{path} of image {image} is missing; run `python -m preprocess` again (make preprocess AGAIN=1)"
+                f"{path} of image {image} {found} run `python -m preprocess` again (make preprocess AGAIN=1)"
             )
         size = path.stat().st_size
         if size != expected.num_bytes:

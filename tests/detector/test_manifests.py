@@ -147,7 +147,7 @@ def test_a_manifest_is_a_regular_file_of_bounded_size(
         read_manifest(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(OSError, match="a FIFO, expected a regular file"):
+    with pytest.raises(ArtifactError, match="a FIFO, expected a regular file; remove it and run"):
         read_manifest(path)
 
 
