@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import ArtifactError
+from detector.files.regular import open_regular
 
 
 @contextlib.contextmanager
@@ -143,7 +144,7 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
 
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -11,7 +11,7 @@ from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.origin import ResultsOrigin, RunFacts, write_origin
 from infer import preflight
 from infer.bin_files import require_bins
-from infer.contract import check_bins, model_spec, origin_of, require_described
+from infer.contract import check_bins, model_spec, origin_of
 from infer.device_command import ais_bench_command
 from infer.device_errors import explain
 from infer.gears import gears_of, settle_gear
@@ -47,7 +47,6 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     """
     entries = options.input.split(",") if options.input else []
     spec = model_spec(options.model)
-    require_described(options.model)
     known = check_bins(options.model, spec, entries)
     if spec is not None:
         options = settle_gear(options, gears_of(spec), known.spec.canvas if known.spec else None)

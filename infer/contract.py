@@ -9,8 +9,6 @@ from pathlib import Path
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, SpecError
-from detector.files.bounds import DATA_BYTES
-from detector.files.json_text import JsonError, read_json
 from detector.manifests import MANIFEST_NAME, BinsManifest, read_manifest
 from detector.origin import ModelFile, ResultsOrigin, RunFacts
 from detector.spec import DetectorSpec
@@ -21,9 +19,6 @@ from infer.inputs import list_folder
 from infer.session import Tensor
 
 log = logging.getLogger(__name__)
-
-# Key of the record beside an OM that holds the SHA-256 of the OM.
-OM_DIGEST = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +39,6 @@ def model_spec(model: str) -> DetectorSpec | None:
     if model.endswith(".onnx"):
         return find_spec_onnx(Path(model))
     return load_spec(model) if Path(f"{model}.json").exists() else None
-
-
-def require_described(model: str) -> None:
-    """An OM must be the one that the record beside it describes, where that has its SHA-256 (`convert` writes it).
-
-    Raises:
-        ArtifactError: it is another one, or the record is damaged.
-    """
-    path = Path(f"{model}.json")
-    if not model.endswith(".om") or not path.exists():
-        return
-    again = "convert again with `python -m convert` (make om AGAIN=1)"
-    try:
-        record = read_json(path, DATA_BYTES)
-    except JsonError as error:
-        raise ArtifactError(f"{path} is {error}; {again}") from error
-    expected = record.get(OM_DIGEST) if isinstance(record, dict) else None
-    got = sha256_of(Path(model)) if expected is not None else None
-    if got != expected:
-        raise ArtifactError(
-            f"{model} is not the OM that {path} describes: its SHA-256 begins with {str(got)[:12]}, expected "
-            f"{str(expected)[:12]}; {again}, or copy both files again"
-        )
 
 
 def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) -> KnownBins:

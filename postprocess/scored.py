@@ -186,12 +186,12 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
     again = f"run `python -m postprocess eval --det_results_path {results}` (make eval)"
     if not path.exists():
         raise ArtifactError(f"{path} not found: {results / METRICS_NAME} was computed from it; {again}")
-    detections = read_detections(path)
     if record.detections_sha256 not in (None, sha256_of(path)):
         raise ArtifactError(
             f"{path} is not the file that {results / METRICS_NAME} was computed from (SHA-256): changed since, or of "
             f"another run; {again}"
         )
+    detections = read_detections(path)
     if len(detections) != record.counts.detections:
         raise ArtifactError(
             f"{path} has {len(detections)} detections, {results / METRICS_NAME} was computed from "

@@ -13,7 +13,7 @@ from detector.image_spec import ImageSpec
 from detector.manifests import BinImage, BinsManifest, read_manifest, write_manifest
 from detector.origin import RunFacts
 from detector.spec import DetectorSpec, replace
-from infer.contract import check_bins, input_difference, model_spec, origin_of, require_described, require_shape
+from infer.contract import check_bins, input_difference, model_spec, origin_of, require_shape
 from infer.session import DYNAMIC, Tensor
 
 CANVAS = Size(32, 64)
@@ -183,19 +183,3 @@ def test_the_digests_of_bins_are_found_by_file(bins: Path):
     write_manifest(bins, manifest.model_copy(update={"images": (*hashed, manifest.images[1])}))
     for entries in ([str(bins)], [f"{bins}/"], [f"{bins}/./a.bin"]):
         assert check_bins("m.onnx", SPEC, entries).digests == {str(bins / "a.bin"): "a" * 64}
-
-
-def test_an_om_is_the_one_that_its_record_describes(tmp_path: Path):
-    om, record = tmp_path / "m.om", tmp_path / "m.om.json"
-    om.write_bytes(b"om")
-    require_described(str(om))
-    record.write_text(json.dumps({"spec": {}}))
-    require_described(str(om))
-    record.write_text(json.dumps({"spec": {}, "sha256": hashlib.sha256(b"om").hexdigest()}))
-    require_described(str(om))
-    om.write_bytes(b"other")
-    with pytest.raises(ArtifactError, match=r"m\.om is not the OM that .*m\.om\.json describes: .*\(make om AGAIN=1\)"):
-        require_described(str(om))
-    record.write_text("{")
-    with pytest.raises(ArtifactError, match=r"m\.om\.json is not JSON, .*; convert again"):
-        require_described(str(om))
