@@ -85,6 +85,8 @@ class Constants:
 
     def _computed(self, node: onnx.NodeProto, names: list[str], operands: list[Array]) -> list[Array] | None:
         new_ops: list[type[OpRun]] | None = [GatherElements] if node.op_type == "GatherElements" else None
+        if node.op_type in ("Div", "Mod") and operands[1].dtype.kind in "iu" and not operands[1].all():
+            raise IllegalGraphError(f"{called(node)} divides whole numbers by zero; export it again")
         try:
             with np.errstate(all="ignore"):
                 evaluator = ReferenceEvaluator(node, opsets=self._opsets, new_ops=new_ops)

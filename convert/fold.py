@@ -14,7 +14,8 @@ from onnx import TensorProto
 
 from convert.constants import Constants
 from convert.inference import SMALL
-from convert.isolated import isolated
+from convert.isolated import IllegalGraphError, isolated
+from convert.sound.tensors import tensor_problems
 from convert.subgraphs import captured_names, inner_graphs, tensor_names
 from detector.files.bounds import FOLDED_BYTES
 
@@ -50,8 +51,17 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     while (added := _fold_once(folded, room)) is not None:
         room -= added
     drop_dead(folded.graph)
+    _refuse_nan(model.graph, folded.graph)
     del folded.graph.value_info[:]
     return folded
+
+
+def _refuse_nan(given: onnx.GraphProto, folded: onnx.GraphProto) -> None:
+    """Refuse NaN that constants make (0 / 0): on the way it does no harm, where `Where` replaces it, say."""
+    old = {tensor.name for tensor in given.initializer}
+    for tensor in folded.initializer:
+        if tensor.name not in old and "NaN among the numbers" in tensor_problems(tensor):
+            raise IllegalGraphError(f"its constants make {tensor.name!r}, which is not a number (NaN); export it again")
 
 
 def _without_data(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from convert.freeze import dynamic_part, with_fixed_input
 from convert.gears.batch import by_factors, with_open_batch
 from convert.gears.shape import with_open_shape
 from convert.inference import require_legal
-from convert.isolated import IllegalGraphError
+from convert.isolated import IllegalGraphError, naming
 from convert.lower import lower, obstacle
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
@@ -34,6 +34,11 @@ def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
         SpecError: the graph and the spec contradict each other.
         ArtifactError: the file cannot be read.
     """
+    with naming(plan.onnx_file):
+        return _frozen_graph(plan)
+
+
+def _frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     if plan.is_foreign:
         foreign = read_foreign(plan.onnx_file)
         model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
@@ -84,7 +89,8 @@ def lowered_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         SpecError: the graph cannot be made static at every gear, or lowered.
     """
-    return with_gears(plan, lower(frozen, plan.spec.atc), lambda static: lower(static, plan.spec.atc))
+    with naming(plan.onnx_file):
+        return with_gears(plan, lower(frozen, plan.spec.atc), lambda static: lower(static, plan.spec.atc))
 
 
 def stand_in_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:

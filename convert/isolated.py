@@ -9,7 +9,7 @@ import faulthandler
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
@@ -36,6 +36,15 @@ _SEPARATE = ContextVar("separate", default=False)  # whether this process is suc
 
 class IllegalGraphError(SpecError):
     """Onnx's own code does not take a graph; the message is its reason."""
+
+
+@contextlib.contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Put the file that a graph is from before the reason for which it is refused."""
+    try:
+        yield
+    except IllegalGraphError as error:
+        raise SpecError(f"{file}: {error}") from error
 
 
 class _Answer(Enum):

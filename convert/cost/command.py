@@ -95,6 +95,7 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
     from convert.cost.forecast import published_work
     from convert.cost.macs import count_work
     from convert.freeze import freeze
+    from convert.isolated import naming
     from convert.sound.graph import read_sound
     from detector.geometry import Size
     from detector.spec_files import load_spec
@@ -104,7 +105,8 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
         spec = spec.with_canvas(Size(*args.canvas))
     if args.onnx is None:
         return spec, published_work(spec), None
-    graph = freeze(read_sound(args.onnx), batch_size=1, canvas=spec.canvas)
+    with naming(args.onnx):
+        graph = freeze(read_sound(args.onnx), batch_size=1, canvas=spec.canvas)
     return spec, count_work(graph), graph
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detector import cli
-from detector.errors import ArtifactError
 
 EPILOG = """examples:
   python -m convert lint om_models/demo_bs8.atc.onnx
@@ -41,7 +40,7 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
         The exit code: 1 if something fails.
     """
     args = parser().parse_args(argv)
-    from convert.isolated import IllegalGraphError
+    from convert.isolated import naming
     from convert.lint.check import lint
     from convert.lint.gears import Gears, open_dims
     from convert.lint.report import report_lines
@@ -53,10 +52,8 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     if open_dims(model.graph) and not gears.given:
         spec = find_spec_onnx(args.onnx)
         gears = Gears.of(spec.atc) if spec else gears
-    try:
+    with naming(args.onnx):
         report = lint(model, soc=args.soc, cann=args.cann, gears=gears)
-    except IllegalGraphError as error:
-        raise ArtifactError(f"{args.onnx}: {error}") from error
     document = {"model": str(args.onnx), **report.document()}
     if args.json:
         say(json.dumps(document))

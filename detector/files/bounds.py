@@ -79,7 +79,7 @@ CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
 # What the names in it stand for, written out; real configs have some thousand values.
 CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")
 # Nodes of a graph with its functions written out: the largest detectors have some 10,000.
-GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 10**6, "nodes")
+GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 40_000, "nodes")
 # What a network sees: 2^25 are 0.4 GB of float32 an image, in each of several processes.
 CANVAS_PIXELS = Bound("OMLINE_MAX_CANVAS_PIXELS", 2**25, "pixels")
 # A spec in YAML has 2 kB; 20,000 classes with their ids have 500, and take 10 s to parse.

@@ -225,3 +225,17 @@ def test_a_weight_turned_round_is_no_bomb(monkeypatch):
     weight = np.arange(2 * 400, dtype=np.float32).reshape(2, 400)
     value = folded_value(node("Transpose", ["w"], ["v"]), constants=[("w", weight)])
     np.testing.assert_array_equal(value, weight.T)
+
+
+def test_whole_numbers_are_not_divided_by_zero():
+    for op in ("Div", "Mod"):
+        with pytest.raises(SpecError, match=rf"'v' \({op}\) divides whole numbers by zero"):
+            folded_value(node(op, ["a", "b"], ["v"]), constants=[("a", np.array([4])), ("b", np.array([0]))])
+
+
+def test_nan_made_of_constants_is_refused_where_it_stays():
+    zero = [("zero", np.zeros(2, np.float32))]
+    with pytest.raises(SpecError, match=r"its constants make 'v', which is not a number"):
+        folded_value(node("Div", ["zero", "zero"], ["v"]), constants=zero)
+    nodes = [node("Div", ["zero", "zero"], ["wrong"]), node("Where", ["no", "wrong", "zero"], ["v"])]
+    assert folded_value(*nodes, constants=[*zero, ("no", np.zeros(2, bool))]).tolist() == [0, 0]
