@@ -27,7 +27,7 @@ from postprocess.rows.annotation_rows import (
     refuse_negative_sizes,
 )
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
-from postprocess.rows.ids import Coder, Id, IdColumn, twin
+from postprocess.rows.ids import Coder, Id, named, twin
 from postprocess.rows.oddities import Oddities
 from postprocess.rows.parse import open_document, parse_rows, require_json
 
@@ -175,11 +175,9 @@ def joined(detections: Iterable[Detection], annotations: Annotations, *, source:
         others += sum(value is not None and value != given for value, given in zip(values, column.values, strict=True))
         if None in values:
             row = int(np.argmax(column.codes == values.index(None)))
-            parts = f"{len(known)} {'images' if key == 'image_id' else 'categories'}"
-            raise DataError(
-                f"{source}: row {row} has {key} {column[row]!r}, which is not among the {parts} of {annotations.source}"
-            )
-        columns.append(IdColumn(column.codes, [value for value in values if value is not None]))
+            parts = f"{len(known)} {'images' if key == 'image_id' else 'categories'} of {annotations.source}"
+            raise DataError(f"{source}: row {row} has {key} {named(column[row])}, which is not among the {parts}")
+        columns.append(column.written_as([value for value in values if value is not None]))
     return replace(found, images=columns[0], categories=columns[1]), others
 
 
@@ -228,14 +226,10 @@ def _listed(
         strange = np.array([value is None for value in values], np.bool_)[column.codes] if values else ~keep
         odd.count(
             f"annotations are of no listed {what}: they do not count, as in COCO's tools",
-            (f"row {row}, {what}_id {column[row]!r}" for row in np.flatnonzero(strange).tolist()),
+            (f"row {row}, {what}_id {named(column[row])}" for row in np.flatnonzero(strange).tolist()),
         )
-        columns.append(
-            IdColumn(
-                column.codes,
-                [given if value is None else value for value, given in zip(values, column.values, strict=True)],
-            )
-        )
+        pairs = zip(values, column.values, strict=True)
+        columns.append(column.written_as([given if value is None else value for value, given in pairs]))
         keep &= ~strange
     if not keep.all() and objects.zero is not None:
         zero = int(keep[: objects.zero].sum()) if keep[objects.zero] else None

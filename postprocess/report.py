@@ -71,7 +71,7 @@ def write_report(
         ArtifactError: nothing was scored in `results`, or its files and the annotations do not belong together.
         DataError: an image or a COCO file is missing or damaged.
     """
-    scored = read_scored(results, annotations_path)
+    scored = read_scored(results, annotations_path, names=images is not None)
     gallery = None if images is None else build_gallery(scored, images, count=count)
     page = to_page(scored.record, gallery).encode()
     make_folder(output.parent)

@@ -122,19 +122,20 @@ class Scored:
     detections: Detections
 
 
-def read_scored(results: Path, annotations_path: Path) -> Scored:
+def read_scored(results: Path, annotations_path: Path, *, names: bool = True) -> Scored:
     """Read what `eval` left in a folder.
 
     Args:
         results: folder with metrics.json and, beside it, detections.json.
         annotations_path: COCO annotation file or its folder, the one that was scored against.
+        names: the names of images will lead to files, see `postprocess.coco.read_annotations`.
 
     Raises:
         ArtifactError: nothing was scored there, or the files do not belong together.
         DataError: a COCO file is missing or damaged.
     """
     record = read_record(results)
-    annotations = read_annotations(find_annotations(annotations_path))
+    annotations = read_annotations(find_annotations(annotations_path), names=names)
     _refuse_other_annotations(record, annotations, results / METRICS_NAME)
     return Scored(record, annotations, _read_detections(record, annotations, results))
 

@@ -19,7 +19,7 @@ from detector.files.json_rows import Document
 from detector.files.names import require_inside
 from detector.geometry import Size
 from postprocess.rows.columns import Objects
-from postprocess.rows.ids import Coder, Id
+from postprocess.rows.ids import Coder, Id, named
 from postprocess.rows.oddities import Oddities
 from postprocess.rows.parse import parse_rows
 
@@ -81,7 +81,7 @@ def read_images(path: Path, document: Document, odd: Oddities, *, names: bool) -
     images: dict[int | str, AnnotatedImage] = {}
     for row in _rows(path, document, "images", _IMAGES):
         if row["id"] in images:
-            raise DataError(f"{path}: images has the id {row['id']} twice; COCO ids must be unique")
+            raise DataError(f"{path}: images has the id {named(row['id'])} twice; COCO ids must be unique")
         images[row["id"]] = AnnotatedImage(row["id"], _name(path, row, odd, names=names), _size(row, odd))
         if len(images) % 4096 == 0:
             IMAGE_ROWS.require(len(images), path)
@@ -97,10 +97,10 @@ def read_categories(path: Path, document: Document, odd: Oddities) -> dict[int |
     categories: dict[int | str, str] = {}
     for row in _rows(path, document, "categories", _CATEGORIES):
         if row["id"] in categories:
-            raise DataError(f"{path}: categories has the id {row['id']} twice; COCO ids must be unique")
+            raise DataError(f"{path}: categories has the id {named(row['id'])} twice; COCO ids must be unique")
         name = row.get("name")
         if name is None:
-            odd.count("categories have no name: their ids are taken", [f"id {row['id']}"])
+            odd.count("categories have no name: their ids are taken", [f"id {named(row['id'])}"])
             name = row["id"]
         elif not isinstance(name, str):
             odd.count("categories have a number for a name: its digits are taken", [name])
@@ -169,7 +169,7 @@ def _name(path: Path, row: _Image, odd: Oddities, *, names: bool) -> str | None:
     except ValueError as error:
         if names:
             raise DataError(
-                f"{path}: the file_name of image {row['id']}: {error}; write names relative to the image folder"
+                f"{path}: the file_name of image {named(row['id'])}: {error}; write names relative to the image folder"
             ) from error
         odd.count("images have a file_name that is none of a file in a folder: it plays no part here", [error])
         return None
@@ -181,7 +181,9 @@ def _size(row: _Image, odd: Oddities) -> Size | None:
     sides = row["height"], row["width"]
     for side in sides:
         if side is None or not 0 < side < SIDE_MAX or side != int(side):
-            odd.count("images have a width or height that is no number of pixels: not compared", [f"id {row['id']}"])
+            odd.count(
+                "images have a width or height that is no number of pixels: not compared", [f"id {named(row['id'])}"]
+            )
             return None
     height, width = (int(side or 0) for side in sides)
     return Size(height, width)
@@ -242,4 +244,4 @@ class _AnnotationIds:
         return self._zero
 
     def _twice(self, value: int | str) -> DataError:
-        return DataError(f"{self._path}: annotations has the id {value} twice; COCO ids must be unique")
+        return DataError(f"{self._path}: annotations has the id {named(value)} twice; COCO ids must be unique")

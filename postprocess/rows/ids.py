@@ -1,7 +1,7 @@
 """Ids of COCO files: whole numbers of any size, or texts; a column of them is numbers of a short list."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,6 +47,12 @@ def rank(value: int | str) -> tuple[bool, int | str]:
     return isinstance(value, str), value
 
 
+def named(value: int | str) -> str:
+    """An id in a message, of which a line has room for some digits."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}… of {len(text)} characters"
+
+
 def twin(value: int | str) -> int | str | None:
     """The same id as text or as number: 12 and "12"; None if the text is no number."""
     if isinstance(value, int):
@@ -81,9 +87,12 @@ class IdColumn:
         """The chosen rows, by mask or position."""
         return IdColumn(self.codes[keep], self.values)
 
-    def mapped(self, change: Callable[[int | str], int | str]) -> "IdColumn":
-        """The column with every id changed."""
-        return IdColumn(self.codes, [change(value) for value in self.values])
+    def written_as(self, values: Sequence[int | str]) -> "IdColumn":
+        """The column with other values in the places of its own; equal ones become one."""
+        coder = Coder()
+        coder.add(values)
+        merged = coder.column()
+        return IdColumn(merged.codes[self.codes], merged.values) if len(values) else self
 
     def numbers(self, number_of: Mapping[int | str, int]) -> NDArray[np.int64]:
         """(N,) the number of each row's id; -1 where it has none."""

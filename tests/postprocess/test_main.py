@@ -98,6 +98,34 @@ def test_two_things_to_score_are_a_usage_error():
     assert "--detections scores a result file alone" in done.stderr
 
 
+@pytest.mark.parametrize("limits", ["100", "1,10,10", "100,10,1", "1,2,x", "0,1,2"])
+def test_limits_are_three_ascending_numbers(limits: str):
+    done = command("eval", "--max_detections", limits)
+    assert done.returncode == 2
+    assert "argument --max_detections" in done.stderr
+
+
+def test_detections_alone_end_with_one_json_object(
+    results: Path, bins: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    options = [f"--bin_data_path={results}", f"--test_annotation={bins}", f"--det_results_path={tmp_path}/out"]
+    main(["eval", *options, "--no_annotations"])
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last == {"images": 3, "detections": 3, "detections_file": f"{tmp_path}/out/detections.json"}
+
+
+def test_escape_sequences_in_names_are_shown(annotations_file: Path, tmp_path: Path):
+    document = json.loads(annotations_file.read_text())
+    document["categories"][1]["name"] = "circle\x1b[2J\u202e"
+    document["categories"][2]["name"] = document["categories"][1]["name"]
+    annotations_file.write_text(json.dumps(document))
+    (tmp_path / "d.json").write_text("[]")
+    done = command("eval", "--detections", tmp_path / "d.json", "--annotations_path", annotations_file)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "circle\\x1b[2J\\u202e" in done.stdout
+
+
 def test_an_abbreviated_option_is_a_usage_error():
     assert command("eval", "--net_input", "3").returncode == 2
 

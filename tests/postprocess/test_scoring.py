@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest, write_manifest, write_manifests
-from detector.origin import ModelFile, ResultsOrigin, write_origin
+from detector.origin import ModelFile, ResultsOrigin, RunFacts, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections
 from postprocess.record import Evaluation
-from postprocess.scoring import Rules, score_file, score_folder
+from postprocess.scoring import Rules, detect_folder, score_file, score_folder
 from tests.postprocess.conftest import IMAGES
 
 
@@ -211,3 +212,109 @@ def test_results_of_different_precisions_are_not_scored_together(
         write_origin(two_canvases / str(canvas), ResultsOrigin(model=model, bins_fingerprint=bins, **facts), mode=0o640)
     with pytest.raises(ArtifactError, match=r"different precisions \(.*64x96: float32, .*96x64: force_fp16"):
         score()
+
+
+def test_images_without_annotations_are_left_out_when_asked(
+    score: Callable[..., Evaluation], annotations_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    document = json.loads(annotations_file.read_text())
+    document["images"] = document["images"][1:]  # c.jpg has no objects
+    annotations_file.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"c\.jpg is not among the images of .*--only_annotated scores the annotated"):
+        score()
+    assert score(rules=Rules(only_annotated=True)).metrics.images == 2
+    line = "1 images without annotations are left out (the first: c.jpg)"
+    assert line in json.loads((tmp_path / "out/metrics.json").read_text())["oddities"]
+    assert any(line in message for message in caplog.messages)
+
+
+def test_wrong_annotated_sizes_can_be_passed_over(
+    score: Callable[..., Evaluation], annotations_file: Path, tmp_path: Path
+):
+    document = json.loads(annotations_file.read_text())
+    for image in document["images"]:
+        image["width"], image["height"] = image["height"], image["width"]
+    annotations_file.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="--ignore_annotated_size"):
+        score()
+    assert score(rules=Rules(any_size=True)).metrics.figures["AP"] == pytest.approx(100)
+    (line,) = [
+        line for line in json.loads((tmp_path / "out/metrics.json").read_text())["oddities"] if "another size" in line
+    ]
+    assert line.startswith("3 images have another size than annotated")
+
+
+def test_a_squeezing_canvas_is_recorded(
+    results: Path, bins: Path, manifest: BinsManifest, annotations_file: Path, tmp_path: Path
+):
+    image = {**manifest.spec.image.model_dump(), "short": 128, "long": 192}
+    spec = replace(manifest.spec, image=image)
+    sizes = [each.image for each in manifest.images]
+    images = [BinImage.of(spec.letterbox(size), stem=name[0], file_name=name) for name, size in IMAGES]
+    write_manifest(bins, manifest.model_copy(update={"spec": spec, "images": tuple(images)}))
+    score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert record["squeezed"] == {"images": 3, "mean_scale": pytest.approx(sum(map(spec.squeeze, sizes)) / 3)}
+    assert record["remarks"][0].startswith("the canvas makes 3 of 3 images smaller than the training framework")
+
+
+def test_an_edited_geometry_is_refused(score: Callable[..., Evaluation], bins: Path, manifest: BinsManifest):
+    moved = manifest.images[0].model_copy(update={"left": 0, "resized": Size(60, 90)})
+    write_manifest(bins, manifest.model_copy(update={"images": (moved, *manifest.images[1:])}))
+    with pytest.raises(ArtifactError, match=r"places 'a\.jpg' at .*, its spec at .*; run `python -m preprocess` again"):
+        score()
+
+
+@pytest.mark.parametrize(
+    ("listed", "ids", "categories"), [(True, [9, 3, 3], [1, 5, 2]), (False, ["a.jpg", "b.jpg", "b.jpg"], [1, 3, 2])]
+)
+def test_detections_without_scores(
+    results: Path,
+    bins: Path,
+    annotations_file: Path,
+    tmp_path: Path,
+    listed: bool,
+    ids: list[int | str],
+    categories: list[int],
+):
+    document = json.loads(annotations_file.read_text())
+    del document["annotations"]
+    annotations_file.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"key 'annotations' is missing; .* eval --no_annotations leaves"):
+        score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/metrics.json").write_text("of an earlier run")
+    done = detect_folder(results, bins, annotations_file if listed else None, tmp_path / "out", told=Told())
+    assert done == {"images": 3, "detections": 3, "detections_file": str(tmp_path / "out/detections.json")}
+    rows = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [row["image_id"] for row in rows] == ids
+    assert [row["category_id"] for row in rows] == categories
+    assert not (tmp_path / "out/metrics.json").exists()
+
+
+def test_detections_listed_twice_are_counted(annotations_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    row = {"image_id": 9, "category_id": 1, "bbox": [4, 4, 16, 20], "score": 0.5}
+    rows = [row, {**row, "score": 0.4}, row, {**row, "image_id": "9"}]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    evaluation = score_file(tmp_path / "d.json", annotations_file, tmp_path / "out")
+    first, second = evaluation.oddities
+    assert first == "2 detections equal an earlier one in image, category, box and score: each counts (the first: 2)"
+    assert second == "1 ids are written as texts in one file and as numbers in the other: taken for the same"
+    assert len(caplog.messages) == 2
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["detections_sha256"] == sha256_of(
+        tmp_path / "d.json"
+    )
+
+
+def test_what_ran_reaches_the_metrics(
+    score: Callable[..., Evaluation], results: Path, spec: DetectorSpec, tmp_path: Path
+):
+    run = RunFacts(backend="onnxruntime", version="1.31.1", device="CPU", batch_size=8)
+    model = ModelFile(file="tiny_bs8.onnx", sha256="ab")
+    facts = {"checkpoint": None, "classes": spec.classes, "canvas": spec.canvas, "run": run}
+    write_origin(results, ResultsOrigin(model=model, bins_fingerprint=spec.bins_fingerprint(), **facts), mode=0o640)
+    score()
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert (record["run"], record["product"]) == (run.model_dump(), model.model_dump())
+    assert record["canvases"] == ["64x96"]
+    assert record["detections_sha256"] == sha256_of(tmp_path / "out/detections.json")

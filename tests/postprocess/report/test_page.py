@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import Evaluation
 from postprocess.report import write_report
-from postprocess.scoring import write_evaluation
+from postprocess.scoring import score_file, write_evaluation
 from tests.postprocess.report.pages import NASTY, Parsed, change
 
 CHECKPOINT = {"file": "my<b>.pth", "sha256": "a7cac5ff" * 8, "dialect": "mmdet"}
@@ -62,6 +64,39 @@ def test_the_page_does_not_pass_for_npu_numbers(report: Callable[..., str]):
     text = Parsed(report()).text
     assert "Backend and precision are not recorded in metrics.json." in text
     assert "(onnxruntime, fp32) are not NPU numbers" in text
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "message"),
+    [
+        (
+            "onnxruntime",
+            "CPU",
+            "Computed on the CPU by the stand-in (onnxruntime, fp32): not NPU numbers; only outputs",
+        ),
+        ("ais_bench", "Ascend310P3 device 0", "Computed by the .om on Ascend310P3 device 0."),
+    ],
+)
+def test_what_ran_is_named(report: Callable[..., str], results: Path, backend: str, device: str, message: str):
+    run = {"backend": backend, "version": "1.2", "device": device, "batch_size": 8}
+    product = {"file": "m<b>.om", "sha256": "c" * 64}
+    change(results, run=run, product=product, canvases=["800x1344"], remarks=["a <remark>"], oddities=["an <oddity>"])
+    text = Parsed(report()).text
+    assert f"{backend} 1.2 on {device}, batches of 8" in text
+    assert "m<b>.om, sha256 cccccccccccccccc…" in text
+    assert all(part in text for part in (message, "800x1344", "a <remark>", "an <oddity>"))
+
+
+def test_a_reference_of_another_data_set_is_not_comparable(report: Callable[..., str], results: Path):
+    change(results, reference={**REFERENCE, "comparable": False})
+    assert "-0.25 here, of another data set: not comparable" in Parsed(report()).text
+
+
+def test_other_limits_are_named(report: Callable[..., str], results: Path, annotations_file: Path):
+    score_file(results / "detections.json", annotations_file, results, limits=(100, 300, 1000))
+    text = Parsed(report()).text
+    assert "best 300 of a class" in text
+    assert "recall of the best 1000 detections of a class" in text
 
 
 def test_classes_are_listed_best_first(report: Callable[..., str], results: Path):
