@@ -65,7 +65,8 @@ def map_ordered(
     if workers == 1 or len(items) == 1:
         yield from map(function, items)
         return
-    executor = _pool(min(workers, len(items)), preload)
+    with _interrupts_held():  # the first helper of multiprocessing starts here
+        executor = _pool(min(workers, len(items)), preload)
     try:
         if ahead is None:
             with _interrupts_held():
@@ -135,8 +136,8 @@ def _interrupts_held() -> Iterator[None]:
         yield  # Python delivers interrupts to the main thread only
         return
     held: list[int] = []
-    # The others stay unblocked in the children, which the executor ends by SIGTERM.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # SIGTERM stays unblocked in the children: the executor ends them by it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     handlers = {
         number: signal.signal(number, lambda number, _: held.append(number))
         for number in (signal.SIGINT, *ENDING)

@@ -3,6 +3,8 @@
 import operator
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -110,3 +112,32 @@ def test_a_temporary_folder_too_deep_for_a_socket(tmp_path: Path, monkeypatch: p
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
     assert map_with_bar(abs, [-1, -2, -3], workers=2, preload="detector.images", label="test") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_whole_group_is_one_line(tmp_path: Path, number: signal.Signals, code: int):
+    """As a closed terminal, a service manager or Ctrl-C send it: the helpers of multiprocessing get it too."""
+    program = f"""
+import os
+from detector.cli import run
+from preprocess.pool import map_with_bar
+work = ["touch {tmp_path / "started"}; sleep 0.1"] * 300
+run(lambda _: map_with_bar(os.system, work, workers=2, preload="detector.errors", label="test") and None, [])
+"""
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_interruptible
+    ) as process:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert said.count("\n") == 1, said
+    assert process.returncode == code
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
