@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from export.checkpoints.mmdet_keys import shown
 from export.checkpoints.weights import Triple
+
+LARGEST: Final = 1e300  # numbers beyond, infinity among them, are no setting of an image
 
 
 @dataclass(slots=True)
@@ -90,8 +92,12 @@ def _each(rule: Callable[[float, float, float], float], *values: Triple) -> Trip
 
 
 def triple(value: Any) -> Triple | None:
-    """Three numbers, or one for all three; None if it is neither."""
-    if not isinstance(value, list | tuple) or not all(type(number) in (int, float) for number in value):
+    """Three finite numbers, or one for all three; None if it is neither."""
+    if not isinstance(value, list | tuple) or not all(map(_is_number, value)):
         return None
     numbers = [float(number) for number in value] * (3 if len(value) == 1 else 1)
     return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < LARGEST

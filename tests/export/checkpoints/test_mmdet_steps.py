@@ -141,6 +141,10 @@ AUGMENTED = (
             ["padding with (1, 2) is not honoured"],
         ),
         (
+            (RESIZE, "dict(type='Pad', size_divisor=32, pad_val=dict(img=(1e999, 0, 0)))", NORM),
+            ["padding with (inf, 0, 0) is not honoured"],
+        ),
+        (
             (RESIZE, NORM, "dict(type='Pad', **padding)"),
             ["settings of Pad of the test pipeline that its config computes"],
         ),
