@@ -118,7 +118,8 @@ def test_a_temporary_folder_too_deep_for_a_socket(tmp_path: Path, monkeypatch: p
 def test_a_signal_to_the_whole_group_is_one_line(tmp_path: Path, number: signal.Signals, code: int):
     """As a closed terminal, a service manager or Ctrl-C send it: the helpers of multiprocessing get it too."""
     program = f"""
-import os
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from detector.cli import run
 from preprocess.pool import map_with_bar
 work = ["touch {tmp_path / "started"}; sleep 0.1"] * 300
@@ -126,9 +127,7 @@ run(lambda _: map_with_bar(os.system, work, workers=2, preload="detector.errors"
 """
     command = [sys.executable, "-c", program]
     root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen(
-        command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_interruptible
-    ) as process:
+    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not (tmp_path / "started").exists():
             assert process.poll() is None
             time.sleep(0.01)
@@ -137,7 +136,3 @@ run(lambda _: map_with_bar(os.system, work, workers=2, preload="detector.errors"
         said = process.stderr.read()
     assert said.count("\n") == 1, said
     assert process.returncode == code
-
-
-def _interruptible() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
