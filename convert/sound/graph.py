@@ -86,6 +86,8 @@ def _texts(message: "onnx.ModelProto", place: str) -> Iterator[str]:
 
 
 def _opsets(model: onnx.ModelProto) -> Iterator[str]:
+    if not 0 <= model.ir_version <= onnx.IR_VERSION:
+        yield f"there is no IR version {model.ir_version} of ONNX; known are 1 to {onnx.IR_VERSION}"
     domains = [entry.domain or "ai.onnx" for entry in model.opset_import]
     twice = next((domain for domain in domains if domains.count(domain) > 1), None)
     if twice is not None:
@@ -165,6 +167,9 @@ def _of_attribute(attribute: AttributeProto, operator: str) -> Iterator[str]:
         kind = AttributeProto.AttributeType.Name(attribute.type) if field else f"{attribute.type}"
         yield f"the attribute {attribute.name!r} is of type {kind} and holds {', '.join(sorted(set_fields)) or 'none'}"
         return
+    for text in (attribute.s, *attribute.strings):
+        if text.decode(errors="replace").encode() != text:
+            yield f"the attribute {attribute.name!r} is not UTF-8: {text[:40]!r}"
     values = np.array([attribute.f, *attribute.floats])
     if np.isnan(values).any():
         yield f"the attribute {attribute.name!r} is NaN"

@@ -179,3 +179,14 @@ def test_what_is_inside_branches_is_looked_at():
         "branch", [], [helper.make_tensor_value_info("c", TensorProto.FLOAT, [1])],
     )  # fmt: skip
     refuses(model_of([node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)]), ".*NaN among the numbers")
+
+
+def test_texts_of_attributes_are_utf_8_too():
+    refuses(model_of([node("Pad", ["x"], ["y"], mode=b"ed\xffge")]), ".*the attribute 'mode' is not UTF-8")
+
+
+@pytest.mark.parametrize("version", [-1, 99, 2**62])
+def test_an_ir_version_that_does_not_exist(version):
+    model = plain()
+    model.ir_version = version
+    refuses(model, f"there is no IR version {version} of ONNX")
