@@ -104,7 +104,8 @@ class Record(pydantic.BaseModel):
         if not isinstance(value, dict):
             return value
         limits = value.get("max_detections", list(MAX_DETECTIONS))
-        if not isinstance(limits, list) or len(limits) != 3 or not all(type(limit) is int for limit in limits):
+        numbers = isinstance(limits, list) and all(type(limit) is int and 0 < limit < 2**31 for limit in limits)
+        if not numbers or len(limits) != 3:
             raise ValueError(f"max_detections: expected three whole numbers, got {str(limits)[:80]}")
         names = [figure.name for figure in figures_of(limits)]
         absent = [name for name in names if name not in value]
