@@ -2,7 +2,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from convert.subgraphs import all_nodes, captured_names, node_names, rename, tensor_names
+from convert.subgraphs import all_nodes, captured_names, name_nodes, node_names, rename, sort_nodes, tensor_names
 
 
 @pytest.fixture
@@ -50,3 +50,30 @@ def test_a_new_name_reaches_the_branches(graph):
     assert "plus" in node_names(graph)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
+
+
+def test_nodes_are_sorted_by_what_branches_read_too(graph):
+    node = helper.make_node("Relu", ["source"], ["w"], name="late")
+    graph.node.append(node)
+    graph.node.append(helper.make_node("Abs", ["x"], ["source"], name="later"))
+    assert sort_nodes(graph) == []
+    assert [each.name for each in graph.node] == ["later", "late", "if"]
+
+
+def test_a_circle_is_named_and_left_alone(graph):
+    graph.node.append(helper.make_node("Relu", ["y"], ["w"], name="late"))
+    assert sort_nodes(graph) == ["y", "w"]
+    assert [each.name for each in graph.node] == ["if", "late"]
+
+
+def test_names_become_unique_and_differ_from_those_that_atc_would_give():
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="Relu_1"),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"], name="x"),
+        helper.make_node("Relu", ["c"], ["d"], name="Relu_1"),
+    ]
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
+    graph = helper.make_graph(nodes, "g", [value], [])
+    name_nodes(graph)
+    assert [node.name for node in graph.node] == ["Relu_1.a", "Relu.b", "x.c", "Relu_1.d"]
