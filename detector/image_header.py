@@ -15,8 +15,18 @@ Image.MAX_IMAGE_PIXELS = None
 _ORIENTATION = 0x0112  # EXIF 2.32, table 4
 # In these several frames are an animation or pages. The second one of a JPEG (MPO) is a phone's depth or gain map.
 _OF_FRAMES = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
-# What Pillow's parsers let through on broken files, besides its own error.
-_BROKEN = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError)
+# What Pillow's parsers let through on broken files, besides its own error; RuntimeError comes from libavif.
+_BROKEN = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 class Header(NamedTuple):

@@ -13,6 +13,7 @@ from detector.errors import ArtifactError, SpecError
 from detector.files.json_text import JsonError, read_json
 from detector.om_file import require_as_built
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
+from detector.terminal import shown
 from detector.validation import main_problem
 from detector.yaml_file import YamlFile, read_yaml, yaml_value
 
@@ -133,7 +134,7 @@ class Settings:
             keys = path.split(".")
             if not equals or not all(keys):
                 raise SpecError(f"--set {assignment}: expected KEY=VALUE, such as network.style=caffe")
-            setting = _nested(keys, yaml_value(value, f"--set {assignment}"))
+            setting = _nested(keys, yaml_value(value, shown(f"--set {assignment}")))
             document = _merged(document, with_names(setting, Path()))
         return Settings(document, self.file, (*self.assignments, *assignments))
 

@@ -11,18 +11,24 @@ Legal = Mapping[str, Sequence[str]]
 
 
 def count_values(document: object, most: int) -> int:
-    """How many values a document holds, containers counted, an aliased one each time; counted to `most` + 1 only."""
+    """How many values a document holds, containers counted, an aliased one each time; not far beyond `most`.
+
+    Raises:
+        ValueError: a text among them is no Unicode (half a surrogate pair, as JSON's escapes allow).
+    """
     count, todo = 0, [iter((document,))]
     while todo and count <= most:
         for value in todo[-1]:
             count += 1
-            if isinstance(value, Mapping):
+            if isinstance(value, str):
+                value.encode()
+            elif isinstance(value, Mapping):
+                "".join(map(str, value)).encode()
                 todo.append(iter(value.values()))
+                break
             elif isinstance(value, list | tuple):
                 todo.append(iter(value))
-            else:
-                continue
-            break
+                break
         else:
             todo.pop()
     return count

@@ -188,7 +188,7 @@ def _path(folder: Path, image: AnnotatedImage, source: str) -> Path:
 
 
 def _tile(path: Path, pair: Pair, names: Mapping[int | str, str], *, worst: bool) -> Tile:
-    pixels = read_image(path)
+    pixels = _pixels(path, pair.image.size)
     size = Size(*pixels.shape[:2])
     if pair.image.size not in (None, size):
         raise DataError(f"{path} is {size} (height x width), annotated as {pair.image.size}: another image")
@@ -211,6 +211,15 @@ def _tile(path: Path, pair: Pair, names: Mapping[int | str, str], *, worst: bool
         found=tuple(box(item, item["score"], standing) for item, standing in reversed(drawn)),
         worst=worst,
     )
+
+
+def _pixels(path: Path, annotated: Size | None) -> Image:
+    """As annotated: with the EXIF orientation applied or, of models whose framework ignores it, without."""
+    pixels = read_image(path)
+    if annotated in (None, pixels.shape[:2]):
+        return pixels
+    stored = read_image(path, exif="ignored")
+    return stored if annotated == stored.shape[:2] else pixels
 
 
 def _jpeg(image: Image, size: Size) -> bytes:

@@ -1,6 +1,7 @@
 """JSON files of a few fields, read whole: bounded, not nested without end, no key twice."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,6 @@ def parse_json(text: bytes | str) -> Any:
 def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise JsonError(f"not taken: the key {twice[:80]!r} is given twice in one object")
     return result

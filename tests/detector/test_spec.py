@@ -185,3 +185,9 @@ def test_candidates_are_as_many_as_an_operator_can_count(spec, key):
     with pytest.raises(SpecError, match=rf"decode\.{key}: Input should be less than or equal to 2147483647"):
         replace(spec, decode={key: 10**22})
     assert replace(spec, decode={key: 2**31 - 1}).decode
+
+
+@pytest.mark.parametrize("change", [{"name": "\ud800"}, {"classes": ["\ud800"]}, {"network": {"\ud800": 1}}])
+def test_half_a_surrogate_pair_is_no_text(spec: DetectorSpec, change: dict):
+    with pytest.raises(SpecError, match=r"can't encode character '\\ud800' .*surrogates not allowed"):
+        replace(spec, **change)

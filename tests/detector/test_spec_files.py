@@ -177,9 +177,9 @@ def test_files_that_are_not_there(tmp_path: Path, name: str):
     ids=["deep", "list", "twice", "half"],
 )
 def test_a_damaged_sidecar_is_one_line(tmp_path: Path, text: str, problem: str):
-    (tmp_path / "a.om.json").write_text(text)
+    (tmp_path / "a.json").write_text(text)
     with pytest.raises(ArtifactError, match=problem):
-        load_spec(tmp_path / "a.om")
+        load_spec(tmp_path / "a.json")
 
 
 def test_two_specs_in_one_onnx_file_are_refused(tmp_path: Path, canonical: onnx.ModelProto, spec: DetectorSpec):
@@ -188,3 +188,8 @@ def test_two_specs_in_one_onnx_file_are_refused(tmp_path: Path, canonical: onnx.
     onnx.save(canonical, tmp_path / "a.onnx")
     with pytest.raises(ArtifactError, match=r"a\.onnx carries 2 specs \(metadata 'omline\.spec'\): make it again"):
         load_spec(tmp_path / "a.onnx")
+
+
+def test_an_assignment_of_several_lines_is_told_in_one():
+    with pytest.raises(SpecError, match=r"^--set classes=\\n\[:2: not YAML: [^\n]*$"):
+        Settings({}).override(["classes=\n["])

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +168,13 @@ def test_a_damaged_image_is_named(tmp_path: Path):
     (tmp_path / "a.jpg").write_text("no image")
     with pytest.raises(DataError, match=r"a.jpg is not an image"):
         gallery(tmp_path, [thing(1, [0, 0, 5, 5])], [], images=[AnnotatedImage(1, "a.jpg", None)])
+
+
+@pytest.mark.parametrize("size", [Size(20, 30), Size(30, 20)])
+def test_a_turned_photograph_is_drawn_as_it_was_annotated(tmp_path: Path, size: Size):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    PIL.Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
+    image = AnnotatedImage(next(NUMBERS), "a.jpg", size)
+    (tile,) = gallery(tmp_path, [thing(image.id, [1, 1, 5, 5])], [], images=[image]).tiles
+    assert tile.image == size
