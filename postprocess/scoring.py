@@ -168,9 +168,9 @@ def _with_order_note(
     ways = {"classes": "by the class names", "annotations": "in the order of the annotation file"}
     other = next(order for order in ways if order != spec.label_order)
     note = (
-        f"labels are taken {ways[spec.label_order]}, which {annotations.source} lists in another order; taken "
-        f"{ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export again with --set "
-        f"label_order={other} if the model was trained so"
+        f"{annotations.source} lists the classes in another order than the checkpoint: labels are taken "
+        f"{ways[spec.label_order]}; taken {ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export "
+        f"again with --set label_order={other} if the model was trained so"
     )
     return spec.model_copy(update={"departures": (*spec.departures, note)})
 

@@ -28,6 +28,8 @@ def to_text(evaluation: Evaluation, *, all_classes: bool = False) -> str:
     )
     lines = [*_classes(metrics.classes, all_classes), scored]
     lines += [figure_line(figure, metrics.figures[figure.name]) for figure in figures_of(metrics.limits)]
+    departures = evaluation.spec.departures if evaluation.spec else ()
+    lines += [f"departs from the training framework: {departure}" for departure in departures]
     text = "\n".join([*lines, *remarks(evaluation), reference_note(evaluation)])
     return shown(text, keep="\n")
 

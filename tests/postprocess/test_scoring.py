@@ -15,6 +15,7 @@ from postprocess.bins import Told
 from postprocess.coco import read_detections
 from postprocess.record import Evaluation
 from postprocess.scoring import Rules, detect_folder, score_file, score_folder
+from postprocess.table import to_text
 from tests.postprocess.conftest import IMAGES
 
 
@@ -57,10 +58,12 @@ def test_the_other_numbering_of_labels_is_said_with_its_ap(
     evaluation = score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
     assert evaluation.metrics.figures["AP"] == pytest.approx(100)
     (note,) = json.loads((tmp_path / "out/metrics.json").read_text())["departures"]
-    assert note.startswith(
-        f"labels are taken by the class names, which {annotations_file} lists in another order; taken"
+    assert note == (
+        f"{annotations_file} lists the classes in another order than the checkpoint: labels are taken by the class "
+        "names; taken in the order of the annotation file, AP were 50.00: export again with --set label_order=annotations if "
+        "the model was trained so"
     )
-    assert "AP were 50.00: export again with --set label_order=annotations" in note
+    assert f"departs from the training framework: {note}" in to_text(evaluation).splitlines()
 
 
 def test_detections_are_written_in_image_pixels_with_coco_ids(score: Callable[..., Evaluation], tmp_path: Path):
