@@ -60,8 +60,8 @@ def test_the_other_numbering_of_labels_is_said_with_its_ap(
     (note,) = json.loads((tmp_path / "out/metrics.json").read_text())["departures"]
     assert note == (
         f"{annotations_file} lists the classes in another order than the checkpoint: labels are taken by the class "
-        "names; taken in the order of the annotation file, AP were 50.00: export again with --set label_order=annotations if "
-        "the model was trained so"
+        "names; taken in the order of the annotation file, AP were 50.00: export again with "
+        "--set label_order=annotations if the model was trained so"
     )
     assert f"departs from the training framework: {note}" in to_text(evaluation).splitlines()
 
