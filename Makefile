@@ -10,6 +10,8 @@ WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(shell
 COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco)
 IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(shell cat $(FOLDER)/.image_folder$(SUBSET) 2>/dev/null))
 ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(shell cat $(FOLDER)/.annotation_file$(SUBSET) 2>/dev/null))
+# ONLY_ANNOTATED=1: of a folder with more images than ANNOTATIONS lists, only those.
+ONLY_ANNOTATED ?= $(shell cat $(FOLDER)/.only_annotated$(SUBSET) 2>/dev/null)
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
@@ -28,7 +30,7 @@ AGAIN   ?=
 FOR     ?=
 
 # What the command line may set: any other name would change nothing, or the wrong thing, and be passed over in silence.
-VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
+VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS ONLY_ANNOTATED BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
 # What goes to make itself, or to the programs as their environment.
 PASSED_ON := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS VPATH PATH HOME TMPDIR LANG LANGUAGE LC_% LD_% PIP_% OMP_% OPENBLAS_% \
     MKL_% ORT_% OMLINE_% ASCEND_% CUDA_% PYTHONPATH PYTHONUTF8 PYTHONIOENCODING PYTHONWARNINGS PYTEST_% %_proxy %_PROXY
@@ -97,6 +99,8 @@ $(FOLDER)/.image_folder$(SUBSET): FORCE
 	$(call remember,$(IMAGES))
 $(FOLDER)/.annotation_file$(SUBSET): FORCE
 	$(call remember,$(ANNOTATIONS))
+$(FOLDER)/.only_annotated$(SUBSET): FORCE
+	$(call remember,$(ONLY_ANNOTATED))
 om_models/.$(MODEL)_bs$(BATCH): FORCE
 	$(call remember,$(ONNX) $(SOC) $(ATC))
 FORCE:
@@ -112,7 +116,7 @@ endif
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) IMAGES=$(IMAGES) ANNOTATIONS=$(ANNOTATIONS) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC) AGAIN=$(AGAIN)'
+	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) IMAGES=$(IMAGES) ANNOTATIONS=$(ANNOTATIONS) ONLY_ANNOTATED=$(ONLY_ANNOTATED) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC) AGAIN=$(AGAIN)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
 
@@ -168,10 +172,11 @@ $(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) $(call again,om) |
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
-PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder$(SUBSET) $(FOLDER)/.annotation_file$(SUBSET) $(ANNOTATIONS),coco-is-needed)
+PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder$(SUBSET) $(FOLDER)/.annotation_file$(SUBSET) $(FOLDER)/.only_annotated$(SUBSET) $(ANNOTATIONS),coco-is-needed)
 
 $(BINS)/manifest.json: $(CARRIER) $(PICTURES) $(call again,preprocess) | $(READY)
-	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT))
+	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT)) \
+	    $(if $(ONLY_ANNOTATED),--only_annotated $(ANNOTATIONS))
 
 $(DEMO_FILE): demo/dataset.py demo/scene.py | $(READY)
 	$(PY) -m demo.dataset --output $(WORK)/demo/coco

@@ -235,3 +235,12 @@ def test_the_demo_runs_where_nothing_but_its_om_is(folder):
     said = run_all(folder, "BACKEND=om", "infer", "eval")
     assert stages(said) == ["preprocess", "infer", "postprocess"]
     assert "preprocess --model om_models/demo_bs8.om" in said
+
+
+def test_only_annotated_images_are_preprocessed_again_until_it_is_taken_back(folder):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "eval")
+    said = run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=1", "preprocess")
+    assert "--only_annotated coco/annotations/instances_val2017.json" in said
+    assert stages(run_all(folder, "MODEL=mine", "preprocess")) == []
+    assert "only_annotated" not in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=", "preprocess")
