@@ -58,6 +58,7 @@ def stream(
     workers: int | None = None,
     limit: int | None = None,
     subset: bool = False,
+    only_annotated: bool = False,
 ) -> Evaluation:
     """Detect on every image and score it; leaves `detections.json` and, last, `metrics.json` in `out`.
 
@@ -68,12 +69,13 @@ def stream(
 
     Args:
         model: a converted .onnx, whose shape, or list of shapes (gears), is fixed.
-        images: flat folder of image files.
+        images: folder of image files, or of folders of them.
         annotations_path: COCO annotation file or its folder.
         out: folder for the products, created if need be.
         workers: processes that read images; None: the usable cores, at most 4. With 1, no other process.
         limit: only the first so many images in order of their names.
         subset: score only these images; otherwise every annotated image must be among them.
+        only_annotated: leave out images that the annotations do not list; how many is said.
 
     Raises:
         MissingEnvironmentError: the model is an OM, or onnxruntime is not installed.
@@ -85,8 +87,9 @@ def stream(
             "`make infer` and `make eval`, or give the .onnx that `python -m convert --target cpu` writes"
         )
     spec, images = read_spec_onnx(model), images.absolute()
-    files = image_stems(images, limit=limit)
-    annotations = read_annotations(find_annotations(annotations_path))
+    annotation_file = find_annotations(annotations_path)
+    files = image_stems(images, limit=limit, annotations=annotation_file if only_annotated else None)
+    annotations = read_annotations(annotation_file)
     image_ids = {name: image.id for name, image in join_names(files, annotations).items()}
     if not subset:
         require_all(annotations, image_ids.values())

@@ -110,6 +110,17 @@ def test_an_image_without_annotation_is_found_before_the_model_is_loaded(tmp_pat
         run(convert(1), coco, tmp_path / "out")
 
 
+def test_images_without_annotation_may_be_left_out(
+    tmp_path: Path, coco: Path, convert: Convert, caplog: pytest.LogCaptureFixture
+):
+    model = convert(1)
+    run(model, coco, tmp_path / "all")
+    (coco / "val2017" / "z.png").write_bytes(b"not even read")
+    run(model, coco, tmp_path / "out", only_annotated=True)
+    assert "5 of 6 images are in" in caplog.text
+    assert (tmp_path / "out" / "detections.json").read_bytes() == (tmp_path / "all" / "detections.json").read_bytes()
+
+
 def test_an_om_is_not_streamed(tmp_path: Path, coco: Path):
     with pytest.raises(MissingEnvironmentError, match=r"m\.om cannot be streamed.*make preprocess.*make eval"):
         run(tmp_path / "m.om", coco, tmp_path / "out")
