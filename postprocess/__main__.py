@@ -161,7 +161,7 @@ def _product(args: argparse.Namespace) -> Path | None:
     """What the command writes: the page, or the folder of an evaluation; None: nothing."""
     results: Path | None = args.det_results_path
     if args.command == "report":
-        from postprocess.report import REPORT_NAME
+        from postprocess.report.page import REPORT_NAME
 
         page: Path = args.output or args.det_results_path / REPORT_NAME
         return page
@@ -169,7 +169,7 @@ def _product(args: argparse.Namespace) -> Path | None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from postprocess.report import REPORT_NAME, write_report
+    from postprocess.report.page import REPORT_NAME, write_report
 
     output: Path = args.output or args.det_results_path / REPORT_NAME
     size = write_report(
@@ -189,7 +189,7 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         top.error(f"--detections scores a result file alone: leave out {options}")
 
     from postprocess.bins import Told
-    from postprocess.scored import read_record
+    from postprocess.report.scored import read_record
     from postprocess.scoring import METRICS_NAME, Rules, detect_folder, score_file, score_folder
     from postprocess.table import beside, to_text
 

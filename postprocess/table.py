@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from detector.terminal import shown
 from postprocess.evaluate import ClassMetrics, Figure, figures_of
 from postprocess.record import Evaluation, reference_note, remarks
-from postprocess.scored import Record
+from postprocess.report.scored import Record
 
 CLASS_COLUMNS = 3
 # Classes that still fit a screen or two.

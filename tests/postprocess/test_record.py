@@ -9,9 +9,9 @@ from detector.spec import Checkpoint, DetectorSpec, Reference, replace
 from postprocess.coco import Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import Evaluation, Ran, Squeeze, reference_note, reference_of, remarks, to_record
+from postprocess.report.scored import Record
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject
-from postprocess.scored import Record
 from postprocess.table import beside
 
 SHA = "a7cac5ff" + "0" * 56

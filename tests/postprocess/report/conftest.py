@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from postprocess.report import write_report
+from postprocess.report.page import write_report
 from postprocess.scoring import score_file
 from tests.postprocess.report.pages import NASTY
 

@@ -11,7 +11,7 @@ import pytest
 
 from detector.errors import ArtifactError, DataError
 from postprocess.__main__ import main
-from postprocess.report import write_report
+from postprocess.report.page import write_report
 from postprocess.scoring import score_file
 from tests.postprocess.report.pages import change
 
@@ -38,6 +38,15 @@ def test_a_foreign_metrics_file_is_an_error(report, results: Path, tmp_path: Pat
     with pytest.raises(ArtifactError, match=rf"metrics.json is not what eval writes: .*{problem}.*make eval"):
         report()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "values", [{"classes": []}, {"AP": 1e300}, {"AP": -1}, {"AP": float("nan")}, {"max_detections": [1, 10, 10**400]}]
+)
+def test_absurd_values_are_refused(report: Callable[..., str], results: Path, values: dict[str, Any]):
+    change(results, **values)
+    with pytest.raises(ArtifactError, match="metrics.json is not what eval writes"):
+        report()
 
 
 def test_missing_detections_name_the_command(report: Callable[..., str], results: Path):

@@ -10,7 +10,7 @@ import pytest
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import Evaluation
-from postprocess.report import write_report
+from postprocess.report.page import write_report
 from postprocess.scoring import score_file, write_evaluation
 from tests.postprocess.report.pages import NASTY, Parsed, change
 

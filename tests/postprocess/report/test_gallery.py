@@ -12,9 +12,9 @@ from detector.errors import DataError
 from detector.geometry import Size
 from postprocess.coco import AnnotatedImage, AnnotatedObject, Annotations, Detection
 from postprocess.evaluate import evaluate
-from postprocess.gallery import LONGEST_SIDE, Gallery, build_gallery, match, spread
 from postprocess.record import Evaluation, to_record
-from postprocess.scored import Record, Scored
+from postprocess.report.gallery import LONGEST_SIDE, Gallery, build_gallery, match, spread
+from postprocess.report.scored import Record, Scored
 
 NUMBERS = itertools.count(1)
 

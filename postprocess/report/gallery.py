@@ -14,9 +14,9 @@ from pycocotools import mask
 from detector.errors import DataError
 from detector.geometry import Size
 from detector.images import Image, read_image
+from postprocess.report.scored import Scored
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
-from postprocess.scored import Scored
 
 # Least score of a drawn detection: what mmdetection's image demo draws (`--pred-score-thr`, 0.3).
 SHOWN_SCORE = 0.3

@@ -94,7 +94,7 @@ class Record(pydantic.BaseModel):
     reference: ReferenceRecord | None
     note: str
     counts: Counts
-    classes: tuple[ClassRecord, ...]
+    classes: Annotated[tuple[ClassRecord, ...], pydantic.Field(min_length=1)]
     annotations_file: str
     detections_file: str | None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from detector.artifacts import make_folder, write_bytes
 from detector.spec import Checkpoint
 from postprocess.evaluate import Figure, figures_of
-from postprocess.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
-from postprocess.scored import ClassRecord, Record, read_scored
+from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
+from postprocess.report.scored import ClassRecord, Record, read_scored
 
 # Digits of a SHA-256 that are shown: enough to tell any two checkpoints apart.
 SHOWN_DIGITS = 16

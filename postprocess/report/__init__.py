@@ -1,0 +1,1 @@
+"""An evaluation read back, and shown as one HTML page."""
