@@ -45,7 +45,7 @@ def test_a_foreign_metrics_file_is_an_error(report, results: Path, tmp_path: Pat
 )
 def test_absurd_values_are_refused(report: Callable[..., str], results: Path, values: dict[str, Any]):
     change(results, **values)
-    with pytest.raises(ArtifactError, match="metrics.json is not what eval writes"):
+    with pytest.raises(ArtifactError, match=r"metrics\.json is not what eval writes"):
         report()
 
 
