@@ -7,6 +7,7 @@ import onnx
 from onnx import helper
 
 from convert.isolated import isolated
+from detector.files.bounds import INFERENCE_MEMORY
 
 # Larger weights are no shapes: neither inference nor the checker looks at their values.
 SMALL = 1024
@@ -23,7 +24,11 @@ def inferred(model: onnx.ModelProto, *, data_prop: bool = False) -> onnx.GraphPr
         IllegalGraphError: the graph is not legal.
     """
     light = without_weights(model)
-    answer = isolated(lambda: onnx.shape_inference.infer_shapes(light, data_prop=data_prop).SerializeToString())
+    answer = isolated(
+        lambda: onnx.shape_inference.infer_shapes(light, data_prop=data_prop).SerializeToString(),
+        size=light.ByteSize(),
+        memory=INFERENCE_MEMORY,
+    )
     result = onnx.ModelProto()
     result.ParseFromString(answer)
     return result.graph
@@ -45,7 +50,7 @@ def require_legal(model: onnx.ModelProto, *, full: bool = False) -> None:
         onnx.checker.check_model(light, full_check=full)
         return b""
 
-    isolated(check)
+    isolated(check, size=light.ByteSize(), memory=INFERENCE_MEMORY)
 
 
 def rewritten(model: onnx.ModelProto, rewrite: Callable[[onnx.ModelProto], onnx.ModelProto]) -> onnx.ModelProto:
@@ -61,7 +66,7 @@ def rewritten(model: onnx.ModelProto, rewrite: Callable[[onnx.ModelProto], onnx.
     light = without_weights(model)
     given = {value.name for value in model.graph.input}
     result = onnx.ModelProto()
-    result.ParseFromString(isolated(lambda: rewrite(light).SerializeToString()))
+    result.ParseFromString(isolated(lambda: rewrite(light).SerializeToString(), size=light.ByteSize()))
     weights = [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > SMALL]
     added = {tensor.name for tensor in weights} - given
     inputs = [value for value in result.graph.input if value.name not in added]

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
 from typing import NoReturn
@@ -20,7 +19,7 @@ from onnx.shape_inference import InferenceError
 from onnx.version_converter import ConvertError
 
 from detector.errors import PipelineError, SpecError
-from detector.files.bounds import GRAPH_MEMORY, GRAPH_SECONDS
+from detector.files.bounds import GRAPH_MEMORY, GRAPH_SECONDS, Bound
 
 REFUSALS = (
     onnx.checker.ValidationError,
@@ -31,7 +30,6 @@ REFUSALS = (
     TypeError,
     PipelineError,
 )
-_SEPARATE = ContextVar("separate", default=False)  # whether this process is such a one already
 
 
 class IllegalGraphError(SpecError):
@@ -53,24 +51,23 @@ class _Answer(Enum):
     OUT_OF_MEMORY = b"M"
 
 
-def isolated(work: Callable[[], bytes], *, size: int = 0) -> bytes:
+def isolated(work: Callable[[], bytes], *, size: int = 0, memory: Bound = GRAPH_MEMORY) -> bytes:
     """What `work` returns, computed in a copy of this process.
 
     Args:
         work: computes without side effects.
         size: bytes that the work may copy a few times beside the bound: those of the graph.
+        memory: what it may take.
 
     Raises:
         IllegalGraphError: `work` raised an error of `REFUSALS`, was ended by a signal, or took more memory or time than
             the bounds allow.
     """
-    if _SEPARATE.get():
-        return work()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _run(work, writer, size)
+        _run(work, writer, memory.limit + 4 * size)
     os.close(writer)
     finished = False
     try:
@@ -82,12 +79,11 @@ def isolated(work: Callable[[], bytes], *, size: int = 0) -> bytes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-    return _read(answer, status)
+    return _read(answer, status, memory)
 
 
-def _run(work: Callable[[], bytes], writer: int, size: int) -> NoReturn:
+def _run(work: Callable[[], bytes], writer: int, memory: int) -> NoReturn:
     """The life of the copy; it never comes back into the code that it was copied from."""
-    _SEPARATE.set(True)
     code = 1
     try:
         # An assertion that fails prints itself; this process's signal handlers are not the copy's business.
@@ -95,7 +91,7 @@ def _run(work: Callable[[], bytes], writer: int, size: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        _limit(resource.RLIMIT_AS, _address_space() + GRAPH_MEMORY.limit + 4 * size)
+        _limit(resource.RLIMIT_AS, _address_space() + memory)
         _limit(resource.RLIMIT_CPU, GRAPH_SECONDS.limit)
         _limit(resource.RLIMIT_CORE, 0)
         answer = _answer(work)
@@ -116,7 +112,7 @@ def _answer(work: Callable[[], bytes]) -> tuple[bytes, bytes]:
         return _Answer.REFUSED.value, " ".join(str(error).split()).encode(errors="replace")
 
 
-def _read(answer: bytes, status: int) -> bytes:
+def _read(answer: bytes, status: int, memory: Bound) -> bytes:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number == signal.SIGXCPU:
@@ -128,7 +124,7 @@ def _read(answer: bytes, status: int) -> bytes:
     if kind == _Answer.DONE.value:
         return answer[1:]
     if kind == _Answer.OUT_OF_MEMORY.value:
-        raise IllegalGraphError(f"it takes more than {GRAPH_MEMORY.limit:,} bytes of memory; {GRAPH_MEMORY.refusal}")
+        raise IllegalGraphError(f"it takes more than {memory.limit:,} bytes of memory; {memory.refusal}")
     if kind == _Answer.REFUSED.value:
         raise IllegalGraphError(answer[1:].decode())
     raise RuntimeError(f"work on a graph ended with status {status} and without an answer")

@@ -69,8 +69,9 @@ IMAGE_BYTES = Bound("OMLINE_MAX_IMAGE_BYTES", 2**28, "bytes")
 IMAGE_PIXELS = Bound("OMLINE_MAX_IMAGE_PIXELS", 178_956_970, "pixels")
 # One ONNX file, or what one tensor takes of another file: protobuf's limit.
 ONNX_BYTES = Bound("OMLINE_MAX_ONNX_BYTES", 2**31 - 1, "bytes")
-# What onnx's own code may take to check, infer or fold a graph, beside a few copies of the graph itself.
-GRAPH_MEMORY = Bound("OMLINE_MAX_GRAPH_MEMORY", 2**29, "bytes of memory")
+# What onnx's own code may take to fold or rewrite a graph, and to infer its shapes, beside a few copies of the graph.
+GRAPH_MEMORY = Bound("OMLINE_MAX_GRAPH_MEMORY", 3 * 2**28, "bytes of memory")
+INFERENCE_MEMORY = Bound("OMLINE_MAX_INFERENCE_MEMORY", 2**27, "bytes of memory")
 GRAPH_SECONDS = Bound("OMLINE_MAX_GRAPH_SECONDS", 120, "seconds")
 # What folding may add to a graph: anchors of a large canvas, once per image of a batch of 64, have some 200 MB.
 FOLDED_BYTES = Bound("OMLINE_MAX_FOLDED_BYTES", 2**28, "bytes of folded constants")

@@ -207,7 +207,9 @@ def test_operands_that_an_operator_does_not_take_are_named(op, operands):
 )
 def test_a_bomb_is_refused_before_it_takes_memory(op, operands):
     names = [f"i{index}" for index in range(len(operands))]
-    with pytest.raises(SpecError, match=r"OMLINE_MAX_(GRAPH_MEMORY|FOLDED_BYTES)|does not take its operands"):
+    with pytest.raises(
+        SpecError, match=r"OMLINE_MAX_(GRAPH_MEMORY|INFERENCE_MEMORY|FOLDED_BYTES)|does not take its operands"
+    ):
         folded_value(node(op, names, ["v"]), constants=list(zip(names, operands, strict=True)))
 
 
