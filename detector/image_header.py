@@ -21,6 +21,8 @@ _BROKEN = (
     OSError,
     ValueError,
     SyntaxError,
+    IndexError,
+    TypeError,
     EOFError,
     struct.error,
     MemoryError,

@@ -65,7 +65,7 @@ def _png_damage(data: bytes) -> str | None:
         if kind[:1].isupper() and zlib.crc32(memoryview(data)[position + 4 : end]) != int.from_bytes(
             data[end : end + 4], "big"
         ):
-            return f"damaged PNG: the checksum of chunk {kind.decode('latin-1')} at byte {position} is wrong"
+            return f"damaged PNG: the checksum of chunk {str(kind)[2:-1]} at byte {position} is wrong"
         if kind == b"IEND":
             return None
         position = end + 4

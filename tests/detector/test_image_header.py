@@ -66,3 +66,11 @@ def test_broken_exif_is_upright(exif: bytes):
 )
 def test_what_is_no_image_has_no_header(data: bytes):
     assert read_header(data) is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_a_file_cut_anywhere_has_a_header_or_none(kind: str):
+    data = encoded(kind, frames=2 if kind not in ("JPEG", "BMP") else 1)
+    for length in range(min(len(data), 1500)):
+        found = read_header(data[:length])
+        assert found is None or found.format == kind

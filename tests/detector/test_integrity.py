@@ -76,3 +76,8 @@ def test_an_empty_file_is_damage():
 
 def test_other_formats_are_left_to_the_decoder():
     assert find_damage(encode(".bmp")) is None
+
+
+def test_the_name_of_a_damaged_chunk_is_shown():
+    data = b"\x89PNG\r\n\x1a\n" + bytes(4) + b"I\x1b[\n" + bytes(4)
+    assert find_damage(data) == r"damaged PNG: the checksum of chunk I\x1b[\n at byte 8 is wrong"
