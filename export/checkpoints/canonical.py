@@ -46,7 +46,9 @@ def rename(path: Path, tensors: Mapping[str, Tensor], table: Renames, *, ignored
             left.append(key)
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-        raise CheckpointError(f"{path} has tensors that no plain detector has: {', '.join(sorted(left)[:3])}{more}")
+        raise CheckpointError(
+            f"{path} has tensors that no plain detector has: {', '.join(key[:80] for key in sorted(left)[:3])}{more}"
+        )
     _stack_scales(path, result)
     return result
 

@@ -66,7 +66,10 @@ def obstacle(keys: Collection[str]) -> str | None:
 
 def family(keys: Collection[str]) -> str:
     """What a file of an unknown dialect looks like."""
-    return _first_match(_FAMILIES, keys) or f"unknown weights (their names begin with {', '.join(sorted(keys)[:3])})"
+    return (
+        _first_match(_FAMILIES, keys)
+        or f"unknown weights (their names begin with {', '.join(key[:80] for key in sorted(keys)[:3])})"
+    )
 
 
 def _first_match(table: tuple[tuple[str, str], ...], keys: Collection[str]) -> str | None:

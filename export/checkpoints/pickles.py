@@ -58,8 +58,8 @@ class RestrictedUnpickler(PickleMachine):
             return kind
         if is_forbidden(module, name):
             raise CheckpointError(
-                f"{self._where}: the pickle inside asks for {module}.{name}, which runs code and no weights need; "
-                "nothing was run; do not trust this file, get the weights from their publisher"
+                f"{self._where}: the pickle inside asks for {f'{module}.{name}'[:120]}, which runs code and no weights "
+                "need; nothing was run; do not trust this file, get the weights from their publisher"
             )
         self._charge(4 * (len(module) + len(name)))
         return StandIn(f"{module}.{name}")

@@ -152,9 +152,8 @@ def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -
     ):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(
-                f"{path} {what} {', '.join(sorted(names)[:3])}{more} (canonical names): {_described(network)}"
-            )
+            listed = ", ".join(name[:80] for name in sorted(names)[:3])
+            raise CheckpointError(f"{path} {what} {listed}{more} (canonical names): {_described(network)}")
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != shape:
             raise CheckpointError(

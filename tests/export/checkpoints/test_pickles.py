@@ -227,3 +227,9 @@ def test_names_that_real_checkpoints_ask_for_are_not_forbidden(module: str, name
 )
 def test_names_that_only_attacks_ask_for_are_forbidden(module: str, name: str):
     assert is_forbidden(module, name)
+
+
+def test_messages_stay_short_whatever_a_pickle_asks_for():
+    with pytest.raises(CheckpointError, match="asks for os") as refused:
+        load(b"cos." + b"a" * 10_000 + b"\nsystem\n.")
+    assert len(str(refused.value)) < 400
