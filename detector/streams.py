@@ -61,6 +61,10 @@ def secure() -> None:
     """Make the standard streams such; those that tests put in their place stay as they are."""
     for descriptor in (0, 1, 2):
         _open_if_closed(descriptor)
+    if sys.stdout is None:
+        sys.stdout = sys.__stdout__ = os.fdopen(os.dup(1), "w")  # type: ignore[misc]
+    if sys.stderr is None:
+        sys.stderr = sys.__stderr__ = os.fdopen(os.dup(2), "w")  # type: ignore[misc]
     if type(sys.stdout) is io.TextIOWrapper and sys.stdout is sys.__stdout__:
         sys.stdout = Stream(sys.stdout, keep="\n\t")
     if type(sys.stderr) is io.TextIOWrapper and sys.stderr is sys.__stderr__:
@@ -79,8 +83,3 @@ def _open_if_closed(descriptor: int) -> None:
     else:
         if descriptor and not os.get_blocking(descriptor):
             os.set_blocking(descriptor, True)  # a full pipe would be an error
-        return
-    if descriptor == 1 and sys.stdout is None:
-        sys.stdout = sys.__stdout__ = os.fdopen(os.dup(1), "w")  # type: ignore[misc]
-    if descriptor == 2 and sys.stderr is None:
-        sys.stderr = sys.__stderr__ = os.fdopen(os.dup(2), "w")  # type: ignore[misc]

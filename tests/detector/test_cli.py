@@ -118,7 +118,8 @@ def main(_):
         os.write(2, b"said by a library")
         print("said by us")
         sys.stdout.write("x")
-        print("on the way", file=sys.stderr)
+        sys.stderr.write("on the way")
+        assert not sys.stderr.isatty()
 run(main, [])
 """
     with start(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
