@@ -67,6 +67,9 @@ def _problems(model: onnx.ModelProto) -> Iterator[str]:
     yield from _functions(model)
     own = {(function.domain, function.name) for function in model.functions}
     yield from _of_nodes(all_nodes(model.graph), own)
+    for node in all_nodes(model.graph):
+        if any(attribute.ref_attr_name for attribute in node.attribute):
+            yield f"{called(node)} takes an attribute from a function, and is in none"
     for function in model.functions:
         yield from _of_nodes((inner for node in function.node for inner in _with_inner(node)), own)
     for graph in all_graphs(model.graph):

@@ -190,3 +190,9 @@ def test_an_ir_version_that_does_not_exist(version):
     model = plain()
     model.ir_version = version
     refuses(model, f"there is no IR version {version} of ONNX")
+
+
+def test_only_functions_hand_attributes_on():
+    model = plain()
+    model.graph.node[0].attribute.add(name="group", type=AttributeProto.INT, ref_attr_name="group")
+    refuses(model, r".*\(Conv\) takes an attribute from a function, and is in none")
