@@ -40,6 +40,8 @@ def _form_problem(tensor: TensorProto) -> str | None:
         return f"element type {tensor.data_type}, which ONNX does not have"
     if min(tensor.dims, default=0) < 0:
         return f"shape {list(tensor.dims)}, with a negative size"
+    if tensor.HasField("segment"):
+        return "its numbers in segments, which no reader puts together"
     if tensor.data_location == TensorProto.EXTERNAL:
         return None
     problem = _amount_problem(tensor, math.prod(tensor.dims))

@@ -67,6 +67,7 @@ def test_attributes_are_numbers():
         (lambda tensor: tensor.dims.__setitem__(0, -1), r"shape \[-1, 1, 1, 1\], with a negative size"),
         (lambda tensor: tensor.dims.append(2**62), "4 bytes, expected 18446744073709551616"),
         (lambda tensor: tensor.float_data.append(1.0), "its numbers twice"),
+        (lambda tensor: tensor.segment.SetInParent(), "its numbers in segments"),
         (lambda tensor: setattr(tensor, "data_type", 99), "element type 99, which ONNX does not have"),
         (lambda tensor: setattr(tensor, "data_type", 0), "element type 0"),
         (lambda tensor: tensor.ClearField("raw_data"), "0 numbers, expected 1 as float_data"),
