@@ -10,7 +10,9 @@ import pydantic
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
-from detector.files.json_text import JsonError, read_json
+from detector.files.bounds import SMALL_BYTES
+from detector.files.json_text import JsonError, parse_json
+from detector.files.regular import read_bytes
 from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
 from postprocess.coco import (
@@ -150,7 +152,9 @@ def read_record(results: Path) -> Record:
     path = results / METRICS_NAME
     again = f"run `python -m postprocess eval --det_results_path {results}` (make eval)"
     try:
-        return Record.model_validate(read_json(path))
+        data = read_bytes(path, SMALL_BYTES)
+        parse_json(data)  # refuses a key that stands twice
+        return Record.model_validate_json(data)
     except JsonError as error:
         raise ArtifactError(f"{path} is not what eval writes: {error}; {again}") from error
     except (FileNotFoundError, NotADirectoryError) as error:

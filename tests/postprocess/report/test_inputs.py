@@ -27,7 +27,8 @@ def test_a_folder_without_evaluation_names_the_command(annotations_file: Path, t
     ("content", "problem"),
     [
         ("{", "not JSON, perhaps truncated"),
-        ("[]", "valid dictionary"),
+        ("[]", "should be an object"),
+        ('{"AP": "\\ud800"}', "Invalid JSON"),
         ("{}", "the figure AP is missing"),
         ('{"AP": 1, "AP": 2}', "the key 'AP' is given twice"),
         ('{"max_detections": [1]}', "max_detections: expected three whole numbers"),
