@@ -142,6 +142,23 @@ def test_only_annotated_images_keep_their_stems(tmp_path: Path, images: Path, sp
     assert part.images == (whole.images[0], whole.images[4])
 
 
+@pytest.mark.parametrize(("exif", "size"), [("applied", (30, 20)), ("ignored", (20, 30))])
+def test_the_spec_decides_on_orientations(
+    tmp_path: Path, spec: DetectorSpec, exif: str, size: tuple[int, int], caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "turned").mkdir()
+    quarter = Image.Exif()
+    quarter[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(tmp_path / "turned" / "a.jpg", exif=quarter)
+    of_dialect = replace(spec, image={**spec.image.model_dump(), "exif": exif})
+    manifest = preprocess_folder(tmp_path / "turned", tmp_path / "bins", of_dialect, workers=1)[""]
+    assert manifest.images[0].image == size
+    assert (
+        f"1 of 1 images has an EXIF orientation (a.jpg): {'the pixels' if exif == 'applied' else 'it is'}"
+        in caplog.text
+    )
+
+
 def test_an_animation_named_jpg_is_told(
     tmp_path: Path, images: Path, spec: DetectorSpec, caplog: pytest.LogCaptureFixture
 ):
