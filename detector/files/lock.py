@@ -37,6 +37,7 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     """
     product = product.absolute()
     path = _lock_path(product)
+    made = not path.parent.exists()
     descriptor = _acquire(path, product)
     try:
         _sign(descriptor, doing)
@@ -46,6 +47,9 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
         # First the name, then the lock: whoever opened the file in between finds that the name is gone and tries again.
         path.unlink(missing_ok=True)
         os.close(descriptor)
+        if made:
+            with contextlib.suppress(OSError):  # something is in it
+                path.parent.rmdir()
 
 
 def _lock_path(product: Path) -> Path:

@@ -60,3 +60,12 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path):
     with pytest.raises(ArtifactError, match="cannot write"), exclusive(tmp_path / "bins", doing="filling"):
         pass
     assert (tmp_path / "precious").read_text() == "text"
+
+
+def test_a_folder_made_for_a_lock_goes_if_nothing_comes_into_it(tmp_path: Path):
+    with exclusive(tmp_path / "out" / "m.onnx", doing="exporting to"):
+        assert (tmp_path / "out").is_dir()
+    assert not (tmp_path / "out").exists()
+    with exclusive(tmp_path / "out" / "m.onnx", doing="exporting to"):
+        (tmp_path / "out" / "m.onnx").touch()
+    assert (tmp_path / "out" / "m.onnx").exists()
