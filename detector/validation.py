@@ -75,6 +75,8 @@ def _text(problem: ErrorDetails, error: pydantic.ValidationError, legal: Legal) 
         case "extra_forbidden":
             near = _meant(keys, legal)
             return f"unknown key {where!r}" + (f"; did you mean {near!r}?" if near else "")
+        case "json_invalid":
+            return f"not JSON, perhaps truncated: {problem['msg'].removeprefix('Invalid JSON: ')}"
         case "missing" if _lacks_values(problem):
             lacking = sum(_is_same_fault(problem, other, legal) for other in error.errors(include_url=False))
             name = ".".join(str(key) for key in keys[:-1])

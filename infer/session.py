@@ -77,7 +77,10 @@ class Session:
         self.version = str(runtime.__version__)
         try:
             self._session = runtime.InferenceSession(
-                self._model, _session_options(runtime, threads), providers=["CPUExecutionProvider"]
+                self._model,
+                _session_options(runtime, threads),
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # to the same provider, with banners on standard output
             )
         except self._errors as error:
             _raise_if_out_of_memory(error)
@@ -161,9 +164,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     """The exceptions of onnxruntime, which have no common base of their own."""
     state: Any = require("onnxruntime.capi.onnxruntime_pybind11_state", extra="cpu", purpose="running a .onnx model")
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
-    return tuple(
-        getattr(state, name) for name in (*names, "NotImplemented", "RuntimeException", "EPFail", "EngineError")
-    )
+    own = (getattr(state, name) for name in (*names, "NotImplemented", "RuntimeException", "EPFail", "EngineError"))
+    return (*own, UnicodeDecodeError)  # which its message becomes where it quotes a damaged name
 
 
 def _raise_if_out_of_memory(error: Exception) -> None:

@@ -121,9 +121,19 @@ def read_speed(path: Path) -> Speed:
         raise ArtifactError(f"{path} not found: ais_bench writes it last, and not at all when it fails") from error
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ArtifactError(
-            f"{path} is no summary of ais_bench: {type(error).__name__} {str(error)[:200]}; run inference again "
-            "(make infer AGAIN=1)"
+            f"{path} is no summary of ais_bench: {_problem(error)}; run inference again (make infer AGAIN=1)"
         ) from error
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with a document, in words rather than in Python's terms."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, ArithmeticError):
+        return "its numbers are beyond any measurement"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "a value is of another type than ais_bench writes"
+    return str(error)[:200]
 
 
 def _speed(file: str, document: Mapping[str, Any]) -> Speed:

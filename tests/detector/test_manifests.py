@@ -64,7 +64,7 @@ def test_an_unfinished_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "not JSON, perhaps truncated: EOF"),
         ("{}", "key 'spec' is missing"),
         ('{"format": "omline-bins-9"}', "format: Input should be 'omline-bins-1'"),
     ],

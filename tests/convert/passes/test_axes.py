@@ -36,7 +36,15 @@ def test_axes_that_depend_on_the_image_are_refused():
         axes_as_attribute(model, 11)
 
 
-def test_a_sum_over_no_axis_is_refused():
-    node = helper.make_node("ReduceSum", ["x"], ["y"], name="s", noop_with_empty_axes=1)
-    with pytest.raises(SpecError, match=r"ReduceSum \(node 's'\) reduces no axis, which opset 11 cannot say"):
-        axes_as_attribute(graph([node], X, ["y"]), 11)
+def test_a_sum_over_no_axis_is_what_it_takes():
+    model = graph([helper.make_node("ReduceSum", ["x"], ["y"], noop_with_empty_axes=1)], X, ["y"])
+    (node,) = rewritten(model, axes_as_attribute, 11, X)
+    assert (node.op_type, list(node.input)) == ("Identity", ["x"])
+
+
+def test_a_norm_over_no_axis_is_refused():
+    model = graph([helper.make_node("ReduceL2", ["x"], ["y"], name="s")], X, ["y"])
+    # Of opset 18, which takes the axes as an input.
+    model.graph.node[0].attribute.append(helper.make_attribute("noop_with_empty_axes", 1))
+    with pytest.raises(SpecError, match=r"ReduceL2 \(node 's'\) reduces no axis, which opset 11 cannot say: export"):
+        axes_as_attribute(model, 11)

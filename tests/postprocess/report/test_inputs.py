@@ -28,7 +28,7 @@ def test_a_folder_without_evaluation_names_the_command(annotations_file: Path, t
     [
         ("{", "not JSON, perhaps truncated"),
         ("[]", "should be an object"),
-        ('{"AP": "\\ud800"}', "Invalid JSON"),
+        ('{"AP": "\\ud800"}', "not JSON, perhaps truncated: "),
         ("{}", "the figure AP is missing"),
         ('{"AP": 1, "AP": 2}', "the key 'AP' is given twice"),
         ('{"max_detections": [1]}', "max_detections: expected three whole numbers"),
