@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
 from detector.manifests import BinsManifest
 from detector.origin import ResultsOrigin, find_origin, origin_path
@@ -10,19 +11,23 @@ from detector.spec import DetectorSpec
 from postprocess.record import Ran
 
 
-def model_of(results: Path, manifests: Mapping[str, BinsManifest]) -> tuple[DetectorSpec, Ran, list[str]]:
+def model_of(
+    results: Path, manifests: Mapping[str, BinsManifest], model: str | None = None
+) -> tuple[DetectorSpec, Ran, list[str]]:
     """The model that gave the results of all canvases, and on what it ran.
 
     Args:
         results: the result folder, with a folder for each canvas where there are several.
         manifests: by canvas folder, as `detector.manifests.read_manifests`.
+        model: name or file that the user gives as the model, or None.
 
     Returns:
         The spec with the precision that the model computes with, which the bins do not know; what ran; and what is not
         recorded or differs, one line each.
 
     Raises:
-        ArtifactError: the results of the canvases are of different models or precisions.
+        ArtifactError: the results of the canvases are of different models or precisions, or of a file of the given
+            one's name with another content.
     """
     spec = next(iter(manifests.values())).spec
     origins = {results / name: find_origin(results / name) for name in manifests}
@@ -34,10 +39,25 @@ def model_of(results: Path, manifests: Mapping[str, BinsManifest]) -> tuple[Dete
             raise ArtifactError(
                 f"the results are of different {what} ({told}); run inference again (make infer AGAIN=1)"
             )
+    for folder, each in origins.items():
+        _refuse_another_build(folder, each, model)
     spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
     return spec, ran, [line for folder, each in origins.items() for line in _unbound(folder, each, spec)]
+
+
+def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str | None) -> None:
+    """A model that was made again has other results. One of another name may be the export that it was made from."""
+    if origin is None or model is None or Path(model).name != Path(origin.model.file).name or not Path(model).is_file():
+        return
+    digest = sha256_of(Path(model))
+    if digest != origin.model.sha256:
+        raise ArtifactError(
+            f"{origin_path(folder)}: the results come from {origin.model.file} with the sha256 "
+            f"{origin.model.sha256[:12]}, {model} has {digest[:12]}: it was made again since; run inference again "
+            "(make infer AGAIN=1)"
+        )
 
 
 def _unbound(folder: Path, origin: ResultsOrigin | None, spec: DetectorSpec) -> list[str]:

@@ -65,7 +65,7 @@ def score_folder(
     image_ids, odd = join_images(images, annotations, only_annotated=rules.only_annotated, any_size=rules.any_size)
     if not rules.subset:
         require_all(annotations, image_ids.values())
-    spec, ran, bound = model_of(results, manifests)
+    spec, ran, bound = model_of(results, manifests, told.model)
     annotations = replace(annotations, oddities=(*annotations.oddities, *odd, *bound))
     return score_results(read_all(results, manifests), spec, annotations, image_ids, out, ran=ran, limits=rules.limits)
 
@@ -91,7 +91,7 @@ def detect_folder(
         ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
     manifests = read_bins(test_annotation, told)
-    spec, _, odd = model_of(results, manifests)
+    spec, _, odd = model_of(results, manifests, told.model)
     images = images_of(manifests)
     image_ids: Mapping[str, int | str]
     category_ids: Sequence[int | str]

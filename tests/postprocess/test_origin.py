@@ -84,6 +84,17 @@ def test_what_ran_is_known(results: Path, manifest: BinsManifest):
     assert model_of(results.with_name("nowhere"), {"": manifest})[1] == Ran()
 
 
+def test_results_of_an_earlier_build_of_the_model_are_refused(results: Path, manifest: BinsManifest, tmp_path: Path):
+    model = tmp_path / "m.onnx"  # the record's name of it, in another folder
+    model.write_bytes(b"made again")
+    record(results, manifest.spec)
+    with pytest.raises(ArtifactError, match=r"m\.onnx with the sha256 0, .* made again since; run inference again"):
+        model_of(results, {"": manifest}, str(model))
+    (tmp_path / "export.onnx").write_bytes(b"what it was made from")
+    for other in (str(tmp_path / "export.onnx"), str(tmp_path / "nowhere" / "m.onnx"), "demo", None):
+        model_of(results, {"": manifest}, other)
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
