@@ -7,6 +7,8 @@ from pathlib import Path
 from convert.atc.errors import CODE, Complaint, explain_code, explain_log
 from detector import cli
 from detector.errors import ArtifactError
+from detector.files.bounds import DATA_BYTES
+from detector.files.regular import read_text
 
 EPILOG = """examples:
   python -m convert explain E10016
@@ -51,7 +53,7 @@ def explain_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return read_text(path, DATA_BYTES, errors="replace").splitlines()
     except OSError as error:
         raise ArtifactError(
             f"{path} is neither an error code such as E10016 nor a log that can be read: {error.strerror}"

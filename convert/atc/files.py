@@ -7,6 +7,8 @@ from convert.aipp.rules import aipp_problems
 from convert.atc.file_forms import file_problem
 from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
+from detector.files.bounds import SMALL_BYTES
+from detector.files.regular import read_text
 
 
 def check_files(atc: AtcSpec) -> None:
@@ -29,7 +31,7 @@ def check_files(atc: AtcSpec) -> None:
 
 def _text(name: str, file: str) -> str:
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        text = read_text(file, SMALL_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise SpecError(f"atc.{name}: cannot read {file}: {reason}; correct the path") from error

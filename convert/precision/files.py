@@ -1,6 +1,5 @@
 """The files of atc's --keep_dtype and --modify_mixlist."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,9 @@ from typing import Any
 from convert.precision.modes import Keep
 from detector.artifacts import write_text
 from detector.errors import ArtifactError, SpecError
+from detector.files.bounds import SMALL_BYTES
+from detector.files.json_text import JsonError, parse_json
+from detector.files.regular import read_text
 
 TYPE_PREFIX = "OpType::"
 # List and change -> what the mixed mode then does with the type: lower it (white), not (black), as the one before.
@@ -44,9 +46,9 @@ def read_mixlist(path: Path) -> dict[str, bool | None]:
         SpecError: other keys than the manual's, or a type that is to be both white and black.
     """
     try:
-        document = json.loads(_read(path, "--modify_mixlist"))
-    except json.JSONDecodeError as error:
-        raise ArtifactError(f"{path} is not JSON: {error}") from error
+        document = parse_json(_read(path, "--modify_mixlist"))
+    except JsonError as error:
+        raise ArtifactError(f"{path} of --modify_mixlist is {error}") from error
     expected = f'{path}: expected {{"black-list": {{"to-add": [..], "to-remove": [..]}}, "white-list": {{..}}}}'
     named = {key: _types(document, key, expected) for key in CHANGES}
     _refuse_other_keys(document, expected)
@@ -74,8 +76,10 @@ def _refuse_other_keys(document: dict[str, Any], expected: str) -> None:
 
 def _read(path: Path, option: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, SMALL_BYTES)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} of {option} not found") from error
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path} of {option}: {error.strerror}; correct the path") from error
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{path} of {option} is not a UTF-8 text") from error

@@ -34,6 +34,21 @@ def open_regular(path: Path | str) -> io.BufferedReader:
     raise OSError(errno.EINVAL, f"{kind}, expected a regular file", str(path))
 
 
+def read_text(path: Path | str, bound: Bound, *, errors: str = "strict") -> str:
+    """The UTF-8 text of a regular file, with plain line ends.
+
+    Args:
+        path: of the file.
+        bound: of its bytes.
+        errors: as of `bytes.decode`.
+
+    Raises:
+        OSError: as `read_bytes`.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return io.TextIOWrapper(io.BytesIO(read_bytes(path, bound)), encoding="utf-8", errors=errors).read()
+
+
 def read_bytes(path: Path | str, bound: Bound) -> bytes:
     """The bytes of a regular file.
 

@@ -175,6 +175,18 @@ def test_names_of_any_letters_under_a_locale_without_them(tmp_path: Path, locale
     assert done.stdout.decode() == "图.py\n"
 
 
+@pytest.mark.parametrize("command", sorted(path.parent.name for path in ROOT.glob("*/__main__.py")))
+def test_every_command_starts_again_there(command: str):
+    program = f"""
+import os, runpy, sys
+os.execv = lambda _, arguments: (print(*arguments[1:3]), sys.stdout.flush(), os._exit(0))
+runpy.run_module({command!r}, run_name="__main__")
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+        assert process.stdout.readline() == "-X utf8\n"
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_is_one_line_and_its_code(tmp_path: Path, number: signal.Signals, code: int):
     program = f"""

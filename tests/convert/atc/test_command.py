@@ -213,6 +213,11 @@ PLANTED = {
         r"atc\.keep_dtype: has no effect with 'origin', which keeps every type; drop it",
     ),
     "empty file": ({"keep_dtype": "FILE"}, " ", r"atc\.keep_dtype: .* is empty; fill it, or drop the key"),
+    "no regular file": (
+        {"keep_dtype": "/dev/zero"},
+        "",
+        r"cannot read /dev/zero: a device, expected a regular file; c",
+    ),
     "missing file": ({"keep_dtype": "nowhere.cfg"}, "", r"atc\.keep_dtype: cannot read nowhere\.cfg: No such file"),
     "ini of another name": ({"op_precision_mode": "FILE"}, "Exp=high_precision", r"must be an \.ini file; rename it"),
     "another chip": ({"soc_version": "Ascend310"}, "", r"atc\.soc_version: .*'Ascend310P3'.* got 'Ascend310'"),

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from pathlib import Path
 
@@ -84,3 +85,18 @@ def test_every_code_that_the_checker_names_is_explained():
     named = set(re.findall(r'"(E\d{5})"', sources))
     assert len(named) > 20
     assert {code for code in named if explain_code(code) is None} == set()
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "a folder"])
+def test_only_a_regular_file_is_a_log(tmp_path, kind):
+    os.mkfifo(tmp_path / "fifo")
+    path = {"a FIFO": tmp_path / "fifo", "a device": "/dev/zero", "a folder": tmp_path}[kind]
+    with pytest.raises(ArtifactError, match=f"{path} is neither an error code .* nor a log .*: {kind}, expected"):
+        main(["explain", str(path)])
+
+
+def test_a_log_is_bounded(tmp_path, monkeypatch):
+    (tmp_path / "log").write_bytes(b"0123456789")
+    monkeypatch.setenv("OMLINE_MAX_DATA_FILE_BYTES", "9")
+    with pytest.raises(ArtifactError, match="10 bytes, at most 9 are taken; set OMLINE_MAX_DATA_FILE_BYTES"):
+        main(["explain", str(tmp_path / "log")])

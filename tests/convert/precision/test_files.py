@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 from onnx import helper
@@ -23,6 +25,14 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"none\.txt of --keep_dtype not found"):
         read_keep(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(("read", "option"), [(read_keep, "keep_dtype"), (read_mixlist, "modify_mixlist")])
+def test_only_regular_files_are_read(tmp_path, read, option):
+    os.mkfifo(tmp_path / "fifo")
+    for path, kind in [(tmp_path / "fifo", "a FIFO"), (Path("/dev/zero"), "a device"), (tmp_path, "a folder")]:
+        with pytest.raises(ArtifactError, match=f"cannot read {path} of --{option}: {kind}, expected .*correct the"):
+            read(path)
 
 
 def mixlist(tmp_path, document):
