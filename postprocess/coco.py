@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydantic
 
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
@@ -29,7 +28,7 @@ from postprocess.rows.annotation_rows import (
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
 from postprocess.rows.ids import Coder, Id, named, twin
 from postprocess.rows.oddities import Oddities
-from postprocess.rows.parse import open_document, parse_rows, require_json
+from postprocess.rows.parse import open_document, parse_rows, require_json, rows_of
 
 # The file of the published guide's data set (`--annotations_path /opt/npu/coco/annotations`).
 USUAL_ANNOTATIONS = "instances_val2017.json"
@@ -188,7 +187,7 @@ class _Detection(TypedDict):
     score: Finite
 
 
-_DETECTIONS = pydantic.TypeAdapter(list[_Detection])
+_DETECTIONS = rows_of(_Detection)
 
 
 def _is_coco(path: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from postprocess.rows.columns import Detections, Objects
+from postprocess.rows.columns import Detections, Objects, areas_of
 
 # Axes of the arrays: precision (T, R, A, M), recall (T, A, M) with T: IoU thresholds, R: recall levels, A: area ranges,
 # M: limits on detections per image.
@@ -57,7 +57,9 @@ def accumulate(
     shares = _shares(images, rows)
     evaluator = _evaluator_class()(iouType="bbox", print_function=_silent, separate_eval=True)
     evaluator.params.catIds = [1]
-    evaluator.params.maxDets = list(limits)
+    # A limit beyond the most detections of an image cuts nothing, and the evaluator takes memory for it.
+    most = int(np.bincount(rows.found_images, minlength=1).max())
+    evaluator.params.maxDets = [min(limit, max(most, 1)) for limit in limits]
     ranges = list(evaluator.params.areaRng)
     # What the evaluator keeps of an object takes 80 bytes for each range of areas.
     for some in [ranges] if len(shares) == 1 else [[each] for each in ranges]:
@@ -95,7 +97,7 @@ def _objects(truth: Objects, rows: NDArray[np.int64], zero: int | None) -> list[
 
 def _detections(found: Detections, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
     boxes = found.boxes[rows]
-    columns = boxes.tolist(), (boxes[:, 2] * boxes[:, 3]).tolist(), found.scores[rows].tolist()
+    columns = boxes.tolist(), areas_of(boxes).tolist(), found.scores[rows].tolist()
     return [
         {"id": number, "bbox": box, "area": area, "score": score, "iscrowd": 0}
         for number, (box, area, score) in enumerate(zip(*columns, strict=True), start=1)

@@ -18,10 +18,10 @@ from detector.files.bounds import IMAGE_ROWS
 from detector.files.json_rows import Document
 from detector.files.names import require_inside
 from detector.geometry import Size
-from postprocess.rows.columns import Objects
+from postprocess.rows.columns import Objects, areas_of
 from postprocess.rows.ids import Coder, Id, named
 from postprocess.rows.oddities import Oddities
-from postprocess.rows.parse import parse_rows
+from postprocess.rows.parse import parse_rows, rows_of
 
 KIND = "a COCO annotation file"
 SIDE_MAX = 2**31
@@ -52,9 +52,9 @@ class _Object(TypedDict):
     iscrowd: NotRequired[int | None]
 
 
-_IMAGES = pydantic.TypeAdapter(list[_Image])
-_CATEGORIES = pydantic.TypeAdapter(list[_Category])
-_OBJECTS = pydantic.TypeAdapter(list[_Object])
+_IMAGES = rows_of(_Image)
+_CATEGORIES = rows_of(_Category)
+_OBJECTS = rows_of(_Object)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _areas(rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Odd
     null = [first + index for index in absent if "area" in rows[index]]
     odd.count("annotations have no number for an area: width times height is taken", null)
     areas = np.array([row.get("area") or 0.0 for row in rows], np.float64)
-    areas[absent] = (boxes[:, 2] * boxes[:, 3])[absent]
+    areas[absent] = areas_of(boxes)[absent]
     negative = (np.flatnonzero(areas < 0) + first).tolist()
     odd.count("annotations have a negative area: in no range of sizes, so not counted, as in COCO's tools", negative)
     return areas

@@ -36,6 +36,13 @@ class AnnotatedObject(TypedDict):
 Row = TypeVar("Row", AnnotatedObject, Detection)
 
 
+def areas_of(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) width times height of (N, 4) boxes; infinite beyond the largest number, as in COCO's tools."""
+    with np.errstate(over="ignore"):
+        areas: NDArray[np.float64] = boxes[:, 2] * boxes[:, 3]
+    return areas
+
+
 @dataclass(frozen=True, slots=True)
 class Boxes(Sequence[Row], Generic[Row]):
     """N boxes; an element is a row, made when it is asked for.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, from_json
@@ -27,6 +27,11 @@ def open_document(path: Path) -> Document:
         raise DataError(f"{path} is {error}") from error
 
 
+def rows_of(row: Any) -> pydantic.TypeAdapter[list[Any]]:
+    """Reads a list of such rows up to the first wrong one: a list of a million wrong ones has a million problems."""
+    return pydantic.TypeAdapter(Annotated[list[row], pydantic.FailFast()])
+
+
 def parse_rows(
     path: Path, document: Document, key: str, adapter: pydantic.TypeAdapter[list[Any]], names: Sequence[str], kind: str
 ) -> Iterator[list[Any]]:
@@ -36,7 +41,7 @@ def parse_rows(
         path: of the file, for messages.
         document: its content.
         key: of the array; "": the whole document.
-        adapter: of a list of rows.
+        adapter: of a list of rows, see `rows_of`.
         names: keys of a row that are read.
         kind: what the file should be, for messages.
 

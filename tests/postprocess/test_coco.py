@@ -1,5 +1,6 @@
 import json
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,25 @@ def test_annotations_that_stand_twice_are_refused(tmp_path: Path, truth: dict[st
     text = json.dumps(truth)[:-1] + ', "annotations": []}'
     with pytest.raises(DataError, match="the key 'annotations' is given twice"):
         read_annotations(written(tmp_path / "a.json", text))
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("1", "0: Input should be a valid dictionary, got '1'"),
+        ("[]", r"0: Input should be a valid dictionary, got '\[\]'"),
+        ('""', "0: Input should be a valid dictionary, got ''"),
+        ("{}", r"key '0.image_id' is missing \(and 3 more\)"),
+    ],
+)
+def test_of_many_wrong_rows_the_first_is_told(tmp_path: Path, row: str, problem: str):
+    path = written(tmp_path / "d.json", f"[{','.join([row] * 50_000)}]")
+    tracemalloc.start()
+    with pytest.raises(DataError, match=rf"is not a COCO box result file: {problem}$"):
+        read_detections(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e7
 
 
 def test_rows_far_down_a_large_file_are_named(tmp_path: Path):

@@ -183,6 +183,15 @@ def test_other_limits_equal_pycocotools(limits: tuple[int, int, int]):
     assert list(metrics.figures)[6:9] == [f"AR{limit}" for limit in limits]
 
 
+def test_limits_beyond_the_detections_cost_nothing():
+    truth, detections = data_set(3)
+    limits = (1, 10**9, 2**31 - 1)
+    metrics, few = evaluate(truth, detections, limits=limits), evaluate(truth, detections, limits=(1, 500, 1000))
+    assert [*metrics.figures.values()] == [*few.figures.values()]
+    assert (metrics.limits, metrics.cut, "AR1000000000" in metrics.figures) == (limits, 0, True)
+    assert evaluate(truth, [], limits=limits).figures["AP"] == 0
+
+
 def test_images_with_more_objects_than_count_are_counted():
     truth, detections = data_set(0)
     assert evaluate(truth, detections, limits=(1, 2, 3)).crowded == sum(

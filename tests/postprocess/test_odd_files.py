@@ -12,6 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from postprocess.coco import read_annotations
 from postprocess.scoring import score_file
 
 Change = Callable[[dict[str, Any], np.random.Generator], None]
@@ -72,12 +73,21 @@ def extras(truth: dict[str, Any], random: np.random.Generator) -> None:
         item |= {"ignore": 1, "segmentation": [[1, 2, 3, 4, 5, 6]], "attributes": {"id": 3, "bbox": [1]}, "score": 9}
 
 
+def huge_boxes(truth: dict[str, Any], random: np.random.Generator) -> None:
+    for item in random.choice(truth["annotations"], 10, replace=False):
+        item["bbox"] = [0, 0, 1e300, 1e300]
+        item["area"] = 1e308
+
+
 @pytest.mark.parametrize(
-    "change", [crowds, orphans, negative_areas, repeated, id_zero, no_sizes, numbers_for_names, extras]
+    "change", [crowds, orphans, negative_areas, repeated, id_zero, no_sizes, numbers_for_names, extras, huge_boxes]
 )
 def test_the_figures_are_those_of_pycocotools(tmp_path: Path, change: Change):
     truth, found = document()
     change(truth, np.random.default_rng(1))
+    if change is huge_boxes:
+        for item in found[::7]:
+            item["bbox"] = [0, 0, 1e300, 1e300]
     (tmp_path / "gt.json").write_text(json.dumps(truth))
     (tmp_path / "dt.json").write_text(json.dumps(found))
     metrics = score_file(tmp_path / "dt.json", tmp_path / "gt.json").metrics
@@ -93,3 +103,11 @@ def test_the_figures_are_those_of_pycocotools(tmp_path: Path, change: Change):
     assert (metrics.pycocotools is not None) == (change is id_zero)
     if change is id_zero:
         assert (metrics.figures["AP"] or 0) > (figures["AP"] or 0)
+
+
+def test_areas_beyond_the_largest_number_are_infinite_in_silence(tmp_path: Path):
+    truth, _ = document()
+    row = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 1e300, 1e300]}
+    truth["annotations"] = [row, {**row, "bbox": [0, 0, 9, 9]}]
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    assert [item["area"] for item in read_annotations(tmp_path / "gt.json").objects] == [float("inf"), 81]
