@@ -15,7 +15,6 @@ from detector.errors import MissingEnvironmentError, PipelineError
 from detector.terminal import shown
 
 INTERRUPTED = 130
-UNFINISHED = "files are whole, an unfinished folder has no manifest or summary"
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
@@ -67,9 +66,9 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
     except PipelineError as error:
         return _report(one_line(error), error.exit_code)
     except signals.Ended as error:
-        return _report(f"ended by {error.signal.name}; {UNFINISHED}", error.exit_code)
+        return _report(f"ended by {error.signal.name}; {signals.UNFINISHED}", error.exit_code)
     except KeyboardInterrupt:
-        return _report(f"interrupted; {UNFINISHED}", INTERRUPTED)
+        return _report(f"interrupted; {signals.UNFINISHED}", INTERRUPTED)
     except OSError as error:
         return _report(one_line(error), 1)
     except MemoryError:

@@ -210,6 +210,35 @@ run(main, [])
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_native_code_that_never_ends_is_ended_with_its_processes(tmp_path: Path, number: signal.Signals, code: int):
+    program = f"""
+import ctypes, os, subprocess, threading
+from pathlib import Path
+from detector import signals
+from detector.artifacts import atomic_file
+from detector.cli import run
+signals.PATIENCE = 0.1
+def main(_):
+    subprocess.Popen(["sleep", "5"])  # holds our standard error open
+    with atomic_file(Path({str(tmp_path / "product")!r})):
+        threading.Timer(0.1, os.kill, (os.getpid(), {int(number)})).start()
+        mutex = ctypes.create_string_buffer(64)
+        for _ in range(2):  # a mutex is not taken twice
+            ctypes.CDLL(None).pthread_mutex_lock(mutex)
+run(main, [])
+"""
+    with start(program, stderr=subprocess.PIPE, preexec_fn=interruptible) as process:
+        started = time.monotonic()
+        said = process.stderr.read()
+    word = "interrupted" if code == 130 else f"ended by {number.name}"
+    assert said.startswith(f"error: {word} in the middle of a computation that does not end; files are whole")
+    assert said.count("\n") == 1
+    assert process.returncode == code
+    assert time.monotonic() - started < 5
+    assert not (tmp_path / "product").exists()
+
+
 def test_an_ignored_signal_stays_ignored():
     program = "import os, signal; from detector.cli import run; run(lambda _: os.kill(os.getpid(), signal.SIGHUP), [])"
     ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
