@@ -1,6 +1,8 @@
 """What folders of bins hold: one folder for one canvas, or a folder with one such folder per canvas."""
 
+import codecs
 import errno
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +13,7 @@ from pydantic import Field
 from detector.artifacts import write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
+from detector.files.json_text import JsonError, require_single_keys
 from detector.files.names import InsideName, StemName
 from detector.files.regular import read_bytes
 from detector.geometry import Letterbox, Size
@@ -76,6 +79,18 @@ class BinsManifest(pydantic.BaseModel):
     image_source: str
     # The first bad image is enough to know: a list of millions must not become as many errors.
     images: Annotated[tuple[BinImage, ...], pydantic.FailFast()]
+    _file_sha256: str | None = pydantic.PrivateAttr(default=None)
+
+    @property
+    def file_sha256(self) -> str | None:
+        """Hex SHA-256 of the file that it was read from, copies too; None: of no file."""
+        return self._file_sha256
+
+    def __eq__(self, other: object) -> bool:
+        """What two say, not which files they were read from."""
+        return isinstance(other, BinsManifest) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
 
     @pydantic.field_validator("images")
     @classmethod
@@ -229,9 +244,13 @@ def _read(path: Path) -> BinsManifest | CanvasFolders:
         ) from error
     kind = CanvasFolders if b'"omline-canvases-' in text[:64] else BinsManifest
     try:
-        return kind.model_validate_json(text)
-    except pydantic.ValidationError as error:
+        manifest = kind.model_validate_json(text.removeprefix(codecs.BOM_UTF8))
+        require_single_keys(text)
+    except (pydantic.ValidationError, JsonError) as error:
+        reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ArtifactError(
-            f"{file} is not a manifest of bins: {spec_problem(error)}; run `python -m preprocess` again "
-            "(make preprocess AGAIN=1)"
+            f"{file} is not a manifest of bins: {reason}; run `python -m preprocess` again (make preprocess AGAIN=1)"
         ) from error
+    if isinstance(manifest, BinsManifest):
+        manifest._file_sha256 = hashlib.sha256(text).hexdigest()
+    return manifest

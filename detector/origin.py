@@ -1,5 +1,6 @@
 """Where results come from: which bins, which model, on what it ran; recorded beside a result folder."""
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ import pydantic
 from detector.artifacts import write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
+from detector.files.json_text import JsonError, require_single_keys
 from detector.files.regular import read_bytes
 from detector.geometry import Size
 from detector.spec import Checkpoint, spec_problem
@@ -48,6 +50,7 @@ class ResultsOrigin(pydantic.BaseModel):
 
     Attributes:
         bins_fingerprint: of the bins' manifest, see `DetectorSpec.bins_fingerprint`.
+        manifest_sha256: of the bytes of that manifest; None too where the bins are of several.
         model: what was run.
         checkpoint: of the model's spec.
         classes: of the model's spec, in label order.
@@ -61,6 +64,7 @@ class ResultsOrigin(pydantic.BaseModel):
 
     format: Literal["omline-origin-1"] = "omline-origin-1"
     bins_fingerprint: str | None
+    manifest_sha256: str | None = None
     model: ModelFile
     checkpoint: Checkpoint | None
     classes: tuple[str, ...] | None
@@ -89,10 +93,14 @@ def find_origin(results: Path) -> ResultsOrigin | None:
     """
     path = origin_path(results)
     try:
-        return ResultsOrigin.model_validate_json(read_bytes(path, MANIFEST_BYTES))
+        text = read_bytes(path, MANIFEST_BYTES)
+        origin = ResultsOrigin.model_validate_json(text.removeprefix(codecs.BOM_UTF8))
+        require_single_keys(text)
     except FileNotFoundError:
         return None
-    except pydantic.ValidationError as error:
+    except (pydantic.ValidationError, JsonError) as error:
+        reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ArtifactError(
-            f"{path} is not the origin of results: {spec_problem(error)}; run inference again (make infer AGAIN=1)"
+            f"{path} is not the origin of results: {reason}; run inference again (make infer AGAIN=1)"
         ) from error
+    return origin

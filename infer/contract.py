@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, SpecError
@@ -20,6 +21,8 @@ from infer.session import Tensor
 
 log = logging.getLogger(__name__)
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, slots=True)
 class KnownBins:
@@ -28,10 +31,12 @@ class KnownBins:
     Attributes:
         spec: that all bins were made with; None if a manifest is absent or they do not agree.
         digests: of the bins, where the manifests have them.
+        manifest_sha256: of the manifest itself, where there is one for all bins.
     """
 
     spec: DetectorSpec | None
     digests: Digests
+    manifest_sha256: str | None = None
 
 
 def model_spec(model: str) -> DetectorSpec | None:
@@ -56,6 +61,7 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
     files = [entry for entry in entries if Path(entry).is_file()]
     folders = [entry for entry in entries if entry and Path(entry).is_dir()]
     makers: dict[str | None, DetectorSpec | None] = {}
+    sources: set[str | None] = set()
     digests: dict[str, str] = {}
     for folder in dict.fromkeys([*folders, *map(os.path.dirname, files)]):
         if not (Path(folder) / MANIFEST_NAME).exists():
@@ -64,6 +70,7 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
                     "%s has no %s: whether its bins fit %s cannot be checked", folder or ".", MANIFEST_NAME, model
                 )
             makers[None] = None
+            sources.add(None)
             continue
         manifest = read_manifest(Path(folder))
         if spec is not None:
@@ -71,10 +78,12 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
         if folder in folders:
             _check_lengths(folder, manifest)
         makers[manifest.spec.bins_fingerprint()] = manifest.spec
+        sources.add(manifest.file_sha256)
         for image in manifest.images:
             if image.sha256 is not None:
                 digests[digest_key(f"{folder or '.'}/{image.stem}.bin")] = image.sha256
-    return KnownBins(next(iter(makers.values())) if len(makers) == 1 else None, digests)
+    spec = next(iter(makers.values())) if len(makers) == 1 else None
+    return KnownBins(spec, digests, sources.pop() if len(sources) == 1 else None)
 
 
 def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None:
@@ -99,7 +108,12 @@ def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None
 
 
 def origin_of(
-    model: str, spec: DetectorSpec | None, bins: DetectorSpec | None, facts: RunFacts
+    model: str,
+    spec: DetectorSpec | None,
+    bins: DetectorSpec | None,
+    facts: RunFacts,
+    *,
+    manifest_sha256: str | None = None,
 ) -> ResultsOrigin | None:
     """What binds the results to their bins and model; None if neither of the two is ours.
 
@@ -108,12 +122,14 @@ def origin_of(
         spec: the model's, or None.
         bins: the one that the bins were made with, or None.
         facts: on what it is going to run.
+        manifest_sha256: of the bins' manifest, where there is one for all.
     """
     known = spec or bins
     if known is None:
         return None
     return ResultsOrigin(
         bins_fingerprint=bins.bins_fingerprint() if bins else None,
+        manifest_sha256=manifest_sha256,
         model=ModelFile(file=model, sha256=sha256_of(Path(model))),
         checkpoint=spec.checkpoint if spec else None,
         classes=spec.classes if spec else None,

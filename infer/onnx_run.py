@@ -88,7 +88,11 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
         facts = RunFacts(
             backend="onnxruntime", version=session.version, device="CPU", batch_size=max(plan.batch_size, 0) or None
         )
-        origin = None if plan.prefix is None else origin_of(options.model, spec, known.spec, facts)
+        origin = (
+            None
+            if plan.prefix is None
+            else origin_of(options.model, spec, known.spec, facts, manifest_sha256=known.manifest_sha256)
+        )
         with results.reserved(plan.prefix):
             for line in plan.lines:
                 say(f"[INFO] {line}")

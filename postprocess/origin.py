@@ -44,7 +44,14 @@ def model_of(
     spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
-    return spec, ran, [line for folder, each in origins.items() for line in _unbound(folder, each, spec)]
+    lines = [line for folder, each in origins.items() for line in _unbound(folder, each, spec)]
+    for (folder, each), manifest in zip(origins.items(), manifests.values(), strict=True):
+        if each and each.bins_fingerprint and manifest.file_sha256 and each.manifest_sha256 is None:
+            lines.append(
+                f"{origin_path(folder)} has no digest of the bins' manifest (an earlier version's, or of several "
+                "manifests): whether the bins were preprocessed again since is not checked"
+            )
+    return spec, ran, lines
 
 
 def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str | None) -> None:
@@ -99,12 +106,13 @@ def _refuse_other_classes(path: Path, theirs: Sequence[str], ours: Sequence[str]
             )
 
 
-def require_origin(results: Path, spec: DetectorSpec) -> ResultsOrigin | None:
+def require_origin(results: Path, spec: DetectorSpec, manifest_sha256: str | None = None) -> ResultsOrigin | None:
     """The record beside a result folder must name a spec's bins, and its weights and classes if both sides know them.
 
     Args:
         results: the result folder.
         spec: of the bins' manifest, or the one that stands for it.
+        manifest_sha256: of the file of that manifest; None: there is none.
 
     Returns:
         The record, or None if there is none (ais_bench run by hand).
@@ -136,4 +144,10 @@ def require_origin(results: Path, spec: DetectorSpec) -> ResultsOrigin | None:
         )
     if origin.classes is not None:
         _refuse_other_classes(path, origin.classes, spec.classes, origin.model.file)
+    if None not in (manifest_sha256, origin.manifest_sha256) and manifest_sha256 != origin.manifest_sha256:
+        raise ArtifactError(
+            f"{path}: the results come from bins whose manifest had the sha256 {str(origin.manifest_sha256)[:12]}, the "
+            f"one given has {str(manifest_sha256)[:12]}: the bins were preprocessed again since, or it was edited; run "
+            "inference again (make infer AGAIN=1)"
+        )
     return origin

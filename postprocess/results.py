@@ -51,7 +51,7 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
             size, not the one that inference wrote, or with impossible values.
     """
     require_finished(folder, images=len(manifest.images))
-    origin = require_origin(folder, manifest.spec)
+    origin = require_origin(folder, manifest.spec, manifest.file_sha256)
     digests = origin.results if origin else None
     suffix, files = _list_files(folder)
     manifest = _with_candidates(folder, files, suffix, manifest)

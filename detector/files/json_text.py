@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,23 @@ def parse_json(text: bytes | str) -> Any:
         JsonError: not JSON, perhaps truncated; a key given twice in one object, of which readers would take either; or
             nested more deeply than Python's stack allows.
     """
+    return _parse(text, _single_keys)
+
+
+def require_single_keys(text: bytes) -> None:
+    """Refuse a key given twice in a JSON text that another reader takes; no object of it is kept.
+
+    Raises:
+        JsonError: as `parse_json`.
+    """
+    _parse(text, _forgotten)
+
+
+def _parse(text: bytes | str, hook: Callable[[list[tuple[str, Any]]], Any]) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_single_keys)
+        return json.loads(text, object_pairs_hook=hook)
     except UnicodeDecodeError as error:
         raise JsonError(f"not UTF-8: byte {error.object[error.start]:#04x} at position {error.start}") from error
     except json.JSONDecodeError as error:
@@ -44,6 +58,10 @@ def parse_json(text: bytes | str) -> Any:
         raise
     except ValueError as error:  # a whole number of more than 4300 digits
         raise JsonError(f"not taken: {error}") from error
+
+
+def _forgotten(pairs: list[tuple[str, Any]]) -> None:
+    _single_keys(pairs)
 
 
 def _single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

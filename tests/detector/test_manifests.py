@@ -1,5 +1,6 @@
 """Manifests of bins, of one canvas and of several."""
 
+import hashlib
 import json
 import math
 import os
@@ -54,6 +55,24 @@ def test_a_letterbox_survives_the_manifest(rule: str):
     box = Letterbox.fit(Size(9, 17), Size(64, 96), rule=rule)
     image = BinImage.of(box, stem="a", file_name="a.jpg")
     assert BinImage.model_validate_json(image.model_dump_json()).letterbox(box.canvas) == box
+
+
+def test_a_manifest_knows_its_file(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    read = read_manifest(path)
+    assert read.file_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read.model_copy(update={"image_source": "elsewhere"}).file_sha256 == read.file_sha256
+    assert manifest(spec).file_sha256 is None
+    assert "sha256" not in read.model_dump()
+
+
+def test_a_manifest_may_start_with_a_byte_order_mark_and_says_nothing_twice(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    path.write_text(f"\ufeff{path.read_text()}")
+    assert read_manifest(path) == manifest(spec)
+    path.write_text(path.read_text().replace('"stem": "a"', '"stem": "b", "stem": "a"'))
+    with pytest.raises(ArtifactError, match=r"not a manifest of bins: .*the key 'stem' is given twice"):
+        read_manifest(path)
 
 
 def test_an_unfinished_folder(tmp_path: Path):

@@ -137,6 +137,17 @@ def test_the_origin_names_bins_and_model(bins: Path, tmp_path: Path):
     assert (origin.classes, origin.canvas, origin.checkpoint) == (("circle",), CANVAS, None)
 
 
+def test_the_origin_names_the_manifest_where_there_is_one(bins: Path, tmp_path: Path):
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    known = check_bins("m.onnx", SPEC, [str(bins / "a.bin"), str(bins / "b.bin")])
+    origin = origin_of(str(tmp_path / "m.onnx"), SPEC, known.spec, FACTS, manifest_sha256=known.manifest_sha256)
+    assert origin is not None
+    assert origin.manifest_sha256 == hashlib.sha256((bins / "manifest.json").read_bytes()).hexdigest()
+    (tmp_path / "other").mkdir()
+    write_manifest(tmp_path / "other", BinsManifest(spec=SPEC, image_source="others", images=()))
+    assert check_bins("m.onnx", SPEC, [str(bins), str(tmp_path / "other")]).manifest_sha256 is None
+
+
 def test_the_origin_says_how_the_model_computes(bins: Path, tmp_path: Path):
     (tmp_path / "m.onnx").write_bytes(b"model")
     simulated = SPEC.model_copy(update={"precision": "force_fp16 (simulated)"})

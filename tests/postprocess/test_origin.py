@@ -5,7 +5,7 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Size
-from detector.manifests import BinsManifest
+from detector.manifests import BinsManifest, read_manifest
 from detector.origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.origin import model_of, require_origin
@@ -72,6 +72,26 @@ def test_what_cannot_be_bound_is_said(
     lines = model_of(results, {"": manifest})[2]
     assert len(lines) == (message is not None)
     assert all(message in line for line in lines if message)
+
+
+def test_a_record_without_the_digest_of_the_manifest_is_taken_with_a_word(results: Path, bins: Path):
+    read = read_manifest(bins)
+    record(results, read.spec, results={})
+    assert require_origin(results, read.spec, read.file_sha256) is not None
+    (line,) = model_of(results, {"": read})[2]
+    assert "has no digest of the bins' manifest" in line
+    record(results, read.spec, results={}, manifest_sha256=read.file_sha256)
+    assert model_of(results, {"": read})[2] == []
+
+
+def test_a_record_may_start_with_a_byte_order_mark_and_says_nothing_twice(results: Path, manifest: BinsManifest):
+    record(results, manifest.spec)
+    path = origin_path(results)
+    path.write_text(f"\ufeff{path.read_text()}")
+    assert require_origin(results, manifest.spec) is not None
+    path.write_text(path.read_text().replace('"precision": null', '"precision": "x", "precision": null'))
+    with pytest.raises(ArtifactError, match=r"not the origin of results: .*'precision' is given twice"):
+        require_origin(results, manifest.spec)
 
 
 def test_what_ran_is_known(results: Path, manifest: BinsManifest):

@@ -9,7 +9,7 @@ import pytest
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
-from detector.manifests import BinsManifest
+from detector.manifests import BinsManifest, read_manifest
 from detector.origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
 from postprocess.results import read_results
@@ -272,6 +272,17 @@ def bound(results: Path, manifest: BinsManifest) -> None:
 def test_results_that_inference_wrote_are_read(results: Path, manifest: BinsManifest):
     bound(results, manifest)
     assert len(read(results, manifest)) == 3
+
+
+def test_results_of_bins_that_were_preprocessed_again_are_refused(results: Path, bins: Path):
+    path = bins / "manifest.json"
+    facts = {"bins_fingerprint": read_manifest(bins).spec.bins_fingerprint(), "checkpoint": None, "classes": None}
+    facts |= {"canvas": None, "manifest_sha256": sha256_of(path)}
+    write_origin(results, ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), **facts), mode=0o640)
+    assert len(read(results, read_manifest(bins))) == 3
+    path.write_text(path.read_text().replace("a.jpg", "z.jpg"))
+    with pytest.raises(ArtifactError, match=r"the bins were preprocessed again since, .*make infer AGAIN=1"):
+        read(results, read_manifest(bins))
 
 
 def swapped(results: Path) -> None:
