@@ -243,4 +243,4 @@ def test_only_annotated_images_are_preprocessed_again_until_it_is_taken_back(fol
     said = run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=1", "preprocess")
     assert "--only_annotated coco/annotations/instances_val2017.json" in said
     assert stages(run_all(folder, "MODEL=mine", "preprocess")) == []
-    assert "only_annotated" not in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=", "preprocess")
+    assert "--only_annotated" not in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=", "preprocess")
