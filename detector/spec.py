@@ -158,6 +158,9 @@ class DetectorSpec(Part):
         for name, value in network.items() if isinstance(network, dict) else ():
             if isinstance(value, int | float) and not abs(value) <= MOST:  # neither is NaN
                 raise ValueError(f"{name} must be a finite number of at most {MOST:g}, got {value}")
+            if type(value) not in (bool, int, float, str):
+                form = "a number, a truth value, or a text: several numbers are one with commas, such as '8,16'"
+                raise ValueError(f"{name} must be {form}, got {str(value)[:80]!r}")
         return network
 
     @pydantic.field_validator("category_ids")

@@ -89,7 +89,15 @@ def _text(problem: ErrorDetails, error: pydantic.ValidationError, legal: Legal) 
             return f"{where}: expected at least {facts['min_length']} value(s), got {facts['actual_length']}"
         case "value_error":  # our own validators, which say themselves what they got
             return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
-    return f"{where}: {problem['msg']}, got {_shown(given)!r}"
+    return f"{where}: {problem['msg']}, got {_shown(given)!r}{_hint(problem)}"
+
+
+def _hint(problem: ErrorDetails) -> str:
+    """What to do about a text that YAML reads as something else."""
+    given = problem["input"]
+    meant = problem["type"] == "string_type" and not isinstance(given, list | tuple | Mapping | None)
+    log_level = given is None and "'null'" in str(problem.get("ctx", {}).get("expected", ""))
+    return "; quote it if it is a text" if meant or log_level else ""
 
 
 def _shown(given: object) -> str:

@@ -13,6 +13,7 @@ from detector.files.regular import read_bytes
 
 _TAG = "tag:yaml.org,2002:"
 _RESOLVER = yaml.resolver.Resolver()
+_CONSTRUCTOR = yaml.constructor.SafeConstructor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def read_yaml(path: Path) -> YamlFile:
     Raises:
         ArtifactError: the file does not exist.
         OSError: it is no regular file, or larger than is meant.
-        SpecError: it is not YAML in UTF-8, not a mapping, gives a key twice, holds tagged values such as `!!binary`, or
-            more values than are meant, aliases followed.
+        SpecError: it is not YAML in UTF-8, not a mapping, gives a key twice, holds tagged values such as `!!binary`,
+            numbers that do not look like what YAML reads, or more values than are meant, aliases followed.
     """
     try:
         data = read_bytes(path, YAML_BYTES)
@@ -133,6 +134,28 @@ def _require_plain(where: str, node: yaml.Node) -> None:
         value = f" on {node.value[:40]!r}" if isinstance(node, yaml.ScalarNode) else ""
         tag = node.tag.replace(_TAG, "!!")
         raise SpecError(f"{where}:{_line(node)}: the tag {tag!r}{value} is not taken: write the value itself")
+    if isinstance(node, yaml.ScalarNode) and tag in ("int", "float"):
+        _require_decimal(where, node)
+
+
+def _require_decimal(where: str, node: yaml.ScalarNode) -> None:
+    """Refuse numbers of YAML 1.1 that others read as a text or as another number: 0100, 1:30, 1_000."""
+    digits, is_whole = node.value.lstrip("+-"), node.tag == f"{_TAG}int"
+    if ":" in digits:
+        form = "base 60"
+    elif "_" in digits:
+        form = "underscores left out"
+    elif is_whole and digits.isdigit() and digits.startswith("0") and int(digits, 8) != int(digits):
+        form = "base 8"
+    else:
+        return
+    construct = _CONSTRUCTOR.construct_yaml_int if is_whole else _CONSTRUCTOR.construct_yaml_float
+    number = str(construct(node))[:40]
+    meant = f"{int(node.value)} (or {number})" if form == "base 8" else number
+    raise SpecError(
+        f"{where}:{_line(node)}: YAML reads {node.value[:40]} as {number} ({form}): write {meant}, or quote it if it "
+        "is a text"
+    )
 
 
 def _meanings(text: str) -> set[str]:
@@ -161,6 +184,12 @@ def _refuse_twins_here(where: str, node: yaml.MappingNode, prefix: str) -> None:
     first: dict[tuple[str, str], yaml.Node] = {}
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):  # a key of another kind is refused when the values are made
+            if key.tag not in (f"{_TAG}str", f"{_TAG}merge"):
+                kind = key.tag.removeprefix(_TAG)
+                name = f"{prefix}{key.value}"
+                raise SpecError(
+                    f"{where}:{_line(key)}: key {name!r} is no text to YAML ({kind}); expected the name of a setting"
+                )
             twin = first.setdefault((key.tag, key.value), key)
             if twin is not key:
                 name = f"{prefix}{key.value}"

@@ -126,7 +126,7 @@ def _typed(kind: type[Network], name: str, value: Fact) -> Any:
     """A spec's value in the type of the field; YAML reads 1e-5 as text and knows no tuple of strides ("8,16,32")."""
     wanted = next(entry.type for entry in fields(kind) if entry.name == name)
     try:
-        if wanted is float and not isinstance(value, bool):
+        if wanted is float:
             return _finite(value)
         if get_origin(wanted) is tuple:
             number: Callable[[str], float] = int if get_args(wanted)[0] is int else _finite
@@ -142,6 +142,8 @@ def _typed(kind: type[Network], name: str, value: Fact) -> Any:
 
 
 def _finite(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no number")
     number = float(value)
     if not math.isfinite(number):
         raise ValueError("infinite, or no number")

@@ -75,7 +75,7 @@ def test_a_value_that_is_no_yaml_is_an_error():
         ("decode=fast", "decode: .*got 'fast'"),
         ("image.mean.red=3", "image.mean"),
         ("image.mean=[1, 2]", r"image\.mean: expected 3 values, got 2"),
-        ("network.style=[1]", "network.style"),
+        ("network.style=[1]", "network: style must be a number, a truth value, or a text"),
         ("canvas=800", "canvas"),
     ],
 )

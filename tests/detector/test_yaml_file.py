@@ -57,6 +57,35 @@ MISTAKES = [
         "[a, b]\nreferences:\n- {ap: 1, ap: 2}",
         r":6: key 'references\.0\.ap' is given twice, first in line 6$",
     ),
+    ("[1, 2, 3]", "[yes, no, 0]", r":3: image\.mean: expected a number, got true as item 0, as YAML reads yes, no, on"),
+    (
+        "[64, 96]",
+        "[64, off]",
+        r":2: canvas: expected a number, got false as item 1, as YAML reads yes, no, on and off$",
+    ),
+    ("[a, b]", "[a, b]\ndecode: {max_detections: on}", r":5: decode\.max_detections: expected a number, got true, as"),
+    ("[a, b]", "[a, b]\natc: {dims: [[1, 64, on]]}", r":5: atc\.dims: expected a number, got true as item 0\.2, as"),
+    ("[a, b]", "[a, b]\natc: {op_debug_level: no}", r":5: atc\.op_debug_level: expected a number, got false, as YAML"),
+    ("[a, b]", "[a, b]\ngraph: {columns: [box, classes, yes]}", r":5: graph\.columns: .* got true as item 2"),
+    ("[a, b]", "[a, b]\nreferences: [{checkpoint: a, sha256: 'x', ap: no, source: x}]", r":5: references\.0\.\w+: "),
+    ("[a, b]", "[a, b]\nname: no", r":5: name: .*valid string, got 'False'; quote it if it is a text$"),
+    ("[a, b]", "[a, b]\natc: {log: null}", r":5: atc\.log: .*, got 'None'; quote it if it is a text$"),
+    ("[a, b]", "[a, b]\nassume: no", r":5: assume: Input should be 'defaults', got 'False'$"),
+    ("[a, b]", "[a, b]\non: 3", r":5: key 'on' is no text to YAML \(bool\); expected the name of a setting$"),
+    ("[a, b]", "[a, b]\ndecode: {iou_threshold: 0,5}", r":5: key 'decode\.5' is no text to YAML \(int\); expected"),
+    (
+        "[a, b]",
+        "[a, b]\nnetwork: {strides: [8, 16]}",
+        r":5: network: strides must be .* are one with commas, such as '8,16', got",
+    ),
+    ("[64, 96]", "[0100, 0100]", r":2: YAML reads 0100 as 64 \(base 8\): write 100 \(or 64\), or quote it if it is"),
+    ("[64, 96]", "[64,\n  1:36]", r":3: YAML reads 1:36 as 96 \(base 60\): write 96, or quote it if it is a text$"),
+    ("[1, 2, 3]", "[1:30.5, 2, 3]", r":3: YAML reads 1:30\.5 as 90\.5 \(base 60\): write 90\.5, or quote"),
+    ("[1, 2, 3]", "[-010, 2, 3]", r":3: YAML reads -010 as -8 \(base 8\): write -10 \(or -8\), or quote"),
+    ("[1, 2, 3]", "[1_2.5, 2, 3]", r":3: YAML reads 1_2\.5 as 12\.5 \(underscores left out\): write 12\.5, or quote"),
+    ("[64, 96]", "[6_4, 96]", r":2: YAML reads 6_4 as 64 \(underscores left out\): write 64, or quote"),
+    ("[a, b]", "[12:30, b]", r":4: YAML reads 12:30 as 750 \(base 60\): write 750, or quote it if it is a text$"),
+    ("[a, b]", "[2024-01-01, b]", r":4: classes: item 0 is no text to YAML but date 2024-01-01; quote it"),
     ("[a, b]", "[a, b", r":5: not YAML: expected ',' or '\]', but got '<stream end>'$"),
     ("[a, b]", "\x00", r": not YAML: .*special characters"),
     ("[a, b]", "2020-13-45", r": not YAML: month must be in 1\.\.12$"),
@@ -120,6 +149,19 @@ def test_what_is_no_plain_yaml_is_an_error_of_one_line(tmp_path: Path, line: str
         load_spec(write(tmp_path, YAML + line + "\n"))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_numbers_may_be_written_in_every_way_that_has_one_meaning(tmp_path: Path):
+    text = YAML.replace("[64, 96]", "[0x40, 9.6e+1]").replace("[1, 2, 3]", "[1e1, +2., -.5]")
+    spec = load_spec(write(tmp_path, text + "category_ids: [01, 08]\nnetwork: {norm_on_bbox: yes, eps: 1e-5}\n"))
+    assert (spec.canvas, spec.image.mean, spec.category_ids) == ((64, 96), (10, 2, -0.5), (1, 8))
+    assert spec.network == {"norm_on_bbox": True, "eps": "1e-5"}
+
+
+@pytest.mark.parametrize("text", [YAML.replace("\n", "\r\n"), f"%YAML 1.2\n---\n{YAML}...\n"])
+def test_line_ends_and_directives_are_fine(tmp_path: Path, text: str):
+    (tmp_path / "mine.yaml").write_bytes(text.encode())
+    assert load_spec(tmp_path / "mine.yaml").classes == ("a", "b")
 
 
 def test_tags_that_say_what_is_there_are_fine(tmp_path: Path):

@@ -103,6 +103,7 @@ def test_what_the_file_does_not_tell_is_an_open_question():
         ({"depth": True}, "expected int, got True"),
         ({"norm_on_bbox": 1}, "expected bool, got 1"),
         ({"bn_eps": "small"}, "got 'small'"),
+        ({"bn_eps": True}, "expected a finite number, got True"),
         ({"strides": "8;16"}, "got '8;16'"),
     ],
 )
