@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import DetectorSpec
-from infer.options import Options
+from infer.options import SPELLINGS, Options
 
 OPTIONS = {"dym_batch": "--dymBatch", "dym_hw": "--dymHW", "dym_dims": "--dymDims", "dym_shape": "--dymShape"}
+# Options under which the shape follows each file or is swept over.
+FOLLOWING = ("auto_set_dymdims_mode", "auto_set_dymshape_mode", "dym_shape_range")
+NAMES = {**OPTIONS, **{name: f"--{SPELLINGS.get(name, name)}" for name in FOLLOWING}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,18 @@ def settle_gear(options: Options, gears: Gears, canvas: Size | None) -> Options:
         canvas: of the bins; None if no manifest says it.
 
     Returns:
-        `options` itself for an OM of one shape, or where the user lets the shape follow each file (the auto modes).
+        `options` itself for an OM of one shape, or where the user lets the dims follow each file (the auto mode).
 
     Raises:
         SpecError: the gear asked for is none of the OM's, or nothing tells which one is meant.
     """
     asked = [name for name in OPTIONS if getattr(options, name)]
-    if not gears or options.auto_shape or options.dym_shape_range:
-        if asked and not gears:
-            raise SpecError(
-                f"{OPTIONS[asked[0]]} is for an OM with gears, and {options.model}.json says that this one has a "
-                "single shape: leave the option out"
-            )
+    following = [name for name in FOLLOWING if getattr(options, name)]
+    if not gears:
+        _refuse_on_one_shape(options, [*asked, *following])
+        return options
+    if following:
+        _refuse_following(options, gears, following)
         return options
     name, values = _choices(gears)
     if asked:
@@ -78,6 +81,24 @@ def settle_gear(options: Options, gears: Gears, canvas: Size | None) -> Options:
         wanted = f"bins of {canvas}" if canvas else "bins without a manifest"
         raise SpecError(f"no gear of {options.model} is known to fit {wanted}, give one: {_listed(name, values)}")
     return chosen
+
+
+def _refuse_on_one_shape(options: Options, given: Sequence[str]) -> None:
+    if given:
+        raise SpecError(
+            f"{NAMES[given[0]]} is for an OM with gears, and {options.model}.json says that this "
+            "one has a single shape: leave the option out"
+        )
+
+
+def _refuse_following(options: Options, gears: Gears, following: Sequence[str]) -> None:
+    """Of an OM with gears only dims can follow the files; it has no dynamic shape (aclruntime, SetInputsData)."""
+    wrong = [name for name in following if name != "auto_set_dymdims_mode" or not gears.shapes]
+    if wrong:
+        name, values = _choices(gears)
+        raise SpecError(
+            f"{NAMES[wrong[0]]} does not fit the gears of {options.model}, give one of them: {_listed(name, values)}"
+        )
 
 
 def _refuse_other_canvas(value: str, gears: Gears, values: Sequence[str], canvas: Size | None) -> None:

@@ -25,7 +25,7 @@ from infer.inputs import Run
 from infer.options import Options, refuse_card_options
 from infer.preflight import check_paths
 from infer.session import Session, Tensor
-from infer.shapes import batch_size, settle
+from infer.shapes import batch_size, require_open_axes, settle
 from infer.summary import Summary, Timings
 
 log = logging.getLogger(__name__)
@@ -124,6 +124,7 @@ def _plan(options: Options, session: Session, entries: Sequence[str], digests: D
     if options.run_mode == "files" and not entries:
         raise PipelineError("not support pure infer: --run_mode files reads files, give --input")
     auto = options.auto_shape and bool(entries)
+    require_open_axes(session.inputs, options)
     tensors = session.inputs if auto else settle(session.inputs, options)
     prefix = None if options.output is None else results.result_prefix(options.output, options.output_dirname)
     runs = _plan_files(options, tensors, entries, combine=not auto) if entries else [bins.pure_run(tensors)]

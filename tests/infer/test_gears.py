@@ -78,14 +78,43 @@ def test_bins_that_fit_no_gear_are_not_guessed_about(gears: Gears, canvas: Size 
 def test_an_om_of_one_shape_takes_no_gear():
     options = asked()
     assert settle_gear(options, Gears("input"), None) is options
-    with pytest.raises(SpecError, match=r"--dymBatch is for an OM with gears, and m\.om\.json says .* single shape"):
-        settle_gear(asked(dym_batch=4), Gears("input"), None)
 
 
-@pytest.mark.parametrize("given", [{"auto_set_dymdims_mode": True}, {"dym_shape_range": "x:1~4"}])
-def test_shapes_that_follow_the_files_need_no_gear(given: dict[str, object]):
-    options = asked(**given)
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"dym_batch": 4}, "--dymBatch"),
+        ({"dym_hw": "800,1344"}, "--dymHW"),
+        ({"dym_dims": "input:1,3,8,8"}, "--dymDims"),
+        ({"dym_shape": "input:1,3,8,8"}, "--dymShape"),
+        ({"auto_set_dymdims_mode": True}, "--auto_set_dymdims_mode"),
+        ({"auto_set_dymshape_mode": True}, "--auto_set_dymshape_mode"),
+        ({"dym_shape_range": "input:1~4"}, "--dymShape_range"),
+    ],
+)
+def test_an_om_of_one_shape_takes_no_other(given: dict[str, object], name: str):
+    with pytest.raises(SpecError, match=rf"{name} is for an OM with gears, and m\.om\.json says .* single shape"):
+        settle_gear(asked(**given), Gears("input"), None)
+
+
+def test_dims_that_follow_the_files_need_no_gear():
+    options = asked(auto_set_dymdims_mode=True)
     assert settle_gear(options, SHAPES, None) is options
+
+
+@pytest.mark.parametrize(
+    ("gears", "given"),
+    [
+        (BATCHES, {"auto_set_dymdims_mode": True}),
+        (IMAGES, {"auto_set_dymdims_mode": True}),
+        (SHAPES, {"auto_set_dymshape_mode": True}),
+        (SHAPES, {"dym_shape_range": "input:1~4"}),
+    ],
+)
+def test_shapes_cannot_follow_the_files_where_aclruntime_refuses(gears: Gears, given: dict[str, object]):
+    name = "dymShape_range" if "dym_shape_range" in given else next(iter(given))
+    with pytest.raises(SpecError, match=rf"--{name} does not fit the gears of m\.om, give one of them: --dym"):
+        settle_gear(asked(**given), gears, None)
 
 
 @pytest.mark.parametrize(

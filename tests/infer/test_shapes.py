@@ -33,8 +33,33 @@ def test_an_input_is_named_up_to_the_last_colon():
     assert shapes([IMAGES, SIZES], dym_shape="images:1,3,8,9;sizes:0:1,2") == [(1, 3, 8, 9), (1, 2)]
 
 
-def test_dims_may_leave_out_a_static_input():
-    assert shapes([SIZES, Tensor("fixed", (1, 4), FLOAT)], dym_dims="sizes:0:5,2") == [(5, 2), (1, 4)]
+def test_dims_name_the_static_inputs_too():
+    fixed = Tensor("fixed", (1, 4), FLOAT)
+    assert shapes([SIZES, fixed], dym_dims="sizes:0:5,2;fixed:1,4") == [(5, 2), (1, 4)]
+    with pytest.raises(PipelineError, match=r"--dymDims must name every input, 'fixed' \[1, 4\] float32 is missing"):
+        shapes([SIZES, fixed], dym_dims="sizes:0:5,2")
+
+
+def test_dims_are_compared_in_the_models_order():
+    pair = [Tensor("a", (-1, 2), FLOAT), Tensor("b", (-1, 2), FLOAT)]
+    assert shapes(pair, dym_dims="b:5,2;a:5,2") == [(5, 2), (5, 2)]
+    assert shapes(pair, dym_shape="b:5,2;a:3,2") == [(3, 2), (5, 2)]
+    with pytest.raises(PipelineError, match=r"dynamic_dims parameter is not correct: .* order, 'a' .*, 'b'"):
+        shapes(pair, dym_dims="b:5,2;a:3,2")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"dym_dims": "x:2,3"}, "dynamic_dims parameter is not specified for model conversion: --dymDims"),
+        ({"dym_shape": "x:2,3"}, "parameter is not specified for model conversion: --dymShape"),
+        ({"auto_set_dymdims_mode": True}, "dynamic_dims parameter .*: --auto_set_dymdims_mode"),
+        ({"auto_set_dymshape_mode": True}, "--auto_set_dymshape_mode"),
+    ],
+)
+def test_a_model_of_one_shape_takes_no_other(options: dict[str, Any], name: str):
+    with pytest.raises(PipelineError, match=rf"{name} needs a model with open axes, got 'x' \[2, 3\].*; leave it out"):
+        settle([Tensor("x", (2, 3), FLOAT)], Options(**options))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +76,7 @@ def test_dims_may_leave_out_a_static_input():
         ({"dym_dims": "image:1,3,8,9"}, "--dymDims names 'image', which is no input"),
         ({"dym_dims": "images:1,3,08,9"}, "'images:1,3,08,9' is not a shape"),
         ({"dym_dims": "images:1,3,8,9;"}, "'' is not a shape"),
+        ({"dym_shape": "images:1,3,8,9;images:1,3,8,9"}, "'images' is given two shapes"),
         ({"dym_batch": 4, "dym_hw": "8,9"}, "--dymBatch and --dymHW contradict each other"),
     ],
 )

@@ -113,6 +113,11 @@ class InferenceSession:
 
     def set_dynamic_shape(self, text):
         shapes = named_shapes(text)
+        given = text.count(";") + 1
+        if given != len(self._inputs):
+            self._fail(f"[ERROR] om model has {len(self._inputs)} input, but dymShape parametet give {given}")
+        if any(tensor.name not in shapes for tensor in self._inputs):
+            self._fail("[ERROR] the dymShape parameter set error, please check input name")
         self._settle(shapes.get(tensor.name, tensor.shape) for tensor in self._inputs)
 
     def set_custom_outsize(self, sizes):
