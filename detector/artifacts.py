@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import ArtifactError
-from detector.files.regular import open_regular
+from detector.files.bounds import Bound
+from detector.files.regular import open_regular, read_bytes
 
 
 @contextlib.contextmanager
@@ -110,8 +111,52 @@ def _sync_folder(folder: Path) -> None:
 def write_error(path: Path, error: OSError) -> ArtifactError:
     """What went wrong while writing `path`, with the next step."""
     reason = error.strerror or type(error).__name__
-    hint = "; free some space and run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return ArtifactError(f"cannot write {path}: {reason}{hint}")
+    hint = _HINTS.get(error.errno or 0)
+    return ArtifactError(f"cannot write {path}: {reason}" + (f"; {hint}" if hint else ""))
+
+
+_SPACE = "free some space and run the command again"
+_IN_THE_WAY = "something on that path is no folder: remove it, or give another path"
+_HINTS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "raise `ulimit -f` and run the command again",
+    errno.EISDIR: "remove that folder and run the command again",
+    errno.ELOOP: "remove that link and run the command again",
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EACCES: "have its permissions changed, or give another path",
+    errno.EPERM: "have its permissions changed, or give another path",
+    errno.EROFS: "give a path on a disk that can be written",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+
+
+def read_product(path: Path, bound: Bound, *, again: str) -> bytes:
+    """The bytes of a file that a command of ours writes.
+
+    Args:
+        path: of the file.
+        bound: of its bytes.
+        again: how it is written again, for messages.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it is larger than the bound, and says itself what to do.
+        ArtifactError: what lies there is no file that can be read.
+    """
+    try:
+        return read_bytes(path, bound)
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise
+        raise ArtifactError(f"{path} is a link that leads nowhere; remove it and {again}") from None
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise
+        # The folder that it should lie in may be none.
+        wrong = next((part for part in reversed(path.parents) if os.path.lexists(part) and not part.is_dir()), path)
+        raise ArtifactError(f"{wrong}: {error.strerror}; remove it and {again}") from error
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644, lasting: bool = True) -> None:

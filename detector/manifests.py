@@ -1,8 +1,9 @@
 """What folders of bins hold: one folder for one canvas, or a folder with one such folder per canvas."""
 
 import codecs
-import errno
 import hashlib
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,16 +11,18 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from detector.artifacts import write_text
+from detector.artifacts import read_product, write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, require_single_keys
 from detector.files.names import InsideName, StemName
-from detector.files.regular import read_bytes
 from detector.geometry import Letterbox, Size
 from detector.spec import DetectorSpec, spec_problem
 
 MANIFEST_NAME = "manifest.json"
+# What a run may write, beside the bins while it writes them: where one was killed it is left without a manifest.
+UNFINISHED_NAME = ".unfinished.json"
+PREPROCESS_AGAIN = "run `python -m preprocess` again (make preprocess AGAIN=1)"
 # The folder of a canvas, as `Size` is printed. ais_bench runs one folder at one gear, so canvases cannot share one.
 FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
 # cv2 decodes no image with a longer side (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
@@ -117,8 +120,7 @@ class BinsManifest(pydantic.BaseModel):
             got, expected = image.letterbox(self.spec.canvas), self.spec.letterbox(image.image)
             if got != expected:
                 raise ArtifactError(
-                    f"{path} places {image.file_name!r} at {got}, its spec at {expected}; "
-                    "run `python -m preprocess` again (make preprocess AGAIN=1)"
+                    f"{path} places {image.file_name!r} at {got}, its spec at {expected}; {PREPROCESS_AGAIN}"
                 )
 
 
@@ -193,15 +195,13 @@ def read_manifests(path: Path) -> dict[str, BinsManifest]:
     for name, manifest in manifests.items():
         if str(manifest.spec.canvas) != name:
             raise ArtifactError(
-                f"{folder / name} holds bins for the canvas {manifest.spec.canvas}: was it renamed? run "
-                "`python -m preprocess` again (make preprocess AGAIN=1)"
+                f"{folder / name} holds bins for the canvas {manifest.spec.canvas}: was it renamed? {PREPROCESS_AGAIN}"
             )
     first, *others = manifests.items()
     for name, other in others:
         if other.spec.with_canvas(first[1].spec.canvas) != first[1].spec:
             raise ArtifactError(
-                f"{folder / name} and {folder / first[0]} were preprocessed for different specs; "
-                "run `python -m preprocess` again (make preprocess AGAIN=1)"
+                f"{folder / name} and {folder / first[0]} were preprocessed for different specs; {PREPROCESS_AGAIN}"
             )
     return manifests
 
@@ -218,6 +218,24 @@ def canvas_folders(path: Path) -> tuple[str, ...]:
     return manifest.folders if isinstance(manifest, CanvasFolders) else ()
 
 
+def require_not_cut_short(folder: Path) -> None:
+    """Refuse bins without a manifest where a killed run of preprocessing left its record: some are not there.
+
+    Args:
+        folder: of bins, or of those of one canvas, above which the record lies.
+
+    Raises:
+        ArtifactError: names the record.
+    """
+    above = [folder.absolute().parent] if re.fullmatch(FOLDER_PATTERN, folder.absolute().name) else []
+    for place in (folder, *above):
+        if os.path.lexists(place / UNFINISHED_NAME):
+            raise ArtifactError(
+                f"{folder} has no {MANIFEST_NAME}, and {place / UNFINISHED_NAME} of a run that was cut short: some of "
+                f"its bins are missing; {PREPROCESS_AGAIN} with the same options"
+            )
+
+
 def bins_of_canvas(path: Path, canvas: Size) -> Path:
     """The folder with the bins of one canvas: the given one, or the one below it where it has several."""
     return path / str(canvas) if str(canvas) in canvas_folders(path) else path
@@ -230,17 +248,11 @@ def _file(path: Path) -> Path:
 def _read(path: Path) -> BinsManifest | CanvasFolders:
     file = _file(path)
     try:
-        text = read_bytes(file, MANIFEST_BYTES)
+        text = read_product(file, MANIFEST_BYTES, again=PREPROCESS_AGAIN)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{file} not found: preprocessing did not run or did not finish;"
             " run `python -m preprocess` (make preprocess)"
-        ) from error
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            raise  # it says itself what to do
-        raise ArtifactError(
-            f"{file}: {error.strerror}; remove it and run `python -m preprocess` again (make preprocess AGAIN=1)"
         ) from error
     kind = CanvasFolders if b'"omline-canvases-' in text[:64] else BinsManifest
     try:
@@ -248,9 +260,7 @@ def _read(path: Path) -> BinsManifest | CanvasFolders:
         require_single_keys(text)
     except (pydantic.ValidationError, JsonError) as error:
         reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
-        raise ArtifactError(
-            f"{file} is not a manifest of bins: {reason}; run `python -m preprocess` again (make preprocess AGAIN=1)"
-        ) from error
+        raise ArtifactError(f"{file} is not a manifest of bins: {reason}; remove it and {PREPROCESS_AGAIN}") from error
     if isinstance(manifest, BinsManifest):
         manifest._file_sha256 = hashlib.sha256(text).hexdigest()
     return manifest

@@ -7,13 +7,14 @@ from typing import Literal
 
 import pydantic
 
-from detector.artifacts import write_text
+from detector.artifacts import read_product, write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, require_single_keys
-from detector.files.regular import read_bytes
 from detector.geometry import Size
 from detector.spec import Checkpoint, spec_problem
+
+INFER_AGAIN = "run inference again (make infer AGAIN=1)"
 
 
 class ModelFile(pydantic.BaseModel):
@@ -93,14 +94,12 @@ def find_origin(results: Path) -> ResultsOrigin | None:
     """
     path = origin_path(results)
     try:
-        text = read_bytes(path, MANIFEST_BYTES)
+        text = read_product(path, MANIFEST_BYTES, again=INFER_AGAIN)
         origin = ResultsOrigin.model_validate_json(text.removeprefix(codecs.BOM_UTF8))
         require_single_keys(text)
     except FileNotFoundError:
         return None
     except (pydantic.ValidationError, JsonError) as error:
         reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
-        raise ArtifactError(
-            f"{path} is not the origin of results: {reason}; run inference again (make infer AGAIN=1)"
-        ) from error
+        raise ArtifactError(f"{path} is not the origin of results: {reason}; {INFER_AGAIN}") from error
     return origin

@@ -22,6 +22,7 @@ def main(argv: Sequence[str]) -> int:
     from detector.manifests import canvas_folders
 
     folders = canvas_folders(Path(options.input)) if options.input else ()
+    _require_apart(options, folders)
     if folders:
         from infer.canvases import check_canvases, run_by_canvas
         from infer.device_command import ais_bench_command
@@ -29,6 +30,18 @@ def main(argv: Sequence[str]) -> int:
         check_canvases(options, folders)
         return run_by_canvas(options, folders, lambda part: run(part, ais_bench_command(part)[3:]))
     return run(options, argv)
+
+
+def _require_apart(options: Options, folders: Sequence[str]) -> None:
+    if options.input is None or options.output is None:
+        return
+    from infer.outputs import require_apart, result_prefix
+
+    entries = options.input.split(",")
+    prefix = result_prefix(options.output, options.output_dirname)
+    require_apart(prefix, entries)
+    for folder in folders:  # each has results of its own
+        require_apart(f"{prefix}/{folder}", [f"{entries[0]}/{folder}"])
 
 
 def run(options: Options, argv: Sequence[str]) -> int:

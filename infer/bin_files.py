@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from detector.errors import ArtifactError
 from detector.files.npy import NpyHeader, read_header
 from detector.files.regular import open_regular
+from detector.manifests import PREPROCESS_AGAIN
 
 NPY_SUFFIXES = (".npy", ".NPY")
 # Threads that read and hash bins before a run of the card; hashing leaves Python to the others.
@@ -103,5 +104,5 @@ def _require_digest(file: str, digests: Digests, digest: Callable[[], "hashlib._
     if expected is not None and (got := digest().hexdigest()) != expected:
         raise ArtifactError(
             f"{file} is not the bin that was preprocessed: its SHA-256 begins with {got[:12]}, the manifest says "
-            f"{expected[:12]}; run `python -m preprocess` again (make preprocess AGAIN=1)"
+            f"{expected[:12]}; {PREPROCESS_AGAIN}"
         )

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, SpecError
-from detector.manifests import MANIFEST_NAME, BinsManifest, read_manifest
+from detector.manifests import MANIFEST_NAME, PREPROCESS_AGAIN, BinsManifest, read_manifest, require_not_cut_short
 from detector.origin import ModelFile, ResultsOrigin, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
@@ -56,7 +56,8 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
 
     Raises:
         SpecError: the bins were made for another input than the model takes.
-        ArtifactError: the manifest is unreadable, or a bin is missing, has another length, or is in no manifest.
+        ArtifactError: the manifest is unreadable, or a bin is missing, has another length, or is in no manifest; or
+            there is none, because preprocessing was cut short.
     """
     files = [entry for entry in entries if Path(entry).is_file()]
     folders = [entry for entry in entries if entry and Path(entry).is_dir()]
@@ -64,7 +65,8 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
     sources: set[str | None] = set()
     digests: dict[str, str] = {}
     for folder in dict.fromkeys([*folders, *map(os.path.dirname, files)]):
-        if not (Path(folder) / MANIFEST_NAME).exists():
+        if not os.path.lexists(Path(folder) / MANIFEST_NAME):
+            require_not_cut_short(Path(folder))
             if spec is not None:
                 log.warning(
                     "%s has no %s: whether its bins fit %s cannot be checked", folder or ".", MANIFEST_NAME, model
@@ -166,14 +168,12 @@ def _check_lengths(folder: str, manifest: BinsManifest) -> None:
         path = Path(folder) / name
         if not path.is_file():
             found = "is no file: remove it and" if os.path.lexists(path) else "is missing;"
-            raise ArtifactError(
-                f"{path} of image {image} {found} run `python -m preprocess` again (make preprocess AGAIN=1)"
-            )
+            raise ArtifactError(f"{path} of image {image} {found} {PREPROCESS_AGAIN}")
         size = path.stat().st_size
         if size != expected.num_bytes:
             raise ArtifactError(
                 f"{path} of image {image} has {size} bytes, expected {expected.num_bytes} for {expected}; "
-                "run `python -m preprocess` again (make preprocess AGAIN=1)"
+                f"{PREPROCESS_AGAIN}"
             )
     for file in list_folder(folder) if names else ():
         if os.path.basename(file) not in names:

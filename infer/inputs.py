@@ -81,11 +81,10 @@ def files_per_input(entries: Sequence[str], inputs: Sequence[Tensor]) -> list[li
     """
     if Path(entries[0]).is_file():
         return _split_files(entries, len(inputs))
+    hint = " (the first entry is one)" if Path(entries[0]).is_dir() else "; remove it, or give the folder of bins"
     for entry in entries:
         if not entry or not Path(entry).is_dir():
-            raise PipelineError(
-                f"Invalid args. {entry!r} of input args is not a real dir path (the first entry is one)"
-            )
+            raise PipelineError(f"Invalid args. {entry!r} of input args is not a real dir path{hint}")
     if len(entries) != len(inputs):
         raise PipelineError(
             f"Invalid args. args input dir num:{len(entries)} not equal to model inputs num:{len(inputs)}; "

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detector.artifacts import remove_unfinished, stem_of, write_bytes, write_error
 from detector.errors import ArtifactError, PipelineError
 from detector.files.lock import exclusive
+from detector.manifests import MANIFEST_NAME, UNFINISHED_NAME
 from detector.origin import origin_path
 from infer.inputs import Run
 
@@ -56,6 +57,32 @@ def reserved(prefix: str | None) -> Iterator[None]:
         yield
 
 
+def require_apart(prefix: str, entries: Sequence[str]) -> None:
+    """Refuse to write results among bins, where the next run would take them for inputs.
+
+    A folder below the bins will do: neither ais_bench nor `infer` looks into it.
+
+    Args:
+        prefix: the result folder, there or not; links, `..` and letter case may hide what it leads to.
+        entries: folders and files of the input.
+
+    Raises:
+        ArtifactError: names both.
+    """
+    target = os.path.realpath(prefix)
+    if not Path(target).is_dir():
+        return
+    for entry in entries:
+        folder = Path(entry) if Path(entry).is_dir() else Path(entry).parent
+        if folder.is_dir() and folder.samefile(target):
+            raise ArtifactError(
+                f"{prefix} leads to the input {folder}: its results would lie among the bins and be read as inputs by "
+                "the next run; give another --output or --output_dirname"
+            )
+    if any(os.path.lexists(Path(target) / name) for name in (MANIFEST_NAME, UNFINISHED_NAME)):
+        raise ArtifactError(f"{prefix} holds bins, no place for results; give another --output or --output_dirname")
+
+
 def remove_records(prefix: str) -> None:
     """Remove an earlier summary and origin, so that an interrupted run never looks complete or like another one.
 
@@ -77,7 +104,9 @@ def make_private_folder(folder: Path) -> None:
             part.mkdir(mode=FOLDER_MODE)
         except FileExistsError as error:
             if not part.is_dir():
-                raise ArtifactError(f"cannot create {folder}: {part} is a file") from error
+                raise ArtifactError(
+                    f"cannot create {folder}: {part} is no folder; remove it, or give another --output"
+                ) from error
         except OSError as error:
             if part.is_dir():  # the root, or a read-only mount on the way
                 continue

@@ -80,9 +80,8 @@ def input_paths(text: str) -> str:
     for entry in entries:
         # An empty entry (a trailing comma) is counted and refused later, when the model is known.
         if not Path(entry).exists():
-            raise argparse.ArgumentTypeError(
-                f"input path:{entry} not found; run `python -m preprocess` (make preprocess)"
-            )
+            found = "is a link that leads nowhere; remove it and" if os.path.lexists(entry) else "not found;"
+            raise argparse.ArgumentTypeError(f"input path:{entry} {found} run `python -m preprocess` (make preprocess)")
     return text
 
 

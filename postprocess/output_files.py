@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.artifacts import read_product
 from detector.errors import ArtifactError
 from detector.files.bounds import Bound
 from detector.files.npy import NpyHeader, read_header
-from detector.files.regular import open_regular, read_bytes
+from detector.files.regular import open_regular
 from detector.manifests import BinImage
-from detector.origin import origin_path
+from detector.origin import INFER_AGAIN, origin_path
 from detector.spec import TensorSpec
 
-NEXT_STEP = "run inference again (make infer AGAIN=1)"
 # A header of .npy takes some hundred bytes, and its numbers may be of twice the size that is expected.
 HEADER_BYTES = 2**16
 
@@ -36,7 +36,7 @@ def npy_header(path: Path, image: BinImage) -> NpyHeader:
         try:
             return read_header(stream, f"{path} (image {image.file_name})")
         except ArtifactError as error:
-            raise ArtifactError(f"{error}; {NEXT_STEP}") from error
+            raise ArtifactError(f"{error}; {INFER_AGAIN}") from error
 
 
 def read_output(path: Path, tensor: TensorSpec, image: BinImage, digests: Mapping[str, str] | None) -> NDArray[Any]:
@@ -49,14 +49,15 @@ def read_output(path: Path, tensor: TensorSpec, image: BinImage, digests: Mappin
         digests: hex SHA-256 by name of the folder's files; None: not recorded.
 
     Raises:
-        OSError: no such regular file, or far too large.
-        ArtifactError: not what inference wrote, or another tensor.
+        OSError: no such file, or far too large.
+        ArtifactError: no regular file, not what inference wrote, or another tensor.
     """
-    data = read_bytes(path, Bound("OMLINE_MAX_RESULT_BYTES", 2 * tensor.num_bytes + HEADER_BYTES, "bytes"))
+    bound = Bound("OMLINE_MAX_RESULT_BYTES", 2 * tensor.num_bytes + HEADER_BYTES, "bytes")
+    data = read_product(path, bound, again=INFER_AGAIN)
     if digests is not None and hashlib.sha256(data).hexdigest() != digests[path.name]:
         raise ArtifactError(
             f"{path} (image {image.file_name}) is not what inference wrote (its SHA-256 is not the one in "
-            f"{origin_path(path.parent).name}): changed, swapped or of another run; {NEXT_STEP}"
+            f"{origin_path(path.parent).name}): changed, swapped or of another run; {INFER_AGAIN}"
         )
     if path.suffix == ".bin":
         return np.frombuffer(data, tensor.dtype).reshape(tensor.shape)
@@ -65,5 +66,5 @@ def read_output(path: Path, tensor: TensorSpec, image: BinImage, digests: Mappin
     surplus = len(data) - header.offset - header.num_bytes
     if header.shape not in (tensor.shape, (1, *tensor.shape)) or header.dtype != tensor.dtype or surplus:
         got = f"{list(header.shape)} {header.dtype}" + (" and more bytes" if surplus else "")
-        raise ArtifactError(f"{path} (image {image.file_name}) holds {got}, expected output {tensor}; {NEXT_STEP}")
+        raise ArtifactError(f"{path} (image {image.file_name}) holds {got}, expected output {tensor}; {INFER_AGAIN}")
     return np.frombuffer(data, header.dtype, offset=header.offset).reshape(tensor.shape)

@@ -15,10 +15,10 @@ from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, read_json
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest
-from detector.origin import origin_path
+from detector.origin import INFER_AGAIN, origin_path
 from detector.spec import DetectorSpec, TensorSpec, replace
 from postprocess.origin import require_origin
-from postprocess.output_files import NEXT_STEP, npy_header, read_output
+from postprocess.output_files import npy_header, read_output
 from postprocess.suppress import suppress
 
 BOX_BYTES = 16
@@ -59,7 +59,7 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
     _require_exact(folder, files, suffix, manifest)
     strange = next((name for name in files if digests is not None and name not in digests), None)
     if strange is not None:
-        raise ArtifactError(f"{folder / strange} is not of the run that {origin_path(folder)} records; {NEXT_STEP}")
+        raise ArtifactError(f"{folder / strange} is not of the run that {origin_path(folder)} records; {INFER_AGAIN}")
     for image in manifest.images:
         paths = [folder / _name(image, index, suffix) for index in range(len(outputs))]
         arrays = [read_output(path, tensor, image, digests) for path, tensor in zip(paths, outputs, strict=True)]
@@ -91,7 +91,8 @@ def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpe
     for name, array in named.items():
         if not np.isfinite(array).all():
             raise ArtifactError(
-                f"{where}: image {image.file_name}: {name} are not finite; the model is not the spec's, or {NEXT_STEP}"
+                f"{where}: image {image.file_name}: {name} are not finite; the model is not the spec's, or "
+                f"{INFER_AGAIN}"
             )
     return ImageResult(image, spec.canvas, *suppress(named["boxes"], named["scores"], spec.decode, spec.canvas))
 
@@ -122,6 +123,7 @@ def require_finished(folder: Path, *, images: int) -> None:
         ArtifactError: no folder, no summary, half a summary, or one of another number of samples.
     """
     folder = folder.absolute()  # `.` has no name to put a summary beside
+    _require_kinds(folder)
     if not folder.is_dir():
         raise ArtifactError(f"{folder} not found: inference did not run; run `python -m infer` (make infer AGAIN=1)")
     summaries = [folder.with_name(f"{folder.name}_summary.json"), *sorted(folder.glob("*sum*ary.json"))]
@@ -131,7 +133,7 @@ def require_finished(folder: Path, *, images: int) -> None:
     try:
         summary = read_json(found, MANIFEST_BYTES)
     except JsonError as error:
-        raise ArtifactError(f"{found} is {error}: inference did not finish; {NEXT_STEP}") from error
+        raise ArtifactError(f"{found} is {error}: inference did not finish; {INFER_AGAIN}") from error
     samples = summary.get("filesinfo") if isinstance(summary, dict) else None
     if not isinstance(samples, dict):
         if isinstance(summary, dict) and "runs" in summary:
@@ -139,12 +141,20 @@ def require_finished(folder: Path, *, images: int) -> None:
                 f"{found} is of several canvases: give the bins of all of them, or for one of them the results "
                 f"{folder}/<canvas>"
             )
-        raise ArtifactError(f"{found} is no summary of ais_bench: it has no object `filesinfo`; {NEXT_STEP}")
+        raise ArtifactError(f"{found} is no summary of ais_bench: it has no object `filesinfo`; {INFER_AGAIN}")
     if len(samples) not in (0, images):  # with --pipeline, ais_bench lists nothing
         raise ArtifactError(
             f"{found} lists {len(samples)} samples, expected the {images} images of the manifest: "
-            f"results of other bins; {NEXT_STEP}"
+            f"results of other bins; {INFER_AGAIN}"
         )
+
+
+def _require_kinds(folder: Path) -> None:
+    """What lies there in place of the results is in the way of the next run too."""
+    summary = folder.with_name(f"{folder.name}_summary.json")
+    for path, fits, kind in ((folder, folder.is_dir(), "folder"), (summary, summary.is_file(), "regular file")):
+        if os.path.lexists(path) and not fits:
+            raise ArtifactError(f"{path} is no {kind}; remove it and {INFER_AGAIN}")
 
 
 def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
@@ -174,7 +184,7 @@ def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
 
 def _refuse(bad: NDArray[np.bool_] | np.bool_, message: Callable[[int], str]) -> None:
     if bad.any():
-        raise ArtifactError(f"{message(int(bad.argmax()))}; the model is not the spec's, or {NEXT_STEP}")
+        raise ArtifactError(f"{message(int(bad.argmax()))}; the model is not the spec's, or {INFER_AGAIN}")
 
 
 def _name(image: BinImage, index: int, suffix: str) -> str:
@@ -187,12 +197,13 @@ def _list_files(folder: Path) -> tuple[str, dict[str, int]]:
     files: dict[str, int] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.is_file() and not entry.is_dir():
-                raise ArtifactError(f"{entry.path} is no regular file; remove it, or {NEXT_STEP}")
-            if not entry.is_file():
+            path = Path(entry.path)  # whose `is_file` takes a link to itself for what it is
+            if not path.is_file() and not path.is_dir():
+                raise ArtifactError(f"{path} is no regular file; remove it, or {INFER_AGAIN}")
+            if path.is_dir():
                 raise ArtifactError(
                     f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (of one device or "
-                    f"canvas); if an earlier run left it, empty {folder} and {NEXT_STEP}"
+                    f"canvas); if an earlier run left it, empty {folder} and {INFER_AGAIN}"
                 )
             if entry.name not in summaries:
                 files[entry.name] = entry.stat().st_size
@@ -214,14 +225,14 @@ def _require_exact(folder: Path, files: Mapping[str, int], suffix: str, manifest
     if missing:
         raise ArtifactError(
             f"{folder / missing[0]} not found: image {expected[missing[0]].file_name} has no whole result "
-            f"({len(missing)} of {len(expected)} files missing); {NEXT_STEP}"
+            f"({len(missing)} of {len(expected)} files missing); {INFER_AGAIN}"
         )
     extra = sorted(set(files) - set(expected))
     if extra:
         raise ArtifactError(
             f"{folder / extra[0]} belongs to no image of the manifest ({len(extra)} such files; "
             f"expected {len(outputs)} outputs for each of {len(manifest.images)} images): "
-            f"left by another run or model; empty the folder and {NEXT_STEP}"
+            f"left by another run or model; empty the folder and {INFER_AGAIN}"
         )
     if suffix == ".bin":
         _require_sizes(folder, files, manifest.images, outputs)
@@ -236,6 +247,6 @@ def _require_sizes(
             if files[name] != tensor.num_bytes:
                 raise ArtifactError(
                     f"{folder / name} (image {image.file_name}) has {files[name]} bytes, "
-                    f"expected {tensor.num_bytes} for output {tensor}; {NEXT_STEP}, or name the model with --model if "
-                    "it has other outputs than the bins say (atc.nms)"
+                    f"expected {tensor.num_bytes} for output {tensor}; {INFER_AGAIN}, or name the model with --model "
+                    "if it has other outputs than the bins say (atc.nms)"
                 )

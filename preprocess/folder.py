@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -69,7 +70,7 @@ def preprocess_folder(
         DataError: an image or the folder of images is unusable; the message names the file.
         ArtifactError: the folder of bins holds foreign files or is in use, or the disk is too small or fails.
     """
-    images, bins = images.absolute(), bins.resolve()
+    images, bins = images.absolute(), Path(os.path.realpath(bins))
     files = image_stems(images, limit=limit, recursive=recursive, annotations=annotations)
     with exclusive(bins, doing="preprocessing into"):
         return _preprocess(images, bins, spec, files, workers=workers)

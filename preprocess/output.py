@@ -16,13 +16,12 @@ from detector.artifacts import make_folder, write_error, write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.regular import read_bytes
-from detector.manifests import MANIFEST_NAME, canvas_folders, read_manifest
+from detector.manifests import MANIFEST_NAME, UNFINISHED_NAME, canvas_folders, read_manifest
 
 logger = logging.getLogger(__name__)
 
 # What ais_bench takes for inputs when it is given a folder (its io_operations.py).
 INPUT_SUFFIXES = (".bin", ".BIN", ".npy", ".NPY")
-UNFINISHED_NAME = ".unfinished.json"
 
 _BinName = Annotated[str, Field(pattern=r"^([0-9]+x[0-9]+/)?[A-Za-z0-9_-]{1,240}\.bin$", max_length=300)]
 
@@ -40,8 +39,8 @@ def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
     """Make the folder ready for the named bins, and the folders of single canvases that the names lead to.
 
     The manifest of an earlier run goes first, then the bins that it lists, bins that an unfinished run left, bins of
-    the same names, and unfinished files: regular files below the folder only. Nothing is removed unless the new bins
-    may be written.
+    the same names, and unfinished files: all below the folder, links themselves and not what they lead to, no folders.
+    Nothing is removed unless the new bins may be written.
 
     Args:
         folder: created if it is not there.
@@ -55,7 +54,8 @@ def prepare_output(folder: Path, names: Sequence[str], *, needed: int) -> None:
     old, wanted = _old_names(folder), set(names)
     folders = _folders({*old, *wanted})
     present = set().union(*(_listing(folder, name) for name in folders))
-    replaced = sorted(name for name in present & (old | wanted) if _is_file(folder / name))
+    _require_no_folder(folder, [*present & wanted, *_records(folders)])
+    replaced = sorted(name for name in present & (old | wanted) if not _is_folder(folder / name))
     foreign = sorted(name for name in present.difference(replaced) if name.endswith(INPUT_SUFFIXES))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -102,6 +102,19 @@ def _folders(names: Iterable[str]) -> set[str]:
     return {"", *map(os.path.dirname, names)}
 
 
+def _records(folders: Iterable[str]) -> list[str]:
+    return [UNFINISHED_NAME, *(os.path.join(name, MANIFEST_NAME) for name in folders)]  # noqa: PTH118 (relative names)
+
+
+def _require_no_folder(folder: Path, names: Iterable[str]) -> None:
+    """What may lie in a folder is not ours to remove, whatever its name."""
+    for name in names:
+        if _is_folder(folder / name):
+            raise ArtifactError(
+                f"{folder / name} is a folder where a file is to be written; remove it or give another --bin_file_path"
+            )
+
+
 def _remove(folder: Path, names: Sequence[str], folders: Collection[str]) -> None:
     for name in sorted(folders):  # the manifest of the whole first
         (folder / name / MANIFEST_NAME).unlink(missing_ok=True)
@@ -118,6 +131,10 @@ def _remove(folder: Path, names: Sequence[str], folders: Collection[str]) -> Non
 
 def _is_unfinished(file: Path) -> bool:
     return file.name.startswith(".") and file.name.endswith(".part") and _is_file(file)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _is_file(path: Path) -> bool:
@@ -151,7 +168,7 @@ def _old_names(folder: Path) -> set[str]:
     names: set[str] = set()
     try:
         for name in canvas_folders(folder) or ("",):
-            if (folder / name / MANIFEST_NAME).exists():
+            if (folder / name / MANIFEST_NAME).is_file():  # anything else of that name lists nothing
                 names.update(bin_name(name, image.stem) for image in read_manifest(folder / name).images)
     except ArtifactError as error:
         raise _unknown(folder, MANIFEST_NAME, str(error)) from error
@@ -160,11 +177,9 @@ def _old_names(folder: Path) -> set[str]:
 
 def _unfinished_names(folder: Path) -> Sequence[str]:
     try:
+        if not _is_file(folder / UNFINISHED_NAME):
+            return ()
         return Unfinished.model_validate_json(read_bytes(folder / UNFINISHED_NAME, MANIFEST_BYTES)).names
-    except FileNotFoundError:
-        return ()
-    except NotADirectoryError as error:
-        raise write_error(folder, error) from error
     except pydantic.ValidationError as error:
         raise _unknown(folder, UNFINISHED_NAME, str(error.errors(include_url=False)[0]["msg"])) from error
 

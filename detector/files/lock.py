@@ -8,12 +8,13 @@ import logging
 import os
 import shlex
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from detector.artifacts import hidden_name, remove_unfinished
+from detector.artifacts import hidden_name, remove_unfinished, write_error
 from detector.errors import ArtifactError
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,10 @@ def _acquire(path: Path, product: Path) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
-            raise ArtifactError(f"cannot write {path}: {error.strerror}") from error
+            raise write_error(path, error) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise ArtifactError(f"cannot lock {path}: it is no regular file; remove it and run the command again")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

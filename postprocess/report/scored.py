@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from detector.artifacts import sha256_of
+from detector.artifacts import read_product, sha256_of
 from detector.errors import ArtifactError
 from detector.files.bounds import SMALL_BYTES
 from detector.files.json_text import JsonError, parse_json
-from detector.files.regular import read_bytes
 from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
 from postprocess.coco import (
@@ -150,17 +149,24 @@ def read_record(results: Path) -> Record:
         ArtifactError: there is none, or it is not what `eval` writes.
     """
     path = results / METRICS_NAME
-    again = f"run `python -m postprocess eval --det_results_path {results}` (make eval)"
+    again = _eval_again(results)
     try:
-        data = read_bytes(path, SMALL_BYTES)
+        data = read_product(path, SMALL_BYTES, again=again)
         parse_json(data)  # refuses a key that stands twice
         return Record.model_validate_json(data)
     except JsonError as error:
         raise ArtifactError(f"{path} is not what eval writes: {error}; {again}") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found: nothing was scored there; {again}") from error
     except pydantic.ValidationError as error:
         raise ArtifactError(f"{path} is not what eval writes: {spec_problem(error)}; {again}") from error
+
+
+def _eval_again(results: Path, annotations: str = "ANNOTATIONS", detections: Path | None = None) -> str:
+    """How metrics.json is written again; what is not known stands in capitals."""
+    source = "--bin_data_path RESULT --test_annotation BINS" if detections is None else f"--detections {detections}"
+    options = f"{source} --annotations_path {annotations} --det_results_path {results}"
+    return f"run `python -m postprocess eval {options}` (make eval)"
 
 
 def _refuse_other_annotations(record: Record, annotations: Annotations, path: Path) -> None:
@@ -189,9 +195,10 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
     beside, recorded = results / DETECTIONS_NAME, record.detections_file
     foreign = recorded is not None and os.path.basename(recorded) != DETECTIONS_NAME
     path = Path(recorded) if recorded is not None and (foreign or not beside.exists()) else beside
-    again = f"run `python -m postprocess eval --det_results_path {results}` (make eval)"
-    if not path.exists():
-        raise ArtifactError(f"{path} not found: {results / METRICS_NAME} was computed from it; {again}")
+    again = _eval_again(results, record.annotations_file, path if foreign else None)
+    if not path.is_file():
+        found = "is no regular file: remove it;" if os.path.lexists(path) else "not found:"
+        raise ArtifactError(f"{path} {found} {results / METRICS_NAME} was computed from it; {again}")
     if record.detections_sha256 not in (None, sha256_of(path)):
         raise ArtifactError(
             f"{path} is not the file that {results / METRICS_NAME} was computed from (SHA-256): changed since, or of "

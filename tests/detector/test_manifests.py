@@ -91,7 +91,8 @@ def test_an_unfinished_folder(tmp_path: Path):
 def test_a_damaged_manifest(tmp_path: Path, text: str, problem: str):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(
-        ArtifactError, match=rf"is not a manifest of bins: .*{problem}.*; run `python -m preprocess` again"
+        ArtifactError,
+        match=rf"is not a manifest of bins: .*{problem}.*; remove it and run `python -m preprocess` again",
     ):
         read_manifest(tmp_path)
 
@@ -153,7 +154,7 @@ def test_a_list_of_no_images_ends_at_its_first(tmp_path: Path, spec: DetectorSpe
     document = json.loads(manifest(spec).model_dump_json())
     document["images"] = [1, 2, 3]
     (tmp_path / "manifest.json").write_text(json.dumps(document))
-    with pytest.raises(ArtifactError, match=r"images\.0: [^()]*; run"):
+    with pytest.raises(ArtifactError, match=r"images\.0: [^()]*; remove it and run"):
         read_manifest(tmp_path)
 
 

@@ -46,6 +46,35 @@ def test_bins_of_the_same_spec_pass(bins: Path):
     check_bins("m.onnx", SPEC, [str(bins)])
 
 
+def test_bins_of_a_run_that_was_cut_short_are_refused(bins: Path):
+    (bins / "manifest.json").rename(bins / ".unfinished.json")
+    told = r"bins has no manifest\.json, and .*/bins/\.unfinished\.json of a run .* run `python -m preprocess` again .*"
+    for model in (SPEC, None):
+        with pytest.raises(ArtifactError, match=told + "with the same options"):
+            check_bins("m.onnx", model, [str(bins)])
+        with pytest.raises(ArtifactError, match=told):
+            check_bins("m.onnx", model, [str(bins / "a.bin")])
+
+
+def test_so_are_those_of_one_canvas_where_the_record_lies_above(bins: Path, monkeypatch: pytest.MonkeyPatch):
+    canvas = bins.rename(bins.with_name("32x64"))
+    (canvas / "manifest.json").rename(bins.parent / ".unfinished.json")
+    with pytest.raises(ArtifactError, match=r"32x64 has no manifest\.json, and .*/\.unfinished\.json of a run"):
+        check_bins("m.onnx", SPEC, [str(canvas)])
+    monkeypatch.chdir(canvas)
+    with pytest.raises(ArtifactError, match="cut short"):
+        check_bins("m.onnx", SPEC, ["."])
+    write = canvas.rename(canvas.with_name("elsewhere"))
+    check_bins("m.onnx", SPEC, [str(write)])
+
+
+def test_a_manifest_that_leads_nowhere_is_no_missing_one(bins: Path):
+    (bins / "manifest.json").unlink()
+    (bins / "manifest.json").symlink_to("nowhere")
+    with pytest.raises(ArtifactError, match=r"manifest\.json is a link that leads nowhere; remove it and run"):
+        check_bins("m.onnx", SPEC, [str(bins)])
+
+
 def test_other_thresholds_need_no_other_bins(bins: Path):
     check_bins("m.onnx", replace(SPEC, classes=("circle", "star")), [str(bins)])
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, PipelineError
 from infer.inputs import Run
-from infer.outputs import check_stems, encode, reserved, save, split
+from infer.outputs import check_stems, encode, require_apart, reserved, save, split
 
 TWO = Run((("in/a.bin", "in/b.bin"),), samples=2, first_sample=0)
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
@@ -95,8 +95,40 @@ def test_a_stale_summary_goes_and_other_results_stay(tmp_path: Path):
 
 def test_a_file_in_the_way_is_an_error(tmp_path: Path):
     (tmp_path / "res").touch()
-    with pytest.raises(ArtifactError, match=r"cannot create .*res: .*res is a file"):
+    with pytest.raises(
+        ArtifactError, match=r"cannot create .*res: .*res is no folder; remove it, or give another --output"
+    ):
         reserved(str(tmp_path / "res" / "a")).__enter__()
+
+
+@pytest.fixture
+def bins(tmp_path: Path) -> Path:
+    folder = tmp_path / "bins"
+    folder.mkdir()
+    (folder / "a.bin").touch()
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "other").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("prefix", ["bins", "bins/.", "other/../bins", "link", "bins/new/..", "link/new/.."])
+@pytest.mark.parametrize("entry", ["bins", "link", "bins/a.bin"])
+def test_results_among_the_bins_are_refused_however_they_are_spelt(tmp_path: Path, bins: Path, prefix: str, entry: str):
+    with pytest.raises(ArtifactError, match=r"its results would lie among the bins .* give another --output or"):
+        require_apart(f"{tmp_path}/{prefix}", [f"{tmp_path}/{entry}"])
+    assert [path.name for path in bins.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("record", ["manifest.json", ".unfinished.json"])
+def test_other_bins_are_no_place_for_results_either(tmp_path: Path, bins: Path, record: str):
+    (tmp_path / "other" / record).touch()
+    with pytest.raises(ArtifactError, match=r"other holds bins"):
+        require_apart(f"{tmp_path}/other", [str(bins)])
+
+
+@pytest.mark.parametrize("prefix", ["bins/result", "other", "new", "."])
+def test_a_folder_below_or_beside_the_bins_will_do(tmp_path: Path, bins: Path, prefix: str):
+    require_apart(f"{tmp_path}/{prefix}", [str(bins)])
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path):

@@ -88,8 +88,44 @@ def change(path: Path, **values: Any) -> None:
 
 
 def fifo(path: Path) -> None:
-    path.unlink()
+    clear(path)
     os.mkfifo(path)
+
+
+def loop(path: Path) -> None:
+    clear(path)
+    path.symlink_to(path.name)
+
+
+def folder(path: Path) -> None:
+    clear(path)
+    path.mkdir()
+
+
+def clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# What may lie in the place of a product: by its name, the stage that meets it first, and where it lies.
+PLACES: dict[str, tuple[str, Callable[[Work], Path]]] = {
+    "a bin": ("infer", Work.bin),
+    "the manifest": ("infer", lambda work: work.bins / "manifest.json"),
+    "the bins": ("preprocess", lambda work: work.bins),
+    "the record of a killed run": ("preprocess", lambda work: work.bins / ".unfinished.json"),
+    "the lock of the bins": ("preprocess", lambda work: work.bins.with_name(".bins.lock")),
+    "a result": ("eval", Work.result),
+    "the results": ("eval", lambda work: work.results),
+    "the summary": ("eval", lambda work: work.output / "r_summary.json"),
+    "the origin": ("eval", lambda work: work.output / "r_origin.json"),
+    "the lock of the results": ("infer", lambda work: work.output / ".r.lock"),
+    "the metrics": ("report", lambda work: work.scored / "metrics.json"),
+    "the detections": ("report", lambda work: work.scored / "detections.json"),
+    "the evaluation": ("report", lambda work: work.scored),
+    "the page": ("report", lambda work: work.page),
+}
 
 
 MET_BY: dict[str, dict[str, Callable[[Work], object]]] = {
@@ -136,7 +172,22 @@ MET_BY: dict[str, dict[str, Callable[[Work], object]]] = {
 def test_what_a_message_names_mends(work: Work, stage: str, damage: str):
     expected = work.products()
     MET_BY[stage][damage](work)
-    first = STAGES.index(stage)
+    mend(work, STAGES.index(stage))
+    assert work.products() == expected
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", [fifo, loop, folder])
+def test_what_lies_in_the_place_of_a_product_is_mended(work: Work, place: str, kind: Callable[[Path], None]):
+    expected = work.products()
+    stage, path = PLACES[place]
+    kind(path(work))
+    mend(work, STAGES.index(stage))
+    assert work.products() == expected
+
+
+def mend(work: Work, first: int) -> None:
+    """Run the stages, and do what they say."""
     for _ in range(3):  # the stage named may have something to say itself, such as what to remove
         try:
             for each in STAGES[first:]:
@@ -144,15 +195,16 @@ def test_what_a_message_names_mends(work: Work, stage: str, damage: str):
         except (PipelineError, OSError) as error:
             first = follow(work, str(error))
         else:
-            break
-    assert work.products() == expected
+            return
+    pytest.fail("not mended by three steps")
 
 
 def follow(work: Work, message: str) -> int:
     """Do what the message says, and give the number of the stage that it names."""
-    if named := re.search(r"(/\S+?)[,:]? .*remove (it|the file|the folder|such files)\b", message):
-        path = Path(named[1])
-        shutil.rmtree(path) if path.is_dir() and "the folder" in message else path.unlink()
+    if named := re.search(
+        r"(/\S+?)[,:]? .*remove (it|the file|the folder|that folder|that link|such files)\b", message
+    ):
+        clear(Path(named[1]))
     if "empty " in message:
         shutil.rmtree(work.results)
     stages = [stage for stage, pattern in NAMED.items() if re.search(pattern, message)]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -51,12 +52,32 @@ def test_a_record_of_a_killed_run_that_climbs_removes_nothing(tmp_path: Path, na
     assert listing(tmp_path) == [".unfinished.json"]
 
 
-def test_links_to_bins_are_not_ours(finished: Path):
-    (finished / "a.bin").unlink()
-    (finished / "a.bin").symlink_to("notes.txt")
-    with pytest.raises(ArtifactError, match=r"holds a\.bin, which this run did not make"):
-        prepare_output(finished, ["a.bin"], needed=10)
-    assert (finished / "a.bin").is_symlink()
+@pytest.mark.parametrize("name", ["a.bin", "manifest.json", ".unfinished.json"])
+@pytest.mark.parametrize("kind", ["link", "loop", "fifo"])
+def test_what_is_no_file_goes_by_its_name_and_what_it_leads_to_stays(finished: Path, name: str, kind: str):
+    (finished / "b.bin").unlink()
+    (finished.parent / "precious").write_bytes(b"mine")
+    (finished / name).unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(finished / name)
+    else:
+        (finished / name).symlink_to(name if kind == "loop" else "../precious")
+    if (kind, name) == ("link", "manifest.json"):
+        with pytest.raises(ArtifactError, match=r"manifest\.json is not a manifest of this version"):
+            prepare_output(finished, ["a.bin"], needed=10)
+        return
+    prepare_output(finished, ["a.bin"], needed=10)
+    assert listing(finished) == []
+    assert (finished.parent / "precious").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", ["a.bin", "manifest.json", ".unfinished.json"])
+def test_a_folder_in_the_place_of_a_file_is_left_alone(finished: Path, name: str):
+    (finished / name).unlink(missing_ok=True)
+    (finished / name).mkdir()
+    with pytest.raises(ArtifactError, match=rf"/{name} is a folder where a file is to be written; remove it or give"):
+        prepare_output(finished, ["a.bin", "b.bin"], needed=10)
+    assert (finished / name).is_dir()
 
 
 def test_the_folder_of_a_canvas_that_leads_elsewhere_is_left_alone(tmp_path: Path):
