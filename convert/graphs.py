@@ -40,10 +40,10 @@ def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
 
 def _frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     if plan.is_foreign:
-        foreign = read_foreign(plan.onnx_file)
+        foreign = read_foreign(plan.onnx_file, may_differ=plan.is_changed)
         model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
     else:
-        model = read_sound(plan.onnx_file)
+        model = read_sound(plan.onnx_file, may_differ=plan.is_changed)
     fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
     if not plan.is_foreign:
         _require_runnable(fixed, where=str(plan.onnx_file))

@@ -1,5 +1,6 @@
 """What a conversion is going to do, decided before anything is written."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,11 @@ from convert.chosen_spec import chosen_spec, with_batch, with_changes
 from detector import tools
 from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
-from detector.spec import DetectorSpec
+from detector.onnx_seal import ChangedOnnxError
+from detector.spec import DetectorSpec, replace
 from detector.spec_files import find_spec_onnx
+
+log = logging.getLogger("convert")
 
 Target = Literal["auto", "om", "cpu"]
 
@@ -29,6 +33,7 @@ class Plan:
         batch_size: images per run; of batch gears the largest.
         target: "om" or "cpu".
         is_foreign: someone else exported the ONNX.
+        is_changed: it was changed after its export, and is taken so.
         may_stand_alone: "cpu" was asked for by name, so that a stand-in without the files for atc will do.
     """
 
@@ -38,6 +43,7 @@ class Plan:
     batch_size: int
     target: Literal["om", "cpu"]
     is_foreign: bool = False
+    is_changed: bool = False
     may_stand_alone: bool = False
 
     @property
@@ -98,7 +104,8 @@ def plan_conversion(
     Args:
         onnx_file: canonical ONNX of `python -m export`, or one that someone else exported.
         batch_size: images per run; several are gears of one OM; None: `atc.batch_sizes` or `atc.dims` of the spec.
-        spec: of a detector that someone else exported; None: the file carries it.
+        spec: of a detector that someone else exported, or of a file that was changed after its export; None: the file
+            carries it.
         canvas: height and width; None takes the spec's.
         target: "auto" builds the OM where atc is on PATH and the CPU stand-in elsewhere.
         soc_version: chip; None takes the spec's. `310P3` is accepted for `Ascend310P3`.
@@ -107,19 +114,44 @@ def plan_conversion(
         dtype: element type of the bins that the product takes; None: the spec's.
 
     Raises:
-        ArtifactError: the file is missing, damaged, or carries no spec and none is given.
+        ArtifactError: the file is missing, damaged, or carries no spec and none is given; it was changed after its
+            export and none is given.
         SpecError: a value is not legal, or the file carries another spec than the one given.
         MissingEnvironmentError: an OM was asked for and atc is not on PATH.
     """
-    carried = find_spec_onnx(onnx_file)
+    carried, change = _carried(onnx_file, is_meant=spec is not None)
     atc = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
     spec = with_changes(
         chosen_spec(onnx_file, carried=carried, given=spec, atc=atc), canvas=canvas, dtype=dtype, atc=atc
     )
+    if change is not None:
+        spec = replace(spec, departures=(*spec.departures, change))
     spec, largest = with_batch(spec, batch_size)
     output = output or Path("om_models") / _product_name(spec, largest)
     _refuse_illegal(spec, output, largest)
-    return Plan(onnx_file, output, spec, largest, _buildable(target), carried is None, may_stand_alone=target == "cpu")
+    return Plan(
+        onnx_file,
+        output,
+        spec,
+        largest,
+        _buildable(target),
+        is_foreign=carried is None,
+        is_changed=change is not None,
+        may_stand_alone=target == "cpu",
+    )
+
+
+def _carried(onnx_file: Path, *, is_meant: bool) -> tuple[DetectorSpec | None, str | None]:
+    """The spec that a file carries, and how the file departs from what was exported; None: not at all."""
+    try:
+        return find_spec_onnx(onnx_file), None
+    except ChangedOnnxError as error:
+        if not is_meant:
+            raise ChangedOnnxError(
+                f"{error}; or, if the change is meant, say with --spec FILE or --model NAME what it is"
+            ) from error
+    log.warning("%s was changed after it was exported; it is taken, for its spec is given", onnx_file)
+    return find_spec_onnx(onnx_file, may_differ=True), f"{onnx_file.name} was changed after it was exported"
 
 
 def _refuse_illegal(spec: DetectorSpec, output: Path, batch_size: int) -> None:

@@ -1,6 +1,8 @@
 """ONNX files: read and written whole, with the spec inside."""
 
+import functools
 import json
+import logging
 from pathlib import Path
 
 import onnx
@@ -12,46 +14,95 @@ from detector.files.bounds import ONNX_BYTES
 from detector.files.json_text import JsonError, parse_json
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
-from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_function
-from detector.pairwise_nms import PAIRWISE_OP, pairwise_function
+from detector.onnx_seal import SEAL_BYTES, SEAL_KEY, ChangedOnnxError, seal, seal_problem, take_seal
+from detector.onnx_suppression import require_own_suppression
 from detector.spec import DetectorSpec, load_spec_from
 from detector.spec_files import MADE_BY, METADATA_KEY
+
+log = logging.getLogger(__name__)
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 
 
-def read_onnx(path: Path) -> onnx.ModelProto:
+def read_onnx(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
     """Read an ONNX file, with the weights that lie in other files beside it.
 
+    Args:
+        path: of the file.
+        may_differ: as of `read_message`.
+
     Raises:
-        ArtifactError: it is missing, truncated, no regular file or no ONNX file; or a file of weights is missing, too
-            short or not in the same folder.
+        ArtifactError: as `read_message`; or a file of weights is missing, too short or not in the same folder.
     """
-    model = read_message(path)
-    for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            _load_external(tensor, path)
+    model = read_message(path, may_differ=may_differ)
+    _load_weights(model, path)
     return model
 
 
-def read_message(path: Path) -> onnx.ModelProto:
-    """Read what the ONNX file itself holds.
+def read_message(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
+    """Read what the ONNX file itself holds, without its seal (see `detector.onnx_seal`).
+
+    Args:
+        path: of the file.
+        may_differ: it is taken though it was changed after it was made.
 
     Raises:
-        ArtifactError: it is missing, truncated, no regular file or no ONNX file.
+        ArtifactError: it is missing, truncated, no regular file or no ONNX file; as ChangedOnnxError: its content is
+            not what its seal says. A file without one is taken, with a warning if it is called ours.
     """
-    model = onnx.ModelProto()
+    data = _bytes_of(path)
+    model = _parsed(data, path)
+    noted = take_seal(model)
+    if not noted and any(entry.key == METADATA_KEY for entry in model.metadata_props):
+        _say_unsealed(path)
+    if noted and not may_differ:
+        problem = seal_problem(noted, data, lambda: _as_one_message(model, path))
+        if problem is not None:
+            raise ChangedOnnxError(f"{path} {problem}: {MADE_BY}")
+    return model
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        model.ParseFromString(read_bytes(path, ONNX_BYTES))
+        return read_bytes(path, ONNX_BYTES)
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found: run `python -m export` (make export)") from error
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parsed(data: bytes, path: Path) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
     except DecodeError as error:
         raise ArtifactError(f"{path} is not an ONNX file or is truncated; {MADE_BY}") from error
     if not model.HasField("graph"):
         raise ArtifactError(f"{path} is not an ONNX file or is truncated: it holds no graph; {MADE_BY}")
     return model
+
+
+@functools.cache  # a command reads its file more than once
+def _say_unsealed(path: Path) -> None:
+    log.warning(
+        "%s carries no SHA-256 of its content (metadata %r): whether it was changed after it was made cannot be told",
+        path, SEAL_KEY,
+    )  # fmt: skip
+
+
+def _as_one_message(model: onnx.ModelProto, path: Path) -> bytes:
+    """As `write_onnx` wrote it: weights that another tool has put into a second file are put back."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    _load_weights(whole, path)
+    data: bytes = whole.SerializeToString(deterministic=True)
+    return data
+
+
+def _load_weights(model: onnx.ModelProto, path: Path) -> None:
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _load_external(tensor, path)
 
 
 def _load_external(tensor: onnx.TensorProto, path: Path) -> None:
@@ -91,8 +142,8 @@ def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:
         path: its file, for messages.
 
     Raises:
-        ArtifactError: it carries two, something else than a spec, or functions that are called ours and are not.
-        SpecError: not a legal spec.
+        ArtifactError: it carries two, or something else than a spec; or as `require_own_suppression`.
+        SpecError: not a legal spec, or one that the graph contradicts.
     """
     found = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
     if not found:
@@ -106,50 +157,28 @@ def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:
     if not isinstance(document, dict):
         raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is no spec; {MADE_BY}")
     spec = load_spec_from(document, where=str(path))
-    _require_our_functions(model, spec, path)
+    require_own_suppression(model, spec, path)
     return spec
 
 
-def _require_our_functions(model: onnx.ModelProto, spec: DetectorSpec, path: Path) -> None:
-    """What is called as our operators are must be what we write: on the card they are the card's, whatever it says."""
-    for function in model.functions:
-        if function.domain != NMS_DOMAIN:
-            continue
-        opset = next((entry.version for entry in function.opset_import if not entry.domain), 0)
-        ours = {NMS_OP: nms_function(opset)}
-        if spec.decode.nms in ("areas_plus_one", "diou_plus_one"):
-            ours[PAIRWISE_OP] = pairwise_function(spec.decode, opset)
-        if function.name not in ours or _text(ours[function.name]) != _text(function):
-            raise ArtifactError(
-                f"{path}: its function {NMS_DOMAIN}.{function.name} is not the one that this project writes, so that "
-                f"the CPU would not do what the card does: {MADE_BY}"
-            )
-
-
-def _text(function: onnx.FunctionProto) -> bytes:
-    """What a function does, without remarks and names of nodes."""
-    bare = onnx.FunctionProto()
-    bare.CopyFrom(function)
-    for name in ("doc_string", "value_info", "metadata_props"):
-        bare.ClearField(name)
-    for node in bare.node:
-        for name in ("name", "doc_string", "metadata_props"):
-            node.ClearField(name)
-    text: bytes = bare.SerializeToString(deterministic=True)
-    return text
-
-
 def write_onnx(path: Path, model: onnx.ModelProto) -> None:
-    """Write an ONNX file atomically, as one message; equal models give equal bytes.
+    """Write an ONNX file atomically, sealed (see `detector.onnx_seal`); equal models give equal bytes.
+
+    Args:
+        path: of the file.
+        model: with all its weights; a seal that it carries from an earlier file is taken off.
 
     Raises:
         ArtifactError: it exceeds protobuf's 2 GB, or cannot be written.
     """
-    size = model.ByteSize()
+    take_seal(model)
+    size = model.ByteSize() + SEAL_BYTES
     if size > PROTOBUF_LIMIT:
         raise ArtifactError(f"cannot write {path}: {size} bytes, one ONNX file holds at most {PROTOBUF_LIMIT}")
     with atomic_file(path) as file:
-        file.write(model.SerializeToString(deterministic=True))
+        data = model.SerializeToString(deterministic=True)
+        file.write(data)
+        file.write(seal(data))
 
 
 def embed_spec(model: onnx.ModelProto, spec: DetectorSpec) -> None:

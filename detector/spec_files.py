@@ -76,11 +76,20 @@ def read_spec_json(path: Path) -> DetectorSpec:
     return load_spec_from(document["spec"], where=str(path))
 
 
-def find_spec_onnx(path: Path) -> DetectorSpec | None:
-    """The spec inside an ONNX file, or None if it carries none."""
+def find_spec_onnx(path: Path, *, may_differ: bool = False) -> DetectorSpec | None:
+    """The spec inside an ONNX file, or None if it carries none.
+
+    Args:
+        path: of the file.
+        may_differ: it is taken though it was changed after it was made.
+
+    Raises:
+        ArtifactError: the file is missing, damaged or changed.
+        SpecError: what it carries is not a legal spec.
+    """
     from detector.onnx_file import read_message, spec_inside  # only stages that read ONNX pay for the import
 
-    return spec_inside(read_message(path), path)
+    return spec_inside(read_message(path, may_differ=may_differ), path)
 
 
 def read_spec_onnx(path: Path) -> DetectorSpec:

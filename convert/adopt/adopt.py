@@ -39,13 +39,17 @@ DONE_INSIDE = (
 )  # fmt: skip
 
 
-def read_foreign(path: Path) -> onnx.ModelProto:
+def read_foreign(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
     """Read an ONNX that someone else exported: one file, whole.
+
+    Args:
+        path: of the file.
+        may_differ: as of `read_message`.
 
     Raises:
         ArtifactError: missing, truncated, no ONNX file, or its weights lie in other files.
     """
-    model = read_message(path)
+    model = read_message(path, may_differ=may_differ)
     require_sound(model, where=str(path))
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:

@@ -39,13 +39,17 @@ FIELDS = {
 }  # fmt: skip
 
 
-def read_sound(path: Path) -> onnx.ModelProto:
+def read_sound(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
     """Read an ONNX file of anybody.
+
+    Args:
+        path: of the file.
+        may_differ: as of `read_onnx`.
 
     Raises:
         ArtifactError: as `read_onnx`; or something in it is not sound.
     """
-    model = read_onnx(path)
+    model = read_onnx(path, may_differ=may_differ)
     require_sound(model, where=str(path))
     return model
 

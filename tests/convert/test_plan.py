@@ -3,8 +3,11 @@
 import onnx
 import pytest
 
+from convert.build import convert
 from convert.plan import plan_conversion
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
+from detector.onnx_seal import ChangedOnnxError
+from detector.spec_files import find_spec_onnx
 from tests.convert import foreign
 
 pytestmark = pytest.mark.usefixtures("no_atc")
@@ -64,3 +67,34 @@ def test_an_aipp_file_that_the_bins_would_not_follow_is_refused(model_file, tmp_
     (tmp_path / "mine.cfg").write_text("aipp_op {\n aipp_mode: static\n input_format: RGB888_U8\n}\n")
     with pytest.raises(SpecError, match=r"atc\.insert_op_conf names .*mine\.cfg: .*set image\.dtype to 'uint8'"):
         plan_conversion(model_file, batch_size=1, options={"insert_op_conf": str(tmp_path / "mine.cfg")})
+
+
+@pytest.fixture
+def simplified(model_file):
+    """A canonical ONNX as another tool leaves it."""
+    model = onnx.load(model_file)
+    model.graph.node[0].doc_string = "simplified"
+    onnx.save(model, model_file)
+    return model_file
+
+
+def test_a_changed_onnx_is_refused_unless_its_spec_is_given(simplified, spec, tmp_path, caplog):
+    with pytest.raises(
+        ChangedOnnxError, match=r"was changed .* \(make export AGAIN=1\).*; or, .*--spec FILE or --model"
+    ):
+        plan_conversion(simplified, batch_size=1)
+    plan = plan_conversion(simplified, batch_size=1, spec=spec, output=tmp_path / "made")
+    assert "tiny.onnx was changed after it was exported; it is taken, for its spec is given" in caplog.text
+    made = convert(plan)
+    assert find_spec_onnx(made.model).departures == ("tiny.onnx was changed after it was exported",)
+
+
+def test_a_changed_onnx_that_lost_its_spec_is_someone_elses(simplified, spec, tmp_path):
+    model = onnx.load(simplified)
+    del model.metadata_props[0]
+    onnx.save(model, simplified)
+    with pytest.raises(ChangedOnnxError, match="was changed after it was made"):
+        plan_conversion(simplified, batch_size=1)
+    plan = plan_conversion(simplified, batch_size=1, spec=spec, output=tmp_path / "made")
+    assert plan.is_foreign
+    assert convert(plan).model.exists()

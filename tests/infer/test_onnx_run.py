@@ -12,6 +12,7 @@ import pytest
 from onnx import helper
 
 from detector import cli
+from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
 from infer import onnx_run, session
 from infer.__main__ import main
@@ -164,6 +165,20 @@ def test_a_damaged_model_is_one_line(world: Path, capsys: pytest.CaptureFixture[
     assert run(ARGUMENTS) == 1
     assert capsys.readouterr().err.startswith("error: b1.onnx is not an ONNX file or is truncated")
     assert not (world / "out").exists()
+
+
+def test_a_model_that_was_changed_after_it_was_made_does_not_run(world: Path, capsys: pytest.CaptureFixture[str]):
+    import onnx
+
+    model = onnx.load("b1.onnx")
+    write_onnx(world / "b1.onnx", model)
+    assert run(ARGUMENTS) == 0
+    data = bytearray((world / "b1.onnx").read_bytes())
+    data[data.index(b"whole")] ^= 1
+    (world / "b1.onnx").write_bytes(data)
+    capsys.readouterr()
+    assert run(ARGUMENTS) == 1
+    assert "error: b1.onnx was changed after it was made (SHA-256 " in capsys.readouterr().err
 
 
 def test_an_input_too_big_for_memory_is_one_line(world: Path, capsys: pytest.CaptureFixture[str]):

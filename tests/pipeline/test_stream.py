@@ -139,8 +139,10 @@ def test_an_input_that_is_not_the_specs_is_an_error(tmp_path: Path, coco: Path, 
 
 
 def test_outputs_that_are_not_the_specs_are_an_error(tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec):
-    model = convert(2, carried=replace(spec, decode={**spec.decode.model_dump(), "max_detections": 20}))
-    with pytest.raises(SpecError, match=r"gives \[\(\(2, 10\), 'int64'\).*its spec says labels, dets \[\(\(2, 20\)"):
+    model = convert(2, carried=replace(spec, atc={"nms": "host", "candidates": 20}))
+    with pytest.raises(
+        SpecError, match=r"gives \[\(\(2, 10\), 'int64'\).*its spec says boxes, scores \[\(\(2, 20, 4\)"
+    ):
         run(model, coco, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
