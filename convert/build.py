@@ -12,8 +12,9 @@ from typing import Any, Literal
 import onnx
 
 from convert.aipp.config import aipp_of, aipp_text
-from convert.atc.command import atc_command, atc_script
+from convert.atc.command import atc_command
 from convert.atc.run import run_atc
+from convert.atc.script import BUILDING, atc_script, building_folder
 from convert.candidates import with_candidate_count
 from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
 from convert.lint.check import lint
@@ -24,7 +25,6 @@ from convert.precision.files import read_keep
 from convert.precision.modes import require_names
 from detector import om_file
 from detector.artifacts import (
-    hidden_name,
     make_folder,
     remove_unfinished,
     sha256_of,
@@ -93,6 +93,7 @@ def convert(plan: Plan) -> Conversion:
     with exclusive(plan.output, doing="converting into"):
         for suffix in (*PRODUCTS, ".om", ".aipp.cfg"):
             remove_unfinished(Path(f"{plan.output}{suffix}"))
+        _remove_abandoned(plan.output)
         if lowered is None or problem is not None:
             return _build_alone(plan, frozen, problem)
         embed_spec(lowered, plan.spec)
@@ -119,6 +120,7 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
         to_disk(aside)
         write_json(plan.sidecar, {**_record(plan), om_file.KEY: sha256_of(made)})
         _take_name(made, om)
+    to_disk(om.parent)
     files = [file for file in (plan.lowered_file, plan.aipp_file, om, plan.sidecar) if file]
     return Conversion(om, "om", tuple(plan.command), tuple(files), plan.spec)
 
@@ -145,12 +147,16 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         companions = _companions(plan)
         for option, file in companions.items():
             shutil.copyfile(str(getattr(plan.spec.atc, option)), aside / file)
+        # Killed between two of them, it leaves no model, and no script that would build one of two conversions.
+        for suffix in (".onnx", ".atc.sh"):
+            Path(f"{plan.output}{suffix}").unlink(missing_ok=True)
         files = []
         rendered = [plan.aipp_file.name] if plan.aipp_file else []
         for suffix in (*(file.removeprefix(name) for file in (*companions.values(), *rendered)), *PRODUCTS):
             target = Path(f"{plan.output}{suffix}")
             _take_name(aside / f"{name}{suffix}", target)
             files.append(target)
+    to_disk(plan.output.parent)
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
 
 
@@ -170,12 +176,19 @@ def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Co
     return Conversion(model, "cpu", (), (model,), plan.spec, problem)
 
 
+def _remove_abandoned(output: Path) -> None:
+    """Remove the folders in which killed conversions, or killed scripts, were building the same product."""
+    prefix = building_folder(output, 0).name.removesuffix("0")
+    for folder in output.parent.glob(f".*{BUILDING}*"):
+        if folder.name.startswith(prefix) and folder.name.removeprefix(prefix).isdecimal():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _folder_aside(output: Path) -> Iterator[Path]:
-    """A folder beside the product, gone afterwards; what a killed conversion of the same product left goes first."""
-    folder = output.with_name(f".convert{hidden_name(output.name)}")
+    """A folder beside the product for this process alone, gone afterwards."""
+    folder = building_folder(output, os.getpid())
     try:
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     except OSError as error:
         raise write_error(folder, error) from error

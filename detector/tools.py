@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ KEPT_LINES = 2000
 SHOWN_LINES = 5
 # Seconds to release a device after SIGTERM.
 PATIENCE = 5
+# First of the group that an outside program and all that it starts belong to: when this process is gone, however it
+# ended, nobody holds the other end of the pipe, and the group ends. PR_SET_PDEATHSIG would end the program alone, and
+# atc is a shell script that starts the real one.
+GUARD = ("/bin/sh", "-c", "trap '' INT TERM HUP; read -r _; kill -s KILL 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def run(
     log: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a command to its end.
+    """Run a command to its end; it does not outlive this process, not even one that is killed.
 
     Args:
         command: program and arguments; no shell is involved.
@@ -54,21 +58,24 @@ def run(
         MissingEnvironmentError: the program is not on PATH.
         ToolError: the program failed; the message has the command, the exit code and its last lines.
     """
-    try:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, **env} if env else None,
-            process_group=0,
-        )
-    except FileNotFoundError as error:
-        raise MissingEnvironmentError(f"{command[0]} not found on PATH; it is part of the Ascend toolkit") from error
-    lines = _follow(process, echo=echo, log=log)
+    with _guarded() as group:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, **env} if env else None,
+                process_group=group,
+            )
+        except FileNotFoundError as error:
+            raise MissingEnvironmentError(
+                f"{command[0]} not found on PATH; it is part of the Ascend toolkit"
+            ) from error
+        lines = _follow(process, group, echo=echo, log=log)
     exit_code = process.returncode
     if check and exit_code != 0:
         said = " | ".join([line for line in lines if line.strip()][-SHOWN_LINES:]) or "no output"
@@ -77,7 +84,21 @@ def run(
     return Finished(exit_code, tuple(lines))
 
 
-def _follow(process: subprocess.Popen[str], *, echo: bool, log: Path | None) -> deque[str]:
+@contextlib.contextmanager
+def _guarded() -> Iterator[int]:
+    """A process group that ends with this process; of a block that ends, what still runs in it stays."""
+    quiet = subprocess.DEVNULL
+    guard = subprocess.Popen(GUARD, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, process_group=0)
+    try:
+        yield guard.pid
+    finally:
+        guard.kill()  # before the pipe is closed, which would end the group
+        guard.wait()
+        if guard.stdin:
+            guard.stdin.close()
+
+
+def _follow(process: subprocess.Popen[str], group: int, *, echo: bool, log: Path | None) -> deque[str]:
     """Read a program's output to its end; an error or an interrupt on our side ends the program."""
     lines: deque[str] = deque(maxlen=KEPT_LINES)
     with process:
@@ -90,15 +111,15 @@ def _follow(process: subprocess.Popen[str], *, echo: bool, log: Path | None) -> 
                     if echo:
                         sys.stdout.write(line)
         except BaseException:
-            _end(process)
+            _end(process, group)
             raise
     return lines
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], group: int) -> None:
     """End a program and what it started; atc and ais_bench have processes of their own, which hold the card."""
     for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, None)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+            os.killpg(group, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)

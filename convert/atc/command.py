@@ -1,13 +1,11 @@
-"""The atc command as a value: spec -> list, refused where the manual's rules are violated; and the script for it."""
+"""The atc command as a value: spec -> list, refused where the manual's rules are violated."""
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from convert.atc.files import check_files
 from convert.atc.line import Problem
 from convert.atc.rules import check_arguments
-from convert.atc.run import ATC_HINT, SUCCESS
 from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
@@ -131,50 +129,3 @@ def _message(problem: Problem, others: int) -> str:
     key = SOURCES.get(problem.option, f"atc.{problem.option}")
     more = f" (and {others} more)" if others else ""
     return f"{key}: {problem.text}{more}"
-
-
-def atc_script(command: Sequence[str], output: Path) -> str:
-    """A script that runs the command in its own folder on a host with CANN, and checks the product as `run_atc` does.
-
-    Args:
-        command: of `atc_command`, with file names relative to the script.
-        output: the product without suffix, relative to the script.
-    """
-    om, log = f"{output}.om", f"{output}.atc.log"
-    aside = f".{output.name}.building"
-    inside = [f"--output={aside}/{output.name}" if word.startswith("--output=") else word for word in command]
-    return f"""#!/bin/sh
-# Builds {output}.om on a host with CANN (no NPU needed); copy it there together with the .atc.onnx beside it.
-cd "$(dirname "$0")" || exit 1
-if ! command -v atc >/dev/null; then
-    echo "error: atc not found; {ATC_HINT}" >&2
-    exit 5
-fi
-# Built aside: until it is whole, nothing is called {om}.
-rm -rf {om} {om}.sha256 {output}_linux_*.om {aside}
-mkdir {aside} || exit 1
-built=
-trap 'rm -rf {aside}' EXIT
-trap 'kill "$built" 2>/dev/null; wait "$built"; exit 130' INT
-trap 'kill "$built" 2>/dev/null; wait "$built"; exit 143' TERM
-trap 'kill "$built" 2>/dev/null; wait "$built"; exit 129' HUP
-echo "atc builds {om}, which takes minutes; what it says goes to {log}"
-{shlex.join(inside)} >{log} 2>&1 &
-built=$!
-wait "$built"
-code=$?
-cat {log}
-# CANN releases that compile host code append the platform to the name.
-for made in {aside}/{output.name}_linux_*.om; do
-    if [ -e "$made" ]; then mv "$made" {aside}/{om}; fi
-done
-if [ "$code" -ne 0 ] || ! grep -q "{SUCCESS}" {log} || [ ! -s {aside}/{om} ]; then
-    echo "error: atc exited with $code and left no valid {om}; whole log in {log}" >&2
-    echo "what its error codes mean: python -m convert explain {log}" >&2
-    exit 1
-fi
-sync
-(cd {aside} && sha256sum {om} >{om}.sha256) || exit 1
-mv -f {aside}/{om}.sha256 {om}.sha256 && mv -f {aside}/{om} {om} || exit 1
-echo "{om} is ready; copy {om}.sha256 along with it"
-"""

@@ -3,7 +3,8 @@
 import logging
 import os
 import shlex
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from convert.atc.errors import Complaint, explain_log
@@ -13,6 +14,24 @@ from detector.errors import ArtifactError, ToolError
 SUCCESS = "ATC run success"  # printed on stdout by atc, see its main_impl.cc
 ATC_HINT = "source /usr/local/Ascend/ascend-toolkit/set_env.sh (CANN 8.5 and later: /usr/local/Ascend/cann/set_env.sh)"
 SHOWN_LINES = 5
+NO_SUCCESS_STEP = f"is this CANN's atc (`which atc`)? {ATC_HINT}"
+NO_PRODUCT_STEP = "is the disk full (`df .`)? free some space and run it again"
+# What ends a program from outside, by signal: cause and next step. A shell says 128 more.
+_CRASH = (
+    "it crashed, on an operator that it does not take in this form or on a damaged toolkit",
+    ("`python -m convert lint` on the .atc.onnx names such operators; then install CANN again"),
+)
+SIGNALS: Mapping[int, tuple[str, str]] = {
+    signal.SIGKILL: (
+        "something killed it; usually the kernel, out of memory of the machine or the container (`dmesg` says so)",
+        "free memory (atc wants 2 GB and more) or raise the container's limit, or use a smaller batch or fewer gears",
+    ),
+    signal.SIGTERM: ("somebody ended it: a person, a time limit or a scheduler", "run it again, with more time"),
+    signal.SIGHUP: ("its terminal was closed", "run it again, under nohup or tmux"),
+    signal.SIGINT: ("it was interrupted", "run it again"),
+    signal.SIGXCPU: ("it used up the processor time that `ulimit -t` allows", "raise that limit and run it again"),
+    **dict.fromkeys((signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL), _CRASH),
+}
 
 log = logging.getLogger("convert")
 
@@ -48,12 +67,15 @@ def run_atc(
         raise ToolError(_failure(finished, complaints, log_file))
     if not any(SUCCESS in line for line in finished.lines):
         raise ToolError(
-            f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}{_cause(complaints)}; "
-            f"whole log in {log_file}"
+            f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}"
+            f"{_cause(complaints) or f'; {NO_SUCCESS_STEP}'}; whole log in {log_file}"
         )
-    product = next((path for path in _products(output) if path.stat().st_size), None)
+    products = _products(output)
+    product = next((path for path in products if path.stat().st_size), None)
     if product is None:
-        raise ArtifactError(f"atc reported success but left no {om}{_cause(complaints)}; whole log in {log_file}")
+        left = f"an empty {om}" if products else f"no {om}"
+        why = _cause(complaints) or f"; {NO_PRODUCT_STEP}"
+        raise ArtifactError(f"atc reported success but left {left}{why}; whole log in {log_file}")
     for complaint in complaints:
         log.warning("%s%s; whole log in %s", complaint.line, _cause([complaint]), log_file)
     if product != om:
@@ -61,8 +83,20 @@ def run_atc(
     return om
 
 
+def _signal_of(exit_code: int) -> int:
+    """The signal that ended a program, told by Python (negative) or by a shell that started it (128 more); else 0."""
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    return number if number in SIGNALS else 0
+
+
 def _failure(finished: tools.Finished, complaints: Sequence[Complaint], log_file: Path) -> str:
     start = f"atc exited with {finished.exit_code}"
+    number = _signal_of(finished.exit_code)
+    if number:
+        cause, step = SIGNALS[number]
+        said = f" (it had said: {complaints[0].line})" if complaints else ""
+        name = signal.Signals(number).name
+        return f"atc ended by signal {number} ({name}): {cause}; {step}{said}; whole log in {log_file}"
     if complaints:
         return f"{start}: {complaints[0].line}{_cause(complaints)}; whole log in {log_file}"
     said = " | ".join([line for line in finished.lines if line.strip()][-SHOWN_LINES:]) or "no output"

@@ -37,7 +37,7 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
         ArtifactError: another process holds it (which one, since when), or the lock cannot be written.
     """
     product = product.absolute()
-    path = _lock_path(product)
+    path = lock_path(product)
     made = not path.parent.exists()
     descriptor = _acquire(path, product)
     try:
@@ -53,8 +53,8 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
                 path.parent.rmdir()
 
 
-def _lock_path(product: Path) -> Path:
-    """Beside the product; inside a folder whose parent cannot be written, such as a mounted volume."""
+def lock_path(product: Path) -> Path:
+    """The lock of a product, beside it; inside a folder whose parent cannot be written, such as a mounted volume."""
     if product.is_dir() and not os.access(product.parent, os.W_OK):
         return product / ".lock"
     return product.with_name(f"{hidden_name(product.name)}.lock")

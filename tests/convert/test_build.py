@@ -140,12 +140,35 @@ def test_half_an_om_is_none(model_file, tmp_path, monkeypatch, end):
 
 def test_what_a_killed_conversion_left_goes_with_the_next(model_file, tmp_path):
     convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
-    (tmp_path / ".convert.t").mkdir()
-    (tmp_path / ".convert.t" / "t.atc.onnx").write_bytes(b"half")
+    # Of a conversion or a script that was killed; of other products: their own may be under way.
+    for name in (".t.building.7", ".t.building.8.building.7", ".other.building.7"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.atc.onnx").write_bytes(b"half")
     (tmp_path / ".t.onnx.abcd1234.part").write_bytes(b"half")
-    (tmp_path / ".convert.other").mkdir()  # of another product: its own conversion may be under way
     convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".convert.other"]
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".other.building.7", ".t.building.8.building.7"]
+
+
+def test_what_a_foreign_atc_still_writes_is_not_taken(model_file, tmp_path, monkeypatch):
+    """Each conversion builds in a folder of its own."""
+    atc_that(tmp_path, monkeypatch, f'echo "$out" >>{tmp_path}/outs; {BUILDS}')
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    monkeypatch.setattr("os.getpid", lambda: 7)
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    first, second = (tmp_path / "outs").read_text().split()
+    assert first != second == str(tmp_path / ".t.building.7" / "t")
+
+
+def test_a_stand_in_that_was_half_replaced_has_no_model_and_no_script(model_file, tmp_path, monkeypatch):
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+
+    def dies(file, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convert.build._take_name", dies)
+    with pytest.raises(KeyboardInterrupt):
+        convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "t"))
+    assert sorted(path.name for path in tmp_path.glob("t.*")) == ["t.atc.onnx", "t.om.json"]
 
 
 def test_two_conversions_do_not_write_one_product(model_file, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -99,3 +100,25 @@ def test_an_interrupt_ends_what_the_program_started_too(tmp_path: Path):
     while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_program_and_what_it_started_end_with_this_process(tmp_path: Path):
+    """SIGKILL leaves nobody to end them: the program's group sees that its other end is gone."""
+    shell = f"sh -c 'echo $$ $PPID >{tmp_path}/pids; exec sleep 60' & wait"
+    code = f"import sys; from detector import tools; tools.run(['sh', '-c', {shell!r}])"
+    root = Path(tools.__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", code], cwd=root) as process:
+        while not (tmp_path / "pids").exists() or "\n" not in (tmp_path / "pids").read_text():
+            time.sleep(0.01)
+        process.kill()
+    deadline = time.monotonic() + 10
+    for pid in (tmp_path / "pids").read_text().split():
+        while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_what_outlives_the_program_by_its_own_wish_stays(tmp_path: Path):
+    shell = f"sleep 60 >/dev/null 2>&1 & echo $! >{tmp_path}/pid"
+    tools.run(["sh", "-c", shell])
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)

@@ -1,17 +1,10 @@
-import hashlib
-import os
-import signal
-import stat
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from convert.atc.command import atc_command, atc_script
+from convert.atc.command import atc_command
 from convert.atc.rules import check_arguments
-from detector.errors import ArtifactError, SpecError
-from detector.om_file import noted_sha256, require_as_built
+from detector.errors import SpecError
 from detector.spec import load_spec_from
 from detector.spec_files import load_spec
 
@@ -263,117 +256,3 @@ def test_a_gear_beyond_what_the_manual_advises_is_refused():
 def test_a_path_that_atc_refuses_is_named(output, said):
     with pytest.raises(SpecError, match=said):
         atc_command(with_atc(), Path(f"{output}.onnx"), Path(output), batch_size=1)
-
-
-# --- the script -------------------------------------------------------------------------------------------------------
-
-
-def fake_atc(folder: Path, body: str) -> dict[str, str]:
-    program = folder / "bin" / "atc"
-    program.parent.mkdir()
-    # $out: what --output names, without suffix.
-    find = "for word; do case $word in --output=*) out=${word#--output=};; esac; done"
-    program.write_text(f"#!/bin/sh\n{find}\n{body}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
-
-
-def run_script(folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    spec = load_spec("fcos_r50_caffe_fpn_1x")
-    words = atc_command(spec, Path("m_bs1.atc.onnx"), Path("m_bs1"), batch_size=1)
-    script = folder / "m_bs1.atc.sh"
-    script.write_text(atc_script(words, Path("m_bs1")))
-    return subprocess.run(["/bin/sh", str(script)], env=env, cwd="/", capture_output=True, text=True, check=False)
-
-
-def test_the_script_passes_atc_the_command_as_it_is(tmp_path):
-    env = fake_atc(tmp_path, 'printf "%s\\n" "$@" >args; echo x >"$out.om"; echo "ATC run success, welcome"')
-    done = run_script(tmp_path, env)
-    assert done.returncode == 0, done.stderr
-    args = (tmp_path / "args").read_text().splitlines()
-    assert "--out_nodes=labels;dets" in args
-    assert "--input_shape=input:1,3,800,1344" in args
-    assert len(args) == 8
-
-
-def test_the_script_takes_the_platform_name(tmp_path):
-    env = fake_atc(tmp_path, 'echo x >"${out}_linux_x86_64.om"; echo "ATC run success, welcome"')
-    assert run_script(tmp_path, env).returncode == 0
-    assert (tmp_path / "m_bs1.om").exists()
-
-
-def test_the_script_takes_no_om_of_an_earlier_run(tmp_path):
-    (tmp_path / "m_bs1_linux_x86_64.om").write_text("old")
-    env = fake_atc(tmp_path, 'echo new >"$out.om"; echo "ATC run success, welcome"')
-    assert run_script(tmp_path, env).returncode == 0
-    assert (tmp_path / "m_bs1.om").read_text() == "new\n"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        'echo "ATC run failed, Please check the detail log"; exit 255',
-        'echo "ATC run success, welcome"',
-        'echo x >"$out.om"',
-    ],
-)
-def test_the_script_fails_where_atc_fails(tmp_path, body):
-    done = run_script(tmp_path, fake_atc(tmp_path, body))
-    assert done.returncode == 1
-    assert "left no valid m_bs1.om; whole log in m_bs1.atc.log" in done.stderr
-    assert not (tmp_path / "m_bs1.om").exists()
-    assert "python -m convert explain m_bs1.atc.log" in done.stderr
-
-
-def test_the_script_without_atc_says_what_to_source(tmp_path):
-    done = run_script(tmp_path, {"PATH": "/usr/bin:/bin"})
-    assert done.returncode == 5
-    assert "set_env.sh" in done.stderr
-
-
-def test_the_script_notes_what_it_built(tmp_path):
-    env = fake_atc(tmp_path, 'echo x >"$out.om"; echo "ATC run success, welcome"')
-    assert run_script(tmp_path, env).returncode == 0
-    assert noted_sha256(tmp_path / "m_bs1.om") == hashlib.sha256(b"x\n").hexdigest()
-    assert sorted(path.name for path in tmp_path.glob("*m_bs1*")) == [
-        "m_bs1.atc.log", "m_bs1.atc.sh", "m_bs1.om", "m_bs1.om.sha256",
-    ]  # fmt: skip
-    (tmp_path / "m_bs1.om").write_bytes(b"y\n")
-    with pytest.raises(ArtifactError, match=r"m_bs1\.om is not the file that was built"):
-        require_as_built(tmp_path / "m_bs1.om")
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)])
-def test_half_an_om_never_has_the_name_of_the_product(tmp_path, number, code):
-    (tmp_path / "m_bs1.om").write_bytes(b"of an earlier run")
-    env = fake_atc(tmp_path, 'echo half >"$out.om"; echo $$ >started; exec sleep 60')
-    with started_script(tmp_path, env) as script:
-        wait_for(tmp_path / "started")
-        script.send_signal(number)
-        assert script.wait(10) == code
-    atc = int((tmp_path / "started").read_text())
-    assert not (tmp_path / "m_bs1.om").exists()
-    if number == signal.SIGKILL:  # nobody is left to clear up: the next run does
-        os.kill(atc, signal.SIGKILL)
-        (tmp_path / "bin" / "atc").unlink()
-        (tmp_path / "bin").rmdir()
-        env = fake_atc(tmp_path, 'echo x >"$out.om"; echo "ATC run success, welcome"')
-        assert subprocess.run(["/bin/sh", "m_bs1.atc.sh"], env=env, cwd=tmp_path, check=False).returncode == 0
-    else:
-        with pytest.raises(ProcessLookupError):
-            os.kill(atc, 0)
-    assert not list(tmp_path.glob(".m_bs1*"))
-
-
-def started_script(folder: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    words = atc_command(load_spec("fcos_r50_caffe_fpn_1x"), Path("m_bs1.atc.onnx"), Path("m_bs1"), batch_size=1)
-    (folder / "m_bs1.atc.sh").write_text(atc_script(words, Path("m_bs1")))
-    return subprocess.Popen(["/bin/sh", str(folder / "m_bs1.atc.sh")], env=env, stdout=subprocess.DEVNULL)
-
-
-def wait_for(file: Path) -> None:
-    for _ in range(500):
-        if file.exists() and file.read_text():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"{file} never came")

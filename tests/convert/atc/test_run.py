@@ -49,12 +49,12 @@ def test_a_silent_atc_is_an_error(tmp_path):
 
 
 def test_an_empty_om_is_none(tmp_path):
-    with pytest.raises(ArtifactError, match=r"reported success but left no .*m\.om"):
+    with pytest.raises(ArtifactError, match=r"reported success but left an empty .*m\.om; is the disk full"):
         run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, VERDICT, content=b""))
 
 
 def test_exit_code_0_without_the_success_line_is_an_error(tmp_path):
-    with pytest.raises(ToolError, match="exited with 0 but never said 'ATC run success'"):
+    with pytest.raises(ToolError, match="exited with 0 but never said 'ATC run success'; is this CANN's atc"):
         run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, "..."))
 
 
@@ -80,8 +80,30 @@ def test_a_code_that_is_not_known_is_told_so(tmp_path):
 
 
 def test_a_failure_without_a_code_shows_the_last_lines(tmp_path):
-    with pytest.raises(ToolError, match=r"exited with 139 and gave no error code: ATC start .*set atc\.log: debug"):
-        run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, START, exit_code=139, product=None))
+    with pytest.raises(ToolError, match=r"exited with 1 and gave no error code: ATC start .*set atc\.log: debug"):
+        run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, START, exit_code=1, product=None))
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "said"),
+    [
+        (-9, r"signal 9 \(SIGKILL\): something killed it; usually the kernel, out of memory.*smaller batch"),
+        (137, r"signal 9 \(SIGKILL\): something killed it"),
+        (-11, r"signal 11 \(SIGSEGV\): it crashed, on an operator that .*; `python -m convert lint`"),
+        (139, r"signal 11 \(SIGSEGV\)"),
+        (-6, r"signal 6 \(SIGABRT\): it crashed"),
+        (-15, r"signal 15 \(SIGTERM\): somebody ended it"),
+    ],
+)
+def test_a_signal_is_named_with_what_to_do(tmp_path, exit_code, said):
+    with pytest.raises(ToolError, match=rf"^atc ended by {said}.*whole log in ") as caught:
+        run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, START, exit_code=exit_code, product=None))
+    assert "debug" not in str(caught.value)
+
+
+def test_what_atc_had_said_before_it_was_killed_is_told_too(tmp_path):
+    with pytest.raises(ToolError, match=r"signal 9 .*\(it had said: E10035: too few\); whole log"):
+        run_atc(["atc"], tmp_path / "m", run=atc(tmp_path, "E10035: too few", exit_code=-9, product=None))
 
 
 def test_a_warning_of_a_success_is_logged(tmp_path, caplog):
