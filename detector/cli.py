@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
 
@@ -24,12 +25,16 @@ OUT_OF_MEMORY = (
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with exact option names: a mistyped option is an error, never a silent prefix match."""
+    """argparse with exact option names: a mistyped option is an error, never a silent prefix match.
+
+    An empty path, such as that of a shell's variable without a value, would be the working directory: an error too.
+    """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # argparse's own long signature
+        self.register("type", Path, lambda text: Path(given(text)))
 
     def error(self, message: str) -> NoReturn:
         """As argparse, without what a terminal would obey."""
@@ -62,6 +67,7 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
 def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:
     try:
         with signals.handled():
+            _require_working_directory()
             return main(argv) or 0
     except PipelineError as error:
         return _report(one_line(error), error.exit_code)
@@ -77,6 +83,14 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
         if not any(sign in str(error) for sign in OUT_OF_MEMORY):
             raise
         return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
+
+
+def _require_working_directory() -> None:
+    """Libraries of ours end without a word where it was removed, and relative paths lead nowhere."""
+    try:
+        os.getcwd()  # noqa: PTH109 (nothing is done with it)
+    except FileNotFoundError as error:
+        raise PipelineError("the working directory has been removed; change to another one (cd)") from error
 
 
 def _require_utf8() -> None:
@@ -105,6 +119,13 @@ def one_line(error: BaseException) -> str:
         hint = "; raise `ulimit -n`, or use fewer --workers" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
         return f"{where}{error.strerror}{hint}"
     return " ".join(str(error).split())
+
+
+def given(text: str) -> str:
+    """A text that is not empty, as an argparse type: the name of a file, a folder or a model."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a name, got {text!r}: is a variable without a value behind it?")
+    return text
 
 
 def positive(text: str) -> int:

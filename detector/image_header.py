@@ -38,14 +38,15 @@ class Header(NamedTuple):
         format: as Pillow names it: "JPEG", "PNG", ...
         size: of the pixels as they are stored.
         deep: more than 8 bits per channel.
-        several: it has more than one frame or page.
+        frames: frames or pages that it has, of which only the first is an image here; 2: two or more, where it is
+            damaged behind the first.
         turned: its EXIF orientation asks for the stored pixels to be turned or mirrored.
     """
 
     format: str
     size: Size
     deep: bool
-    several: bool
+    frames: int
     turned: bool
 
 
@@ -67,10 +68,19 @@ def _header(image: Image.Image) -> Header:
         format=name,
         size=Size(*image.size[::-1]),
         deep=image.mode in ("F", "I") or image.mode.startswith("I;"),
-        several=name in _OF_FRAMES and bool(getattr(image, "is_animated", False)),
+        frames=_frames(image) if name in _OF_FRAMES else 1,
         # Every decoder turns a TIFF, whatever else it does.
         turned=name != "TIFF" and isinstance(exif, bytes) and orientation(exif) in range(2, 9),
     )
+
+
+def _frames(image: Image.Image) -> int:
+    if not getattr(image, "is_animated", False):
+        return 1
+    try:
+        return max(2, int(getattr(image, "n_frames", 2)))
+    except _BROKEN:
+        return 2
 
 
 def orientation(exif: bytes) -> int:

@@ -28,7 +28,9 @@ def parser() -> cli.Parser:
     options.add_argument("--weights", type=Path, required=True, help="checkpoint of the training framework")
     options.add_argument("--onnx", type=Path, required=True, help="file to write")
     source = options.add_mutually_exclusive_group()
-    source.add_argument("--model", help="name in atc_configs/; default: the spec is derived from the checkpoint")
+    source.add_argument(
+        "--model", type=cli.given, help="name in atc_configs/; default: the spec is derived from the checkpoint"
+    )
     source.add_argument("--spec", type=Path, help="YAML file of your own; what it leaves out comes from the checkpoint")
     options.add_argument(
         "--set",

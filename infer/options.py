@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detector.cli import Parser
+from detector.cli import Parser, given
 from detector.errors import MissingEnvironmentError, PipelineError
 from infer import values
 
@@ -159,7 +159,7 @@ def _add_data_options(parser: Parser) -> None:
     add("--model", "-m", type=values.model_file, required=True, help=".om for the Ascend card, .onnx for the CPU")
     add("--input", "-i", type=values.input_paths, help="folders, one per model input, or files; none: pure inference")
     add("--output", "-o", type=values.output_path, help="parent folder of the results; none: nothing is written")
-    add("--output_dirname", help="name of the result folder below --output; default: date and time")
+    add("--output_dirname", type=given, help="name of the result folder below --output; default: date and time")
     add("--outfmt", choices=["NPY", "BIN", "TXT"], help="format of the results (default BIN)")
     add("--output_batchsize_axis", type=values.integer(0), help="axis along which outputs are split (default 0)")
     add("--pure_data_type", choices=["zero", "random"], help="content of pure inference (default zero)")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.cli import Parser
+from detector.cli import Parser, given
 from detector.errors import ArtifactError, MissingEnvironmentError
 from detector.files.bounds import DATA_BYTES
 from detector.files.regular import read_bytes
@@ -53,7 +53,9 @@ def _doctor(argv: Sequence[str]) -> int:
 
 def _explain(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m infer explain", description=EXPLAIN)
-    parser.add_argument("what", metavar="WHAT", help="result folder, *_summary.json, return code or log file")
+    parser.add_argument(
+        "what", type=given, metavar="WHAT", help="result folder, *_summary.json, return code or log file"
+    )
     what: str = parser.parse_args(argv).what
     if re.fullmatch(r"\d+", what) and not Path(what).exists():
         from infer.device_errors import explain_code

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from detector.cli import given
+
 # Sources of all limits: ais_bench.md section 1 (ais_bench/infer/args_check.py).
 INT_MAX = 2**31 - 1
 DEVICE_MAX = 255
@@ -87,6 +89,7 @@ def input_paths(text: str) -> str:
 
 def output_path(text: str) -> str:
     """A folder, existing or not."""
+    given(text)
     if Path(text).exists() and not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"output path is not a directory: {text}")
     return text

@@ -35,10 +35,11 @@ def parser() -> argparse.ArgumentParser:
     command.description = "Score a result folder of ais_bench, or with --detections any COCO box result file."
     source = command.add_argument_group("what to score")
     source.add_argument(
-        "--bin_data_path", metavar="RESULT", help="result folder (default ./result/dumpOutput_device0/)"
+        "--bin_data_path", type=cli.given, metavar="RESULT", help="result folder (default ./result/dumpOutput_device0/)"
     )
     source.add_argument(
         "--test_annotation",
+        type=cli.given,
         metavar="MANIFEST_OR_INFO",
         help="manifest of the bins, its folder, or the guide's info file (default ./origin_pictures.info)",
     )
@@ -121,7 +122,9 @@ def _add_annotations(group: "argparse._ActionsContainer") -> None:
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:
     model = command.add_argument_group("the model (the manifest knows; needed with an info file)")
-    model.add_argument("--model", metavar="NAME|FILE", help="model name, .yaml, exported .onnx or built .om")
+    model.add_argument(
+        "--model", type=cli.given, metavar="NAME|FILE", help="model name, .yaml, exported .onnx or built .om"
+    )
     model.add_argument(
         "--net_input_height", type=int, metavar="H", help="canvas; with an info file and no --model (default 1344)"
     )

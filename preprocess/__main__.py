@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detector.cli import Parser, positive, run
+from detector.cli import Parser, given, positive, run
 
 DESCRIPTION = "Decode, letterbox and normalize the images of a folder: one .bin per image, then manifest.json."
 EPILOG = """\
@@ -72,6 +72,7 @@ def _bins_parser() -> Parser:
     parser.add_argument("--bin_file_path", type=Path, required=True, help="folder for the bins, created if needed")
     parser.add_argument(
         "--model",
+        type=given,
         help="model that the bins are for: the converted .om or .onnx, a .yaml, or a name in atc_configs/; "
         "without it the published guide's FCOS recipe is used",
     )

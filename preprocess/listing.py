@@ -144,9 +144,7 @@ def _check_texts(folder: Path, names: Collection[str]) -> None:
     # Undecodable bytes reach Python as lone surrogates; archives made on Chinese Windows are the usual source. Neither
     # they nor line ends can be written to a manifest or an info file.
     for path in (str(folder), *names):
-        if any(
-            ord(character) < 32 or 0xD800 <= ord(character) <= 0xDFFF or ord(character) == 127 for character in path
-        ):
-            raise DataError(
-                f"the name {path!a} is not UTF-8 or has control characters; rename it (convmv -f gbk -t utf8)"
-            )
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in path):
+            raise DataError(f"the name {path!a} is not UTF-8; rename it (convmv -f gbk -t utf8)")
+        if any(ord(character) < 32 or ord(character) == 127 for character in path):
+            raise DataError(f"the name {path!a} has control characters, such as a line end; rename it without them")

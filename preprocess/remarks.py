@@ -36,12 +36,13 @@ def remarks(seen: Sequence[Seen], spec: DetectorSpec) -> list[str]:
         "applied": "the pixels are turned as it says, as the training framework does (image.exif: applied)",
         "ignored": "it is ignored, as the training framework does (image.exif: ignored), whatever a viewer shows",
     }[spec.image.exif]
+    several = [image for image in seen if image.header.frames > 1]
     facts = (
         ([image for image in seen if image.header.turned], "an EXIF orientation", turned),
         (
-            [image for image in seen if image.header.several],
+            several,
             "several frames or pages",
-            "the first is taken, the others are not read",
+            f"the first is taken, the others are not read: {sum(image.header.frames - 1 for image in several)} frames",
         ),
         (
             [image for image in seen if image.header.deep],

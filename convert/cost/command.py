@@ -35,7 +35,9 @@ def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str]
     )
     source = options.add_mutually_exclusive_group(required=True)
     source.add_argument("--onnx", type=Path, help="canonical ONNX of `python -m export`")
-    source.add_argument("--model", help="name in atc_configs/, or a .yaml; without a graph the published work is taken")
+    source.add_argument(
+        "--model", type=cli.given, help="name in atc_configs/, or a .yaml; without a graph the published work is taken"
+    )
     options.add_argument(
         "--batch_size", type=batch_sizes, default=BATCHES, metavar="N[,N...]", help="default 1,4,...,64"
     )

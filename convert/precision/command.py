@@ -58,7 +58,9 @@ def _options(name: str, description: str, epilog: str, canvas: Callable[[str], o
         "--onnx", type=Path, required=True, help="ONNX of `python -m export`, or a detector that someone else exported"
     )
     source = options.add_mutually_exclusive_group()
-    source.add_argument("--model", help="name in atc_configs/ of what someone else exported; default: the ONNX says it")
+    source.add_argument(
+        "--model", type=cli.given, help="name in atc_configs/ of what someone else exported; default: the ONNX says it"
+    )
     source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
     options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
     options.add_argument(

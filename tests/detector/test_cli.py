@@ -289,6 +289,27 @@ def test_too_little_memory_is_one_line(error: Exception, capsys: pytest.CaptureF
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_path_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]):
+    parser = cli.Parser(prog="x")
+    parser.add_argument_group("where").add_argument("--output", type=Path, default=Path())
+    assert parser.parse_args([]).output == Path()
+    assert parser.parse_args(["--output", "a"]).output == Path("a")
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["--output", text])
+    assert f"argument --output: expected a name, got {text!r}" in capsys.readouterr().err
+
+
+def test_a_working_directory_that_was_removed_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert code_of(lambda _: 0) == 1
+    assert capsys.readouterr().err == "error: the working directory has been removed; change to another one (cd)\n"
+
+
 def test_an_abbreviated_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]):
     parser = cli.Parser(prog="x")
     parser.add_argument("--batch_size")

@@ -20,29 +20,29 @@ def encoded(kind: str, frames: int = 1, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])
 def test_a_usual_image(kind: str):
-    assert read_header(encoded(kind)) == (kind, (20, 30), False, False, False)
+    assert read_header(encoded(kind)) == (kind, (20, 30), False, 1, False)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF"])
 def test_several_frames_or_pages(kind: str):
-    assert read_header(encoded(kind, frames=3)) == (kind, (20, 30), False, True, False)
+    assert read_header(encoded(kind, frames=3)) == (kind, (20, 30), False, 3, False)
 
 
 def test_a_second_picture_of_a_phone_is_no_frame():
-    assert read_header(encoded("MPO", frames=2)) == ("JPEG", (20, 30), False, False, False)
+    assert read_header(encoded("MPO", frames=2)) == ("JPEG", (20, 30), False, 1, False)
 
 
 def test_sixteen_bits():
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((20, 30), np.uint16)).save(buffer, "PNG")
-    assert read_header(buffer.getvalue()) == ("PNG", (20, 30), True, False, False)
+    assert read_header(buffer.getvalue()) == ("PNG", (20, 30), True, 1, False)
 
 
 @pytest.mark.parametrize(("value", "turned"), [(0, False), (1, False), (2, True), (6, True), (8, True), (9, False)])
 def test_orientations_that_turn(value: int, turned: bool):
     exif = Image.Exif()
     exif[0x0112] = value
-    assert read_header(encoded("JPEG", exif=exif)) == ("JPEG", (20, 30), False, False, turned)
+    assert read_header(encoded("JPEG", exif=exif)) == ("JPEG", (20, 30), False, 1, turned)
     # Every decoder turns a TIFF.
     assert not read_header(encoded("TIFF", exif=exif)).turned
 

@@ -1,6 +1,8 @@
 """The command `python -m pipeline run`: what it prints and its exit codes."""
 
+import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +51,25 @@ def test_a_model_that_is_not_there_is_a_usage_error(tmp_path: Path, options: lis
     done = command("run", "--model", tmp_path / "none.onnx", *options)
     assert done.returncode == 2
     assert "none.onnx not found" in done.stderr
+
+
+EMPTY = {
+    "preprocess": ["--image_src_path", "--bin_file_path", "--model", "--only_annotated"],
+    "infer": ["--output", "--output_dirname", "--model"],
+    "postprocess eval": ["--bin_data_path", "--test_annotation", "--detections", "--annotations_path", "--model"],
+    "postprocess report": ["--det_results_path", "--image_src_path", "--output"],
+    "pipeline run": ["--model", "--image_src_path", "--annotations_path", "--det_results_path"],
+    "export": ["--weights", "--onnx", "--spec", "--model"],
+    "convert": ["--onnx", "--output", "--spec", "--model"],
+}
+
+
+@pytest.mark.parametrize(("line", "option"), [(line, option) for line, options in EMPTY.items() for option in options])
+def test_an_empty_path_is_never_the_working_directory(line: str, option: str, capsys: pytest.CaptureFixture[str]):
+    command, *more = line.split()
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(f"{command}.__main__").main([*more, option, ""])
+    assert re.search(rf"argument {option}\S*: (expected a name|: expected a file)", capsys.readouterr().err)
 
 
 def test_help_imports_nothing_heavy():

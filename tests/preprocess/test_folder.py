@@ -165,7 +165,10 @@ def test_an_animation_named_jpg_is_told(
     frames = [Image.fromarray(np.full((20, 30, 3), 60 * index, np.uint8)) for index in range(3)]
     frames[0].save(images / "moving.jpg", "GIF", save_all=True, append_images=frames[1:])
     preprocess_folder(images, tmp_path / "bins", spec, workers=1)
-    assert "1 of 7 images has several frames or pages (moving.jpg): the first is taken" in caplog.text
+    assert (
+        "1 of 7 images has several frames or pages (moving.jpg): the first is taken, the others are not read: 2 frames"
+        in caplog.text
+    )
 
 
 def test_a_limit_takes_the_first_names_and_changes_no_stem(tmp_path: Path, images: Path, spec: DetectorSpec):

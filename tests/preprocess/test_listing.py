@@ -62,8 +62,14 @@ def test_an_image_format_that_is_not_read_is_an_error_and_not_passed_over(tmp_pa
 
 def test_a_name_that_is_not_utf8_is_an_error(tmp_path: Path):
     name = os.fsdecode("检测.jpg".encode("gbk"))
-    with pytest.raises(DataError, match=r"is not UTF-8 or has control characters; rename it \(convmv"):
+    with pytest.raises(DataError, match=r"is not UTF-8; rename it \(convmv"):
         image_names(touch(tmp_path, name))
+
+
+@pytest.mark.parametrize("letter", ["\n", "\x1b", "\x7f", "\t"])
+def test_a_name_with_control_characters_is_no_matter_of_encoding(tmp_path: Path, letter: str):
+    with pytest.raises(DataError, match=r"a\\\S+b\.jpg' has control characters, such as a line end; rename it without"):
+        image_names(touch(tmp_path, f"a{letter}b.jpg"))
 
 
 def test_chinese_names_and_blanks_are_fine(tmp_path: Path):

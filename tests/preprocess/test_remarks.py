@@ -9,7 +9,7 @@ from detector.image_header import Header
 from detector.spec import DetectorSpec, replace
 from preprocess.remarks import Seen, log_remarks, remarks
 
-PLAIN = Header("JPEG", Size(20, 30), deep=False, several=False, turned=False)
+PLAIN = Header("JPEG", Size(20, 30), deep=False, frames=1, turned=False)
 
 
 def seen(count: int, **facts: bool) -> list[Seen]:
@@ -29,8 +29,11 @@ def test_orientations_are_counted_and_named(spec: DetectorSpec, exif: str, told:
 
 
 def test_frames_and_depth(spec: DetectorSpec):
-    frames, depth = remarks([*seen(1, several=True), *seen(2, deep=True)], spec)
-    assert frames == "1 of 3 images has several frames or pages (0.jpg): the first is taken, the others are not read"
+    frames, depth = remarks([*seen(1, frames=4), *seen(2, deep=True)], spec)
+    assert (
+        frames
+        == "1 of 3 images has several frames or pages (0.jpg): the first is taken, the others are not read: 3 frames"
+    )
     assert depth.startswith("2 of 3 images have more than 8 bits per channel (0.jpg, 1.jpg): the upper 8 are taken")
 
 
