@@ -1,5 +1,6 @@
 """COCO files: read an annotation file or a detection file, whole and checked, or refuse it by name."""
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from detector.files.json_text import JsonError
 from postprocess.rows.annotation_rows import (
     KIND,
     AnnotatedImage,
+    AnnotationIds,
     Finite,
     Xywh,
     read_categories,
@@ -26,8 +28,8 @@ from postprocess.rows.annotation_rows import (
     refuse_negative_sizes,
 )
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
-from postprocess.rows.ids import Coder, Id, named, twin
-from postprocess.rows.oddities import Oddities
+from postprocess.rows.ids import Coder, Id, IdColumn, known_as, named
+from postprocess.rows.oddities import Oddities, row_name
 from postprocess.rows.parse import open_document, parse_rows, require_json, rows_of
 
 # The file of the published guide's data set (`--annotations_path /opt/npu/coco/annotations`).
@@ -117,15 +119,18 @@ def read_annotations(path: Path, *, names: bool = True, scored: bool = True) -> 
     odd = Oddities()
     images = read_images(path, document, odd, names=names)
     categories = read_categories(path, document, odd)
-    objects = Objects.of([]) if not scored else _listed(read_objects(path, document, odd), images, categories, odd)
+    objects = _read_listed(path, document, images, categories, odd) if scored else Objects.of([])
     require_json(path, document, [key for key in document.values if key not in PARTS])
-    odd.count("annotations equal an earlier one in image, category and box: each counts", objects.repeated().tolist())
     sha256 = hashlib.sha256(document.data).hexdigest()
     return Annotations(str(path), images, categories, objects, odd.lines(), sha256)
 
 
-def read_detections(path: Path) -> Detections:
+def read_detections(path: Path, odd: Oddities | None = None) -> Detections:
     """Read a COCO result file: a JSON list of image_id, category_id, bbox (x y width height) and score.
+
+    Args:
+        path: of the file.
+        odd: counts what is odd, if that is wanted.
 
     Raises:
         ArtifactError: no such file.
@@ -142,11 +147,11 @@ def read_detections(path: Path) -> Detections:
     images, categories = Coder(), Coder()
     columns = [(np.zeros((0, 4)), np.zeros(0))]
     first = 0
-    for rows in parse_rows(path, document, "", _DETECTIONS, tuple(_Detection.__annotations__), kind):
+    for rows in parse_rows(path, document, "", _DETECTIONS, tuple(_Detection.__annotations__), kind, odd or Oddities()):
         images.add(row["image_id"] for row in rows)
         categories.add(row["category_id"] for row in rows)
         boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
-        refuse_negative_sizes(path, "row", boxes, first)
+        refuse_negative_sizes(path, "detection", boxes, first, row_name)
         columns.append((boxes, np.array([row["score"] for row in rows], np.float64)))
         first += len(rows)
     boxes, scores = (np.concatenate(each) for each in zip(*columns, strict=True))
@@ -170,7 +175,7 @@ def joined(detections: Iterable[Detection], annotations: Annotations, *, source:
         ("image_id", found.images, annotations.images),
         ("category_id", found.categories, annotations.categories),
     ):
-        values = [_known(value, known) for value in column.values]
+        values = [known_as(value, known) for value in column.values]
         others += sum(value is not None and value != given for value, given in zip(values, column.values, strict=True))
         if None in values:
             row = int(np.argmax(column.codes == values.index(None)))
@@ -206,39 +211,37 @@ def _require_parts(path: Path, document: Document, parts: Sequence[str]) -> None
         raise DataError(f"{path} is not {KIND}: key {absent[0]!r} is missing{hint if absent == PARTS[2:] else ''}")
 
 
-def _known(value: int | str, known: Mapping[int | str, Any]) -> int | str | None:
-    """The id as the annotation file writes it; None if it does not have it."""
-    if value in known:
-        return value
-    other = twin(value)
-    return other if other in known else None
-
-
-def _listed(
-    objects: Objects, images: Mapping[int | str, Any], categories: Mapping[int | str, Any], odd: Oddities
+def _read_listed(
+    path: Path,
+    document: Document,
+    images: Mapping[int | str, Any],
+    categories: Mapping[int | str, Any],
+    odd: Oddities,
 ) -> Objects:
     """The objects of listed images and categories, their ids written as there."""
+    objects, ids = read_objects(path, document, odd)
     keep = np.ones(len(objects), np.bool_)
     columns = []
     for what, column, known in (("image", objects.images, images), ("category", objects.categories, categories)):
-        values = [_known(value, known) for value in column.values]
+        values = [known_as(value, known) for value in column.values]
         strange = np.array([value is None for value in values], np.bool_)[column.codes] if values else ~keep
         odd.count(
             f"annotations are of no listed {what}: they do not count, as in COCO's tools",
-            (f"row {row}, {what}_id {named(column[row])}" for row in np.flatnonzero(strange).tolist()),
+            np.flatnonzero(strange).tolist(),
+            functools.partial(_stranger, ids, what, column),
         )
         pairs = zip(values, column.values, strict=True)
         columns.append(column.written_as([given if value is None else value for value, given in pairs]))
         keep &= ~strange
-    if not keep.all() and objects.zero is not None:
-        zero = int(keep[: objects.zero].sum()) if keep[objects.zero] else None
-    else:
-        zero = objects.zero
-    return Objects(
-        columns[0].where(keep),
-        columns[1].where(keep),
-        objects.boxes[keep],
-        objects.areas[keep],
-        objects.crowds[keep],
-        zero,
-    )
+    zero = objects.zero
+    if zero is not None:
+        zero = int(keep[:zero].sum()) if keep[zero] else None
+    images_kept, categories_kept = (column.where(keep) for column in columns)
+    listed = Objects(images_kept, categories_kept, objects.boxes[keep], objects.areas[keep], objects.crowds[keep], zero)
+    rows = np.flatnonzero(keep)[listed.repeated()].tolist()
+    odd.count("annotations equal an earlier one in image, category and box: each counts", rows, ids.place)
+    return listed
+
+
+def _stranger(ids: AnnotationIds, what: str, column: IdColumn, row: int) -> str:
+    return f"{ids.place(row)}, {what}_id {named(column[row])}"

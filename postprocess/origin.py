@@ -9,6 +9,7 @@ from detector.manifests import BinsManifest
 from detector.origin import ResultsOrigin, find_origin, origin_path
 from detector.spec import DetectorSpec
 from postprocess.record import Ran
+from postprocess.rows.oddities import sourced
 
 
 def model_of(
@@ -23,7 +24,7 @@ def model_of(
 
     Returns:
         The spec with the precision that the model computes with, which the bins do not know; what ran; and what is not
-        recorded or differs, one line each.
+        recorded or differs, one line each, with its source.
 
     Raises:
         ArtifactError: the results of the canvases are of different models or precisions, or of a file of the given
@@ -44,13 +45,9 @@ def model_of(
     spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
-    lines = [line for folder, each in origins.items() for line in _unbound(folder, each, spec)]
+    lines: list[str] = []
     for (folder, each), manifest in zip(origins.items(), manifests.values(), strict=True):
-        if each and each.bins_fingerprint and manifest.file_sha256 and each.manifest_sha256 is None:
-            lines.append(
-                f"{origin_path(folder)} has no digest of the bins' manifest (an earlier version's, or of several "
-                "manifests): whether the bins were preprocessed again since is not checked"
-            )
+        lines += sourced(str(origin_path(folder)), _unbound(each, spec, manifest))
     return spec, ran, lines
 
 
@@ -67,16 +64,20 @@ def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str
         )
 
 
-def _unbound(folder: Path, origin: ResultsOrigin | None, spec: DetectorSpec) -> list[str]:
+def _unbound(origin: ResultsOrigin | None, spec: DetectorSpec, manifest: BinsManifest) -> list[str]:
     """What cannot be checked for want of a record, and what differs but may."""
-    path = origin_path(folder)
     if origin is None:
-        return [f"{path} not found: the results cannot be bound to the bins and the model"]
+        return ["not found: the results cannot be bound to the bins and the model"]
     lines = []
     if origin.bins_fingerprint is None:
-        lines.append(f"{path}: the bins had no manifest, the results cannot be bound to them")
+        lines.append("the bins had no manifest, the results cannot be bound to them")
     if origin.results is None:
-        lines.append(f"{path} has no digests of the results (an earlier version's): their content is not checked")
+        lines.append("no digests of the results (an earlier version's): their content is not checked")
+    if origin.bins_fingerprint and manifest.file_sha256 and origin.manifest_sha256 is None:
+        lines.append(
+            "no digest of the bins' manifest (an earlier version's, or of several manifests): whether the bins were "
+            "preprocessed again since is not checked"
+        )
     # Of another number of classes, `require_origin` refuses the results when they are read.
     pairs = zip(origin.classes or spec.classes, spec.classes, strict=False)
     renamed = [pair for pair in pairs if pair[0] != pair[1]]

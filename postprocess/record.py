@@ -1,5 +1,8 @@
 """metrics.json: the figures, what they were computed on and by, and the published AP they answer to."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +10,11 @@ from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
 from postprocess.coco import Annotations
 from postprocess.evaluate import Metrics
+
+# The key of metrics.json that binds all others.
+DIGEST = "metrics_sha256"
+# What the stand-in computes with unless its spec names another precision.
+STAND_IN_PRECISION = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,14 @@ def reference_of(spec: DetectorSpec) -> Reference | None:
     return next(found, None)
 
 
+def precision_of(evaluation: Evaluation) -> str | None:
+    """What the model computed with; None: not known, or left to atc's `precision_mode`."""
+    spec, run = evaluation.spec, evaluation.ran.run
+    if spec is not None and spec.precision is not None:
+        return spec.precision
+    return STAND_IN_PRECISION if run is not None and run.backend == "onnxruntime" else None
+
+
 def comparable_ap(metrics: Metrics) -> float | None:
     """The AP to compare with published ones, which are pycocotools'."""
     return (metrics.pycocotools or metrics.figures)["AP"]
@@ -94,17 +110,24 @@ def reference_note(evaluation: Evaluation) -> str:
 
 
 def _caveat(evaluation: Evaluation) -> str:
-    """Why the difference from the reference says little; empty if it does not."""
+    reasons = caveats(evaluation)
+    return f" (not comparable: {'; '.join(reasons)})" if reasons else ""
+
+
+def caveats(evaluation: Evaluation) -> list[str]:
+    """Why the difference from the reference says little, one reason each; none if it says something."""
+    metrics, annotations = evaluation.metrics, evaluation.annotations
     reasons = []
-    scored, annotated = evaluation.metrics.images, len(evaluation.annotations.images)
-    if scored != annotated:
-        reasons.append(f"a subset: {scored} of {annotated} images")
-    if other := other_data_set(evaluation):
+    if metrics.images != len(annotations.images):
+        reasons.append(f"a subset, {metrics.images} of {len(annotations.images)} images")
+    if other := _other_data_set(evaluation):
         reasons.append(other)
-    return f" ({'; '.join(reasons)})" if reasons else ""
+    if 100 not in metrics.limits:
+        reasons.append(f"of the best {metrics.limits[-1]} detections of a class on an image, published ones of 100")
+    return reasons
 
 
-def other_data_set(evaluation: Evaluation) -> str | None:
+def _other_data_set(evaluation: Evaluation) -> str | None:
     """What tells the data set from the one that the reference holds for; None if it is that one, or has none."""
     reference = reference_of(evaluation.spec) if evaluation.spec else None
     annotations = evaluation.annotations
@@ -112,11 +135,8 @@ def other_data_set(evaluation: Evaluation) -> str | None:
         return None
     what = f"{len(annotations.images)} images, {len(annotations.objects)} annotations"
     if reference.data_set is not None:
-        same = annotations.sha256 == reference.data_set
-        return None if same else f"of another data set ({what}) than the reference's: not comparable"
-    if annotations.is_coco_val2017:
-        return None
-    return f"not COCO val2017 ({what}), which the reference is of: not comparable"
+        return None if annotations.sha256 == reference.data_set else f"another data set ({what}) than the reference's"
+    return None if annotations.is_coco_val2017 else f"not COCO val2017 ({what}), which the reference is of"
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
@@ -150,10 +170,10 @@ def _advice(limit: int) -> str:
 
 
 def to_record(evaluation: Evaluation) -> dict[str, Any]:
-    """The content of metrics.json; AP in percent, null where undefined."""
+    """The content of metrics.json, with its digest; AP in percent, null where undefined."""
     metrics, spec, ran = evaluation.metrics, evaluation.spec, evaluation.ran
     squeeze = evaluation.squeeze
-    return {
+    record = {
         "format": "omline-metrics-1",
         **metrics.figures,
         "max_detections": list(metrics.limits),
@@ -161,7 +181,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "model": spec.name if spec else None,
         "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
         "departures": list(spec.departures) if spec else [],
-        "precision": spec.precision if spec else None,
+        "precision": precision_of(evaluation),
         "canvases": [str(canvas) for canvas in spec.canvases] if spec else [],
         "run": ran.run.model_dump() if ran.run else None,
         "product": ran.model.model_dump() if ran.model else None,
@@ -188,15 +208,23 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "detections_file": evaluation.detections_file,
         "detections_sha256": evaluation.detections_sha256,
     }
+    return {**record, DIGEST: digest_of(record)}
+
+
+def digest_of(record: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of everything a record says but its digest; how it is spaced and ordered plays no part."""
+    facts = {key: value for key, value in record.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _reference(evaluation: Evaluation) -> dict[str, Any] | None:
     reference = reference_of(evaluation.spec) if evaluation.spec else None
     if reference is None:
         return None
-    ap = comparable_ap(evaluation.metrics)
+    ap, reasons = comparable_ap(evaluation.metrics), caveats(evaluation)
     return {
         **reference.model_dump(),
         "difference": None if ap is None else ap - reference.ap,
-        "comparable": other_data_set(evaluation) is None,
+        "comparable": not reasons,
+        "caveats": reasons,
     }

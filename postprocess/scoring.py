@@ -17,7 +17,7 @@ from postprocess.origin import model_of
 from postprocess.record import UNKNOWN, Evaluation, Ran, to_record
 from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection
-from postprocess.rows.oddities import Oddities, say
+from postprocess.rows.oddities import Oddities, row_name, say, sourced
 
 DETECTIONS_NAME = "detections.json"
 METRICS_NAME = "metrics.json"
@@ -66,8 +66,9 @@ def score_folder(
     if not rules.subset:
         require_all(annotations, image_ids.values())
     spec, ran, bound = model_of(results, manifests, told.model)
-    annotations = replace(annotations, oddities=(*annotations.oddities, *odd, *bound))
-    return score_results(read_all(results, manifests), spec, annotations, image_ids, out, ran=ran, limits=rules.limits)
+    lines = [*sourced(annotations.source, odd), *bound]
+    found = read_all(results, manifests)
+    return score_results(found, spec, annotations, image_ids, out, ran=ran, limits=rules.limits, odd=lines)
 
 
 def detect_folder(
@@ -91,18 +92,18 @@ def detect_folder(
         ArtifactError, DataError, SpecError: what is missing, damaged or contradictory; `out` is then left as it was.
     """
     manifests = read_bins(test_annotation, told)
-    spec, _, odd = model_of(results, manifests, told.model)
+    spec, _, bound = model_of(results, manifests, told.model)
     images = images_of(manifests)
     image_ids: Mapping[str, int | str]
     category_ids: Sequence[int | str]
     if annotations_path is None:
         image_ids, category_ids, line = own_ids(images, spec)
-        say(str(out), [*odd, line])
+        say([*bound, *sourced(str(out), [line])])
     else:
         known = read_annotations(find_annotations(annotations_path), scored=False)
         image_ids, lines = join_images(images, known, only_annotated=rules.only_annotated, any_size=rules.any_size)
-        category_ids = join_classes(spec, known)
-        say(known.source, [*known.oddities, *odd, *lines])
+        category_ids, others = join_classes(spec, known)
+        say([*sourced(known.source, [*known.oddities, *lines, *others]), *bound])
     rows = collect(read_all(results, manifests), spec, image_ids, category_ids).rows
     write_detections(out, rows)
     return {"images": len(image_ids), "detections": len(rows), "detections_file": str(out / DETECTIONS_NAME)}
@@ -117,6 +118,7 @@ def score_results(
     *,
     ran: Ran = UNKNOWN,
     limits: Sequence[int] = MAX_DETECTIONS,
+    odd: Sequence[str] = (),
 ) -> Evaluation:
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
 
@@ -129,12 +131,14 @@ def score_results(
         out: folder for the products, created if need be.
         ran: what gave the results.
         limits: most confident detections per image and category that count, three, ascending.
+        odd: what is odd beside the annotations' own oddities, one line each, with its source.
 
     Raises:
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
-    category_ids = join_classes(spec, annotations)
-    say(annotations.source, annotations.oddities)
+    category_ids, others = join_classes(spec, annotations)
+    oddities = (*sourced(annotations.source, [*annotations.oddities, *others]), *odd)
+    say(oddities)
     found = collect(results, spec, image_ids, category_ids)
     detections, chosen = found.rows, set(image_ids.values())
     metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=set(category_ids), limits=limits)
@@ -146,7 +150,7 @@ def score_results(
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
-        oddities=annotations.oddities,
+        oddities=oddities,
     )
     return write_evaluation(out, evaluation, detections)
 
@@ -180,17 +184,18 @@ def score_file(
 ) -> Evaluation:
     """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
     annotations = read_annotations(find_annotations(annotations_path), names=False)
-    say(annotations.source, annotations.oddities)
     sha256 = sha256_of(detections) if detections.is_file() else None
-    rows, others = joined(read_detections(detections), annotations, source=str(detections))
     odd = Oddities()
-    odd.count("detections equal an earlier one in image, category, box and score: each counts", rows.repeated())
+    rows, others = joined(read_detections(detections, odd), annotations, source=str(detections))
+    repeated = rows.repeated().tolist()
+    what = "detections equal an earlier one in image, category, box and score: each counts"
+    odd.count(what, repeated, row_name)
     lines = [*odd.lines()]
     if others:
         lines.append(f"{others} ids are written as texts in one file and as numbers in the other: taken for the same")
-    say(str(detections), lines)
+    oddities = (*sourced(annotations.source, annotations.oddities), *sourced(str(detections), lines))
+    say(oddities)
     metrics = evaluate(annotations, rows, limits=limits)
-    oddities = (*annotations.oddities, *lines)
     evaluation = Evaluation(metrics, annotations, str(detections), oddities=oddities, detections_sha256=sha256)
     return evaluation if out is None else write_evaluation(out, evaluation)
 

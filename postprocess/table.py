@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from detector.terminal import shown
 from postprocess.evaluate import ClassMetrics, Figure, figures_of
-from postprocess.record import Evaluation, reference_note, remarks
+from postprocess.record import Evaluation, precision_of, reference_note, remarks
 from postprocess.report.scored import Record
 
 CLASS_COLUMNS = 3
@@ -44,9 +44,16 @@ def beside(evaluation: Evaluation, other: Record, *, where: str) -> str:
     """
     ours, theirs = evaluation.metrics.figures["AP"], other.figures["AP"]
     apart = "" if ours is None or theirs is None else f": {ours - theirs:+.2f}"
-    precision = evaluation.spec.precision if evaluation.spec else None
-    images = evaluation.metrics.images, other.counts.images
-    part = "" if images[0] == images[1] else f" (not comparable: {images[0]} and {images[1]} images)"
+    precision = precision_of(evaluation)
+    metrics, truth = evaluation.metrics, evaluation.annotations.sha256
+    differ = []
+    if metrics.images != other.counts.images:
+        differ.append(f"{metrics.images} and {other.counts.images} images")
+    if None not in (truth, other.annotations_sha256) and truth != other.annotations_sha256:
+        differ.append("other annotations")
+    if metrics.limits != other.max_detections:
+        differ.append("other limits on detections")
+    part = f" (not comparable: {', '.join(differ)})" if differ else ""
     here = f"AP {_percent(ours).strip()} {f'by {precision}' if precision else 'here'}"
     there = f"{_percent(theirs).strip()} {f'by {other.precision} ' if other.precision else ''}in {where}"
     return f"{here}, {there}{apart}{part}"

@@ -8,8 +8,9 @@ from pathlib import Path
 from detector.artifacts import make_folder, write_bytes
 from detector.spec import Checkpoint
 from postprocess.evaluate import Figure, figures_of
+from postprocess.record import STAND_IN_PRECISION
 from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
-from postprocess.report.scored import ClassRecord, Record, read_scored
+from postprocess.report.scored import UNBOUND, ClassRecord, Record, read_scored
 
 # Digits of a SHA-256 that are shown: enough to tell any two checkpoints apart.
 SHOWN_DIGITS = 16
@@ -116,12 +117,12 @@ def _head(record: Record, title: str) -> str:
         "Reference": _reference(record),
     }
     facts |= _computed_by(record)
-    if record.remarks:
-        facts["About the figures"] = "<br/>".join(escape(text) for text in record.remarks)
-    if record.oddities:
-        facts["Odd, but taken"] = "<br/>".join(escape(text) for text in record.oddities)
-    if record.departures:
-        facts["Departs from the training framework"] = "<br/>".join(escape(text) for text in record.departures)
+    lists = {
+        "About the figures": (*record.remarks, *(() if record.metrics_sha256 else (UNBOUND,))),
+        "Odd, but taken": record.oddities,
+        "Departs from the training framework": record.departures,
+    }
+    facts |= {name: "<br/>".join(map(escape, texts)) for name, texts in lists.items() if texts}
     rows = "\n".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
     return (
         f'<header>\n<div class="top"><div><p class="soft">Detection report</p><h1>{title}</h1></div>\n'
@@ -148,16 +149,16 @@ def _computed_by(record: Record) -> dict[str, str]:
 def _notice(record: Record) -> str:
     """Whether the figures speak for the card."""
     card = "only outputs that the .om computed on the card speak for the card."
-    if record.precision is not None:
-        precision = escape(record.precision)
+    precision = escape(record.precision or STAND_IN_PRECISION)
+    if precision != STAND_IN_PRECISION:
         return f"<b>Computed on the CPU by {precision}: a prediction of what the card computes.</b> But {card}"
     if record.run is None:
         return (
             "<b>Backend and precision are not recorded in metrics.json.</b> Outputs of the CPU stand-in (onnxruntime, "
-            f"fp32) are not NPU numbers: {card}"
+            f"{precision}) are not NPU numbers: {card}"
         )
     if record.run.backend == "onnxruntime":
-        return f"<b>Computed on the CPU by the stand-in (onnxruntime, fp32): not NPU numbers</b>; {card}"
+        return f"<b>Computed on the CPU by the stand-in (onnxruntime, {precision}): not NPU numbers</b>; {card}"
     return f"<b>Computed by the .om on {escape(record.run.device)}.</b>"
 
 
@@ -171,9 +172,12 @@ def _reference(record: Record) -> str:
     if reference is None:
         return escape(record.note)
     difference = "AP is undefined here" if reference.difference is None else f"{reference.difference:+.2f} here"
-    counts = record.counts
-    part = "" if counts.images == counts.annotated_images else ", of a subset: not comparable"
-    part += "" if reference.comparable else ", of another data set: not comparable"
+    counts, reasons = record.counts, [*reference.caveats]
+    if not reasons and counts.images != counts.annotated_images:  # as earlier versions recorded it, likewise the next
+        reasons.append("a subset")
+    if not reasons and not reference.comparable:
+        reasons.append("another data set")
+    part = f", not comparable: {escape('; '.join(reasons))}" if reasons else ""
     return (
         f"AP {reference.ap:g}, published for <code>{escape(reference.checkpoint)}</code> "
         f"({escape(reference.source)}); <b>{difference}</b>{part}"

@@ -1,5 +1,6 @@
 """What an evaluation left, read back and checked to belong together: metrics.json, its detections, its truth."""
 
+import codecs
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +23,12 @@ from postprocess.coco import (
     read_detections,
 )
 from postprocess.evaluate import MAX_DETECTIONS, figures_of
+from postprocess.record import digest_of
 from postprocess.rows.columns import Detections
+from postprocess.rows.oddities import say, sourced
 from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
 
+UNBOUND = "metrics.json has no digest (an earlier version's): whether it was changed since is not checked"
 Percent = Annotated[float, pydantic.Field(ge=0, le=100.001, allow_inf_nan=False)]
 Count = Annotated[int, pydantic.Field(ge=0, lt=2**53)]
 
@@ -52,13 +56,14 @@ class ClassRecord(pydantic.BaseModel):
 
 
 class ReferenceRecord(Reference):
-    """The published AP of this checkpoint, how far ours is above it in percent points, and whether that says something.
+    """The published AP of this checkpoint, how far ours is above it in percent points, and why that says little.
 
-    Earlier versions did not record the last.
+    Earlier versions recorded no reason, or only whether there is one.
     """
 
     difference: float | None
     comparable: bool = True
+    caveats: tuple[str, ...] = ()
 
 
 class SqueezeRecord(pydantic.BaseModel):
@@ -98,6 +103,7 @@ class Record(pydantic.BaseModel):
     classes: Annotated[tuple[ClassRecord, ...], pydantic.Field(min_length=1)]
     annotations_file: str
     detections_file: str | None
+    metrics_sha256: str | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -143,23 +149,28 @@ def read_scored(results: Path, annotations_path: Path, *, names: bool = True) ->
 
 
 def read_record(results: Path) -> Record:
-    """Read the metrics.json of a folder.
+    """Read the metrics.json of a folder; one of an earlier version, which has no digest, is said to be unbound.
 
     Raises:
-        ArtifactError: there is none, or it is not what `eval` writes.
+        ArtifactError: there is none, it is not what `eval` writes, or it was changed since.
     """
     path = results / METRICS_NAME
     again = _eval_again(results)
     try:
         data = read_product(path, SMALL_BYTES, again=again)
-        parse_json(data)  # refuses a key that stands twice
-        return Record.model_validate_json(data)
+        facts = parse_json(data)  # refuses a key that stands twice
+        record = Record.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
     except JsonError as error:
         raise ArtifactError(f"{path} is not what eval writes: {error}; {again}") from error
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} not found: nothing was scored there; {again}") from error
     except pydantic.ValidationError as error:
         raise ArtifactError(f"{path} is not what eval writes: {spec_problem(error)}; {again}") from error
+    if record.metrics_sha256 is None:
+        say(sourced(str(path), [UNBOUND]))
+    elif record.metrics_sha256 != digest_of(facts):
+        raise ArtifactError(f"{path} is not as eval wrote it (its SHA-256 is another): changed since; {again}")
+    return record
 
 
 def _eval_again(results: Path, annotations: str = "ANNOTATIONS", detections: Path | None = None) -> str:

@@ -1,6 +1,6 @@
 """The three lists of an annotation file, row by row; what is odd is taken as COCO's tools take it, and counted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
@@ -20,7 +20,7 @@ from detector.files.names import require_inside
 from detector.geometry import Size
 from postprocess.rows.columns import Objects, areas_of
 from postprocess.rows.ids import Coder, Id, named
-from postprocess.rows.oddities import Oddities
+from postprocess.rows.oddities import Oddities, row_name
 from postprocess.rows.parse import parse_rows, rows_of
 
 KIND = "a COCO annotation file"
@@ -79,7 +79,7 @@ def read_images(path: Path, document: Document, odd: Oddities, *, names: bool) -
         DataError: not a list of images, an id twice, a name that leads out of the folder.
     """
     images: dict[int | str, AnnotatedImage] = {}
-    for row in _rows(path, document, "images", _IMAGES):
+    for row in _rows(path, document, "images", _IMAGES, odd):
         if row["id"] in images:
             raise DataError(f"{path}: images has the id {named(row['id'])} twice; COCO ids must be unique")
         images[row["id"]] = AnnotatedImage(row["id"], _name(path, row, odd, names=names), _size(row, odd))
@@ -95,7 +95,7 @@ def read_categories(path: Path, document: Document, odd: Oddities) -> dict[int |
         DataError: not a list of categories, or an id twice.
     """
     categories: dict[int | str, str] = {}
-    for row in _rows(path, document, "categories", _CATEGORIES):
+    for row in _rows(path, document, "categories", _CATEGORIES, odd):
         if row["id"] in categories:
             raise DataError(f"{path}: categories has the id {named(row['id'])} twice; COCO ids must be unique")
         name = row.get("name")
@@ -113,33 +113,43 @@ def read_categories(path: Path, document: Document, odd: Oddities) -> dict[int |
     return categories
 
 
-def read_objects(path: Path, document: Document, odd: Oddities) -> Objects:
-    """The annotated objects, of whatever image and category.
+def read_objects(path: Path, document: Document, odd: Oddities) -> tuple[Objects, "AnnotationIds"]:
+    """The annotated objects, of whatever image and category, and what names them.
 
     Raises:
         DataError: not a list of boxes, a negative width or height, an id twice.
     """
-    images, categories, ids = Coder(), Coder(), _AnnotationIds(path)
+    images, categories, ids = Coder(), Coder(), AnnotationIds(path)
     columns: list[tuple[NDArray[Any], ...]] = []
     first = 0
     names = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
-    for rows in parse_rows(path, document, "annotations", _OBJECTS, names, KIND):
+    for rows in parse_rows(path, document, "annotations", _OBJECTS, names, KIND, odd):
         images.add(row["image_id"] for row in rows)
         categories.add(row["category_id"] for row in rows)
-        ids.add(first, [row.get("id") for row in rows])
+        ids.add([row.get("id") for row in rows])
         boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
-        refuse_negative_sizes(path, "annotations", boxes, first)
-        columns.append((boxes, _areas(rows, boxes, first, odd), _crowds(rows, first, odd)))
+        refuse_negative_sizes(path, "annotation", boxes, first, ids.place)
+        columns.append((boxes, _areas(rows, boxes, first, odd, ids), _crowds(rows, first, odd, ids)))
         first += len(rows)
+    ids.require_distinct()
     boxes, areas, crowds = (np.concatenate(each) for each in zip(_NO_ROWS, *columns, strict=True))
-    return Objects(images.column(), categories.column(), boxes, areas, crowds, ids.finished())
+    return Objects(images.column(), categories.column(), boxes, areas, crowds, ids.zero), ids
 
 
 _NO_ROWS = (np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.bool_))
 
 
-def refuse_negative_sizes(path: Path, what: str, boxes: NDArray[np.float64], first: int) -> None:
+def refuse_negative_sizes(
+    path: Path, what: str, boxes: NDArray[np.float64], first: int, name: Callable[[int], str]
+) -> None:
     """No box may have a negative side.
+
+    Args:
+        path: of the file.
+        what: the boxes are of.
+        boxes: (N, 4) x y width height.
+        first: the row of the first one.
+        name: what to call a row.
 
     Raises:
         DataError: naming the row.
@@ -148,13 +158,16 @@ def refuse_negative_sizes(path: Path, what: str, boxes: NDArray[np.float64], fir
     if bad.size:
         row = int(bad[0])
         raise DataError(
-            f"{path}: {what} {first + row} has the bbox {boxes[row].tolist()}: width and height must not be negative"
+            f"{path}: {what} {name(first + row)} has the bbox {boxes[row].tolist()}: width and height must not be "
+            "negative"
         )
 
 
-def _rows(path: Path, document: Document, key: str, adapter: pydantic.TypeAdapter[list[Any]]) -> Iterator[Any]:
+def _rows(
+    path: Path, document: Document, key: str, adapter: pydantic.TypeAdapter[list[Any]], odd: Oddities
+) -> Iterator[Any]:
     names = ("id", "name") if key == "categories" else ("id", "file_name", "height", "width")
-    for rows in parse_rows(path, document, key, adapter, names, KIND):
+    for rows in parse_rows(path, document, key, adapter, names, KIND, odd):
         yield from rows
 
 
@@ -189,59 +202,101 @@ def _size(row: _Image, odd: Oddities) -> Size | None:
     return Size(height, width)
 
 
-def _areas(rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Oddities) -> NDArray[np.float64]:
+def _areas(
+    rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Oddities, ids: "AnnotationIds"
+) -> NDArray[np.float64]:
     absent = [index for index, row in enumerate(rows) if row.get("area") is None]
     null = [first + index for index in absent if "area" in rows[index]]
-    odd.count("annotations have no number for an area: width times height is taken", null)
+    odd.count("annotations have no number for an area: width times height is taken", null, ids.place)
     areas = np.array([row.get("area") or 0.0 for row in rows], np.float64)
     areas[absent] = areas_of(boxes)[absent]
     negative = (np.flatnonzero(areas < 0) + first).tolist()
-    odd.count("annotations have a negative area: in no range of sizes, so not counted, as in COCO's tools", negative)
+    what = "annotations have a negative area: in no range of sizes, so not counted, as in COCO's tools"
+    odd.count(what, negative, ids.place)
     return areas
 
 
-def _crowds(rows: list[_Object], first: int, odd: Oddities) -> NDArray[np.bool_]:
+def _crowds(rows: list[_Object], first: int, odd: Oddities, ids: "AnnotationIds") -> NDArray[np.bool_]:
     values = [row.get("iscrowd", 0) for row in rows]
     null = [first + index for index, value in enumerate(values) if value is None]
     other = [first + index for index, value in enumerate(values) if value not in (None, 0, 1)]
-    odd.count("annotations have no number for iscrowd: 0 is taken", null)
-    odd.count("annotations have an iscrowd other than 0 and 1: a crowd, as in COCO's tools", other)
+    odd.count("annotations have no number for iscrowd: 0 is taken", null, ids.place)
+    odd.count("annotations have an iscrowd other than 0 and 1: a crowd, as in COCO's tools", other, ids.place)
     return np.array([bool(value) for value in values], np.bool_)
 
 
-class _AnnotationIds:
-    """Ids of annotations: all must differ; the one that is 0 is remembered."""
+def _is_zero(value: int | str) -> bool:
+    """Whether COCO's tools, which keep ids of matches as floats, take a text for 0."""
+    try:
+        return isinstance(value, str) and float(value) == 0
+    except ValueError:
+        return False
+
+
+class AnnotationIds:
+    """Ids of annotations, in the order of their rows.
+
+    Attributes:
+        zero: the row of the id 0, which COCO's tools cannot find; None: there is none.
+    """
+
+    # Stands for an id that is missing, a text, or too large for the column.
+    _NONE = -(2**62)
 
     def __init__(self, path: Path) -> None:
+        self.zero: int | None = None
         self._path = path
         self._numbers: list[NDArray[np.int64]] = []
-        self._others: set[int | str] = set()
-        self._zero: int | None = None
+        self._others: dict[int | str, int] = {}
+        self._count = 0
 
-    def add(self, first: int, ids: list[int | str | None]) -> None:
-        small = [each for each in ids if isinstance(each, int) and abs(each) < 2**62]
+    def add(self, ids: list[int | str | None]) -> None:
+        """The next rows.
+
+        Raises:
+            DataError: a text or a large number is there twice.
+        """
+        small = [each if isinstance(each, int) and abs(each) < 2**62 else self._NONE for each in ids]
         self._numbers.append(np.array(small, np.int64))
-        for each in ids if len(small) < len(ids) else ():
+        for row, each in enumerate(ids, start=self._count) if self._NONE in small else ():
             if each is not None and (isinstance(each, str) or abs(each) >= 2**62):
                 if each in self._others:
                     raise self._twice(each)
-                self._others.add(each)
-        for zero in (0, "0"):  # COCO's tools keep ids of matches as floats
-            if zero in ids:
-                self._zero = first + ids.index(zero)
+                self._others[each] = row
+                if _is_zero(each):
+                    self._found_zero(row)
+        if 0 in small:
+            self._found_zero(self._count + small.index(0))
+        self._count += len(ids)
 
-    def finished(self) -> int | None:
-        """The row of the id 0.
+    def _found_zero(self, row: int) -> None:
+        if self.zero is not None:
+            raise self._twice(0)
+        self.zero = row
+
+    def require_distinct(self) -> None:
+        """No id may be there twice.
 
         Raises:
-            DataError: an id is there twice.
+            DataError: one is.
         """
         numbers = np.concatenate([np.zeros(0, np.int64), *self._numbers])
-        ordered = np.sort(numbers)
+        ordered = np.sort(numbers[numbers != self._NONE])
         twice = ordered[1:][ordered[1:] == ordered[:-1]]
         if len(twice):
             raise self._twice(int(twice[0]))
-        return self._zero
+
+    def place(self, row: int) -> str:
+        """What names an annotation: its id or, without one, its row."""
+        found: int | str | None = next((each for each, at in self._others.items() if at == row), None)
+        if found is None:
+            start = 0
+            for piece in self._numbers:
+                if row < start + len(piece):
+                    found = None if piece[row - start] == self._NONE else int(piece[row - start])
+                    break
+                start += len(piece)
+        return row_name(row) if found is None else f"id {named(found)}"
 
     def _twice(self, value: int | str) -> DataError:
         return DataError(f"{self._path}: annotations has the id {named(value)} twice; COCO ids must be unique")

@@ -1,7 +1,7 @@
 """Ids of COCO files: whole numbers of any size, or texts; a column of them is numbers of a short list."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -59,6 +59,14 @@ def twin(value: int | str) -> int | str | None:
         return str(value)
     digits = value.removeprefix("-")
     return int(value) if digits.isascii() and digits.isdigit() and len(digits) < 4000 else None
+
+
+def known_as(value: int | str, known: Collection[int | str]) -> int | str | None:
+    """An id as a file writes it, as number or text; None if it does not have it."""
+    if value in known:
+        return value
+    other = twin(value)
+    return other if other in known else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from detector.files.json_rows import Document, read_document
 from detector.files.json_text import JsonError, parse_json
 from detector.spec import spec_problem
 from postprocess.rows.ids import ID_ERROR
+from postprocess.rows.oddities import Oddities, row_name
 
 
 def open_document(path: Path) -> Document:
@@ -33,9 +34,15 @@ def rows_of(row: Any) -> pydantic.TypeAdapter[list[Any]]:
 
 
 def parse_rows(
-    path: Path, document: Document, key: str, adapter: pydantic.TypeAdapter[list[Any]], names: Sequence[str], kind: str
+    path: Path,
+    document: Document,
+    key: str,
+    adapter: pydantic.TypeAdapter[list[Any]],
+    names: Sequence[str],
+    kind: str,
+    odd: Oddities,
 ) -> Iterator[list[Any]]:
-    """The rows of one array, in pieces.
+    """The rows of one array, in pieces; a text, `true` or `false` is taken for the number that it means, and counted.
 
     Args:
         path: of the file, for messages.
@@ -44,6 +51,7 @@ def parse_rows(
         adapter: of a list of rows, see `rows_of`.
         names: keys of a row that are read.
         kind: what the file should be, for messages.
+        odd: counts what is odd.
 
     Raises:
         DataError: no JSON, not such rows, or a row has a key twice, of which readers would take either.
@@ -51,7 +59,9 @@ def parse_rows(
     first = 0
     try:
         for piece in _texts(document, key):
-            rows = adapter.validate_json(piece)
+            rows, reworded = _validated(piece, adapter, names)
+            what = f"{key or 'rows'} have a text, true or false for a number: taken as the number that it means"
+            odd.count(what, [first + row for row in reworded], row_name)
             # Cheap and never blind: a key that stands twice stands more often than it was read, or as escapes.
             if b"\\u00" in piece or any(
                 piece.count(f'"{name}"'.encode()) != sum(name in row for row in rows) for name in names
@@ -63,6 +73,28 @@ def parse_rows(
         raise DataError(f"{path} is {error}") from error
     except ValidationError as error:
         raise DataError(f"{path} is {_problem(error, key, first, kind)}") from error
+
+
+def _validated(
+    piece: bytes, adapter: pydantic.TypeAdapter[list[Any]], names: Sequence[str]
+) -> tuple[list[Any], list[int]]:
+    """Rows, and which of them have something else for a number."""
+    try:
+        return adapter.validate_json(piece, strict=True), []
+    except ValidationError:
+        rows = adapter.validate_json(piece)
+    given = parse_json(piece)
+    return rows, [
+        number
+        for number, (row, taken) in enumerate(zip(given, rows, strict=True))
+        if any(_is_reworded(row[name], taken[name]) for name in names if name in taken)
+    ]
+
+
+def _is_reworded(given: Any, taken: Any) -> bool:
+    if isinstance(given, list):
+        return any(map(_is_reworded, given, taken))
+    return isinstance(given, str | bool) and type(given) is not type(taken)
 
 
 def require_json(path: Path, document: Document, keys: Sequence[str]) -> None:

@@ -161,6 +161,7 @@ MET_BY: dict[str, dict[str, Callable[[Work], object]]] = {
     "report": {
         "the metrics gone": lambda work: (work.scored / "metrics.json").unlink(),
         "the metrics cut": lambda work: cut(work.scored / "metrics.json"),
+        "the metrics edited": lambda work: change(work.scored / "metrics.json", AP=99.9),
         "the detections gone": lambda work: (work.scored / "detections.json").unlink(),
         "the detections cut": lambda work: cut(work.scored / "detections.json"),
         "the detections of another run": lambda work: (work.scored / "detections.json").write_text("[]"),

@@ -18,7 +18,7 @@ from detector.spec_files import load_spec
 from infer.__main__ import main
 from pipeline.stream import stream
 from postprocess.bins import Told
-from postprocess.record import Evaluation
+from postprocess.record import Evaluation, digest_of
 from postprocess.scoring import Rules, score_folder
 from preprocess.folder import preprocess_folder
 
@@ -47,6 +47,7 @@ def run(model: Path, coco: Path, out: Path, **options: Any) -> Evaluation:
 
 def metrics(folder: Path) -> dict[str, Any]:
     record = json.loads((folder / "metrics.json").read_text())
+    assert record.pop("metrics_sha256") == digest_of(record)
     assert record.pop("detections_file") == str(folder / "detections.json")
     # Another batch size is another product.
     assert Path(record.pop("product")["file"]).exists()

@@ -50,7 +50,7 @@ def test_annotations_are_renumbered_from_one(tmp_path: Path, truth: dict[str, An
     ("part", "change", "message"),
     [
         ("annotations", {"bbox": [1, 2, 3]}, r"annotations\.0\.bbox: List should have at least 4"),
-        ("annotations", {"bbox": [1, 2, -3, 4]}, r"annotations 0 has the bbox .* must not be negative"),
+        ("annotations", {"bbox": [1, 2, -3, 4]}, r"annotation id 1 has the bbox .* must not be negative"),
         ("annotations", {"id": 2}, r"annotations has the id 2 twice"),
         ("annotations", {"iscrowd": 0.5}, r"annotations\.0\.iscrowd"),
         ("annotations", {"image_id": 1e17}, r"annotations\.0\.image_id: .* exactly written, or a text, got '1e\+17'"),
@@ -171,9 +171,9 @@ def test_several_coco_files_are_named(tmp_path: Path, truth: dict[str, Any]):
 ODD = [
     ("annotations", {"area": None}, "1 annotations have no number for an area: width times height is taken"),
     ("annotations", {"area": -4}, "1 annotations have a negative area: in no range of sizes, so not counted"),
-    ("annotations", {"iscrowd": None}, "1 annotations have no number for iscrowd: 0 is taken (the first: 0)"),
+    ("annotations", {"iscrowd": None}, "1 annotations have no number for iscrowd: 0 is taken (the first: id 1)"),
     ("annotations", {"iscrowd": 2}, "1 annotations have an iscrowd other than 0 and 1: a crowd"),
-    ("annotations", {"image_id": 77}, "1 annotations are of no listed image: .* (the first: row 0, image_id 77)"),
+    ("annotations", {"image_id": 77}, "1 annotations are of no listed image: .* (the first: id 1, image_id 77)"),
     ("annotations", {"category_id": 77}, "1 annotations are of no listed category: they do not count"),
     (
         "annotations",
@@ -195,6 +195,32 @@ def test_what_is_odd_is_taken_and_counted(
     truth[part][0].update(change)
     (line,) = read_annotations(written(tmp_path / "a.json", truth)).oddities
     assert re.match(re.escape(message).replace(r"\.\*", ".*"), line), line
+
+
+@pytest.mark.parametrize(
+    ("ids", "named"), [((4, 10**17), "id 4"), (("a", 0), "id 'a'"), ((2**70, "b"), f"id {2**70}"), ((None, 3), "row 2")]
+)
+def test_what_is_odd_is_named_by_its_id(
+    tmp_path: Path, truth: dict[str, Any], ids: tuple[int | str | None], named: str
+):
+    row = truth["annotations"][1]
+    truth["annotations"][1:] = [{**row, "id": each, "image_id": 3, "area": None} for each in ids]
+    truth["annotations"].insert(0, {**row, "id": 77, "image_id": 99})
+    if ids[0] is None:
+        del truth["annotations"][2]["id"]
+    annotations = read_annotations(written(tmp_path / "a.json", truth))
+    areas, orphan, twice = annotations.oddities
+    assert areas.endswith(f"area: width times height is taken (the first: {named})")
+    assert orphan.endswith("(the first: id 77, image_id 99)")
+    assert "equal an earlier one" in twice
+
+
+@pytest.mark.parametrize("ids", [(0, "0"), ("0.0", 0), ("-0", "0e3"), (0, 0)])
+def test_two_ids_that_are_zero_to_cocos_tools_are_one(tmp_path: Path, truth: dict[str, Any], ids: tuple[int | str]):
+    for item, each in zip(truth["annotations"], ids, strict=True):
+        item["id"] = each
+    with pytest.raises(DataError, match="annotations has the id 0 twice"):
+        read_annotations(written(tmp_path / "a.json", truth))
 
 
 def test_numbers_as_names_and_crowds_above_one(tmp_path: Path, truth: dict[str, Any]):

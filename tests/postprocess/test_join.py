@@ -97,13 +97,13 @@ def test_ids_without_annotations(spec: DetectorSpec, names: tuple[str, ...], ids
 
 def test_classes_are_found_by_name(spec: DetectorSpec):
     truth = annotated(categories={5: "star", 1: "circle", 2: "square", 8: "other"})
-    assert list(join_classes(spec, truth)) == [1, 2, 5]
+    assert list(join_classes(spec, truth)[0]) == [1, 2, 5]
 
 
 def test_labels_may_count_the_categories_of_the_file_that_have_the_names(spec: DetectorSpec):
     truth = annotated(categories={5: "star", 8: "other", 1: "circle", 2: "square"})
     in_file_order = replace(spec, label_order="annotations")
-    assert list(join_classes(in_file_order, truth)) == [5, 1, 2]
+    assert list(join_classes(in_file_order, truth)[0]) == [5, 1, 2]
     with pytest.raises(DataError, match=r"class 'square' of tiny is not among the 2 categories"):
         join_classes(in_file_order, annotated(categories={5: "star", 1: "circle"}))
 
@@ -121,7 +121,7 @@ def test_the_other_numbering_is_known_where_it_differs(spec: DetectorSpec):
 
 def test_category_ids_of_the_spec_win(spec: DetectorSpec):
     truth = annotated(categories={5: "star", 1: "circle", 2: "square", 8: "circle"})
-    assert list(join_classes(replace(spec, category_ids=(8, 2, 5)), truth)) == [8, 2, 5]
+    assert list(join_classes(replace(spec, category_ids=(8, 2, 5)), truth)[0]) == [8, 2, 5]
 
 
 def test_a_category_id_with_another_name_is_refused(spec: DetectorSpec):
@@ -133,6 +133,18 @@ def test_a_category_id_with_another_name_is_refused(spec: DetectorSpec):
 def test_a_category_id_that_the_annotations_lack(spec: DetectorSpec):
     with pytest.raises(DataError, match=r"class 'star' the category id 6, which gt.json does not have"):
         join_classes(replace(spec, category_ids=(1, 2, 6)), annotated(categories={1: "circle", 2: "square"}))
+
+
+def test_other_ids_of_the_same_names_are_taken_by_name(spec: DetectorSpec):
+    own = replace(spec, category_ids=(1, 2, 6), label_order="annotations")
+    ids, [line] = join_classes(own, annotated(categories={5: "star", 2: "square", 1: "circle"}))
+    assert ids == (1, 2, 5)
+    assert line == (
+        "1 of the spec's category ids are not here (the first: 6 of 'star', here 5): the categories are taken by their "
+        "names"
+    )
+    with pytest.raises(DataError, match=r"the category id 6, .* nor one category of that name; .* as --model\)"):
+        join_classes(own, annotated(categories={5: "star", 2: "square", 1: "circle", 7: "star"}))
 
 
 def test_a_missing_class_comes_with_the_nearest_name(spec: DetectorSpec):
@@ -153,4 +165,4 @@ def test_the_coco_preset_fits_the_genuine_annotations(spec: DetectorSpec):
     if not path.exists():
         pytest.skip(f"{path} is absent")
     coco = replace(spec, classes=tuple(name for _, name in COCO_CATEGORIES))
-    assert list(join_classes(coco, read_annotations(path))) == [category_id for category_id, _ in COCO_CATEGORIES]
+    assert list(join_classes(coco, read_annotations(path))[0]) == [category_id for category_id, _ in COCO_CATEGORIES]

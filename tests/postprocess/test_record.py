@@ -8,7 +8,17 @@ from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, DetectorSpec, Reference, replace
 from postprocess.coco import Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
-from postprocess.record import Evaluation, Ran, Squeeze, reference_note, reference_of, remarks, to_record
+from postprocess.record import (
+    DIGEST,
+    Evaluation,
+    Ran,
+    Squeeze,
+    digest_of,
+    reference_note,
+    reference_of,
+    remarks,
+    to_record,
+)
 from postprocess.report.scored import Record
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject
@@ -40,6 +50,12 @@ def test_the_precision_of_a_simulated_model_is_recorded(published: DetectorSpec)
     assert to_record(evaluation(simulated))["precision"] == "force_fp16 (simulated)"
     assert reference_note(evaluation(simulated)).endswith("AP 35.50 by force_fp16 (simulated), -0.20")
     assert to_record(evaluation(published))["precision"] is None
+    run = RunFacts(backend="onnxruntime", device="CPU")
+    on_cpu = dataclasses.replace(evaluation(published), ran=Ran(run))
+    assert to_record(on_cpu)["precision"] == "fp32"
+    assert to_record(dataclasses.replace(evaluation(simulated), ran=Ran(run)))["precision"] == simulated.precision
+    on_card = Ran(RunFacts(backend="ais_bench", device="Ascend310P3 device 0"))
+    assert to_record(dataclasses.replace(on_cpu, ran=on_card))["precision"] is None
 
 
 def test_another_evaluation_is_named_beside(published: DetectorSpec):
@@ -49,6 +65,16 @@ def test_another_evaluation_is_named_beside(published: DetectorSpec):
     assert line == "AP 35.50 by force_fp16 (simulated), 36.00 in eval_bs8: -0.50"
     fewer = beside(evaluation(published, images=1), other, where="eval_bs8")
     assert fewer == "AP 35.50 here, 36.00 in eval_bs8: -0.50 (not comparable: 1 and 2 images)"
+    found = evaluation(published)
+    changed = dataclasses.replace(
+        found,
+        metrics=dataclasses.replace(found.metrics, limits=(1, 2, 3)),
+        annotations=dataclasses.replace(found.annotations, sha256="e" * 64),
+        ran=Ran(RunFacts(backend="onnxruntime", device="CPU")),
+    )
+    line = beside(changed, other, where="eval_bs8")
+    assert line.startswith("AP 35.50 by fp32, 36.00 in")
+    assert line.endswith(" (not comparable: other annotations, other limits on detections)")
 
 
 def test_the_reference_is_bound_by_the_checkpoints_hash(published: DetectorSpec):
@@ -60,14 +86,35 @@ def test_the_reference_is_bound_by_the_checkpoints_hash(published: DetectorSpec)
 
 
 def test_a_subset_is_named_beside_the_reference(published: DetectorSpec):
-    assert "(a subset: 1 of 2 images)" in reference_note(evaluation(published, images=1))
+    assert "(not comparable: a subset, 1 of 2 images)" in reference_note(evaluation(published, images=1))
+    assert to_record(evaluation(published, images=1))["reference"]["comparable"] is False
 
 
 def test_a_reference_of_another_data_set_is_not_comparable(published: DetectorSpec):
     other = dataclasses.replace(evaluation(published), annotations=Annotations("gt.json", {}, {}, [], sha256="e" * 64))
-    assert "of another data set (0 images, 0 annotations) than the reference's: not comparable" in reference_note(other)
+    reason = "another data set (0 images, 0 annotations) than the reference's"
+    assert reference_note(other).endswith(f" (not comparable: a subset, 2 of 0 images; {reason})")
     assert to_record(other)["reference"]["comparable"] is False
+    assert to_record(other)["reference"]["caveats"] == ["a subset, 2 of 0 images", reason]
     assert to_record(evaluation(published))["reference"]["comparable"] is True
+
+
+def test_a_published_ap_is_of_a_hundred_detections(published: DetectorSpec):
+    found = evaluation(published)
+    for limits, reasons in (
+        ((1, 10, 50), ["of the best 50 detections of a class on an image, published ones of 100"]),
+        ((100, 300, 1000), []),
+    ):
+        limited = dataclasses.replace(found, metrics=dataclasses.replace(found.metrics, limits=limits))
+        assert to_record(limited)["reference"]["caveats"] == reasons
+
+
+def test_the_digest_is_of_what_is_said_not_how(published: DetectorSpec):
+    record = to_record(evaluation(published))
+    again = json.loads(json.dumps(dict(reversed(record.items()))))
+    assert record[DIGEST] == digest_of(record) == digest_of(again)
+    assert digest_of({**record, "AP": 36}) != record[DIGEST]
+    assert digest_of({**record, "counts": {**record["counts"], "images": 3}}) != record[DIGEST]
 
 
 def test_a_published_reference_is_of_coco_val2017(published: DetectorSpec):

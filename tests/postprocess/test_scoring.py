@@ -9,7 +9,7 @@ from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest, write_manifest, write_manifests
-from detector.origin import ModelFile, ResultsOrigin, RunFacts, write_origin
+from detector.origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections
@@ -226,7 +226,7 @@ def test_images_without_annotations_are_left_out_when_asked(
     with pytest.raises(DataError, match=r"c\.jpg is not among the images of .*--only_annotated scores the annotated"):
         score()
     assert score(rules=Rules(only_annotated=True)).metrics.images == 2
-    line = "1 images without annotations are left out (the first: c.jpg)"
+    line = f"{annotations_file}: 1 images without annotations are left out (the first: c.jpg)"
     assert line in json.loads((tmp_path / "out/metrics.json").read_text())["oddities"]
     assert any(line in message for message in caplog.messages)
 
@@ -244,7 +244,7 @@ def test_wrong_annotated_sizes_can_be_passed_over(
     (line,) = [
         line for line in json.loads((tmp_path / "out/metrics.json").read_text())["oddities"] if "another size" in line
     ]
-    assert line.startswith("3 images have another size than annotated")
+    assert line.startswith(f"{annotations_file}: 3 images have another size than annotated")
 
 
 def test_a_squeezing_canvas_is_recorded(
@@ -301,8 +301,10 @@ def test_detections_listed_twice_are_counted(annotations_file: Path, tmp_path: P
     (tmp_path / "d.json").write_text(json.dumps(rows))
     evaluation = score_file(tmp_path / "d.json", annotations_file, tmp_path / "out")
     first, second = evaluation.oddities
-    assert first == "2 detections equal an earlier one in image, category, box and score: each counts (the first: 2)"
-    assert second == "1 ids are written as texts in one file and as numbers in the other: taken for the same"
+    twice = "2 detections equal an earlier one in image, category, box and score: each counts (the first: row 2)"
+    assert first == f"{tmp_path / 'd.json'}: {twice}"
+    same = "1 ids are written as texts in one file and as numbers in the other: taken for the same"
+    assert second == f"{tmp_path / 'd.json'}: {same}"
     assert len(caplog.messages) == 2
     assert json.loads((tmp_path / "out/metrics.json").read_text())["detections_sha256"] == sha256_of(
         tmp_path / "d.json"
@@ -321,3 +323,72 @@ def test_what_ran_reaches_the_metrics(
     assert (record["run"], record["product"]) == (run.model_dump(), model.model_dump())
     assert record["canvases"] == ["64x96"]
     assert record["detections_sha256"] == sha256_of(tmp_path / "out/detections.json")
+    assert record["precision"] == "fp32"
+
+
+def test_every_remark_has_its_own_source(
+    score: Callable[..., Evaluation],
+    results: Path,
+    annotations_file: Path,
+    truth: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+):
+    truth["annotations"][0]["iscrowd"] = None
+    annotations_file.write_text(json.dumps(truth))
+    told = [
+        f"{annotations_file}: 1 annotations have no number for iscrowd: 0 is taken (the first: id 1)",
+        f"{origin_path(results)}: not found: the results cannot be bound to the bins and the model",
+    ]
+    assert list(score().oddities) == told
+    assert caplog.messages == told
+
+
+def test_texts_for_numbers_are_taken_and_said(annotations_file: Path, truth: dict[str, Any], tmp_path: Path):
+    truth["images"][0]["width"] = "96"
+    truth["annotations"][0]["bbox"][1] = "4"
+    truth["annotations"][1] |= {"iscrowd": False, "area": "3200.0"}
+    annotations_file.write_text(json.dumps(truth))
+    rows = [{"image_id": 9, "category_id": 1, "bbox": [4, 4, 16, 20], "score": score} for score in (1, "0.5")]
+    (tmp_path / "d.json").write_text(json.dumps(rows))
+    evaluation = score_file(tmp_path / "d.json", annotations_file)
+    meaning = "have a text, true or false for a number: taken as the number that it means"
+    assert evaluation.oddities == (
+        f"{annotations_file}: 1 images {meaning} (the first: row 0)",
+        f"{annotations_file}: 2 annotations {meaning} (the first: row 0)",
+        f"{tmp_path / 'd.json'}: 1 rows {meaning} (the first: row 1)",
+    )
+    assert evaluation.metrics.figures["AP"] == pytest.approx(50)
+
+
+@pytest.mark.parametrize(
+    ("ids", "line"),
+    [
+        ({1: "1", 2: "2", 5: "5"}, "3 category ids are texts here and numbers in the spec: taken for the same"),
+        (
+            {1: "o", 2: "[]", 5: "*"},
+            "3 of the spec's category ids are not here (the first: 1 of 'circle', here 'o'): the categories are taken",
+        ),
+    ],
+)
+def test_text_ids_of_categories_are_joined(
+    results: Path,
+    bins: Path,
+    manifest: BinsManifest,
+    annotations_file: Path,
+    truth: dict[str, Any],
+    tmp_path: Path,
+    ids: dict[int, str],
+    line: str,
+):
+    for item in truth["categories"]:
+        item["id"] = ids[item["id"]]
+    for item in truth["annotations"]:
+        item["category_id"] = ids[item["category_id"]]
+    annotations_file.write_text(json.dumps(truth))
+    write_manifest(bins, manifest.model_copy(update={"spec": replace(manifest.spec, category_ids=(1, 2, 5))}))
+    evaluation = score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
+    assert evaluation.metrics.figures["AP"] == pytest.approx(100)
+    assert any(each.startswith(f"{annotations_file}: {line}") for each in evaluation.oddities)
+    detect_folder(results, bins, annotations_file, tmp_path / "other", told=Told())
+    rows = json.loads((tmp_path / "other/detections.json").read_text())
+    assert [row["category_id"] for row in rows] == [ids[1], ids[5], ids[2]]

@@ -13,7 +13,7 @@ from detector.errors import ArtifactError, DataError
 from postprocess.__main__ import main
 from postprocess.report.page import write_report
 from postprocess.scoring import score_file
-from tests.postprocess.report.pages import change
+from tests.postprocess.report.pages import Parsed, change
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -48,6 +48,38 @@ def test_absurd_values_are_refused(report: Callable[..., str], results: Path, va
     change(results, **values)
     with pytest.raises(ArtifactError, match=r"metrics\.json is not what eval writes"):
         report()
+
+
+@pytest.mark.parametrize("values", [{"AP": 99.0}, {"note": "AP 99"}, {"oddities": []}, {"extra": 1}])
+def test_figures_edited_by_hand_are_refused(
+    report: Callable[..., str], results: Path, values: dict[str, Any], tmp_path: Path
+):
+    path = results / "metrics.json"
+    change(results, oddities=["odd"])
+    path.write_text("\ufeff" + json.dumps({**json.loads(path.read_text()), **values}, sort_keys=True))
+    with pytest.raises(
+        ArtifactError, match=r"metrics\.json is not as eval wrote it .*: changed since; run `python -m "
+    ):
+        report()
+    assert not (tmp_path / "new").exists()
+
+
+def test_figures_written_otherwise_are_the_same(report: Callable[..., str], results: Path):
+    expected, path = report(), results / "metrics.json"
+    path.write_text("\ufeff" + json.dumps(json.loads(path.read_text()), sort_keys=True, indent=3))
+    assert report() == expected
+
+
+def test_figures_without_digest_are_said_to_be_unbound(
+    report: Callable[..., str], results: Path, caplog: pytest.LogCaptureFixture
+):
+    path = results / "metrics.json"
+    record = json.loads(path.read_text())
+    del record["metrics_sha256"]
+    path.write_text(json.dumps(record))
+    line = "metrics.json has no digest (an earlier version's): whether it was changed since is not checked"
+    assert line in Parsed(report()).text
+    assert caplog.messages == [f"{path}: {line}"]
 
 
 def test_missing_detections_name_the_command(report: Callable[..., str], results: Path):
