@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from convert.inference import inferred
-from convert.isolated import IllegalGraphError
+from convert.isolated import IllegalGraphError, at
 from convert.subgraphs import called, inner_graphs
 from detector.errors import SpecError
 from detector.files.bounds import FOLDED_BYTES
@@ -47,6 +47,7 @@ class Constants:
 
     def fold(self, node: onnx.NodeProto) -> bool:
         """Compute a node's outputs; False if they depend on the image, or are not what ONNX says they are."""
+        at(called(node))
         values = self._evaluate(node)
         if values is None or not all(map(self._is_as_declared, node.output, values)):
             return False

@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from convert.constants import Constants
 from convert.inference import SMALL
-from convert.isolated import IllegalGraphError, isolated
+from convert.isolated import IllegalGraphError, at, isolated
 from convert.sound.tensors import tensor_problems
 from convert.subgraphs import captured_names, inner_graphs, tensor_names
 from detector.files.bounds import FOLDED_BYTES
@@ -87,6 +87,7 @@ def _fold_once(model: onnx.ModelProto, room: int) -> int | None:
             renamed[node.output[0]] = node.input[0]
         elif outputs.intersection(node.output) or not constants.fold(node):
             kept.append(node)
+    at("")
     changed = len(kept) != len(graph.node)
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]

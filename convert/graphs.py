@@ -99,8 +99,9 @@ def stand_in_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         SpecError: the graph cannot be made static at every gear.
     """
-    model = with_gears(plan, with_precise_norms(frozen), lambda static: by_factors(with_precise_norms(static)))
-    return with_aipp(model, aipp_of(plan.spec)) if plan.aipp_file else model
+    with naming(plan.onnx_file):
+        model = with_gears(plan, with_precise_norms(frozen), lambda static: by_factors(with_precise_norms(static)))
+        return with_aipp(model, aipp_of(plan.spec)) if plan.aipp_file else model
 
 
 def with_gears(

@@ -6,6 +6,7 @@ illegal graph is refused there: some end the process (an assertion in C++), some
 
 import contextlib
 import faulthandler
+import mmap
 import os
 import resource
 import signal
@@ -38,11 +39,22 @@ class IllegalGraphError(SpecError):
 
 @contextlib.contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Put the file that a graph is from before the reason for which it is refused."""
+    """Put the file that a graph is from before the reason for which it is refused, if that does not name it."""
     try:
         yield
-    except IllegalGraphError as error:
+    except SpecError as error:
+        if str(file) in str(error):
+            raise
         raise SpecError(f"{file}: {error}") from error
+
+
+_PLACE_BYTES = 256
+_PLACE = mmap.mmap(-1, _PLACE_BYTES)  # shared with the copies
+
+
+def at(place: str) -> None:
+    """Note what the work is at, so that the message names it where the work does not come back from there."""
+    _PLACE[:] = place.encode()[:_PLACE_BYTES].ljust(_PLACE_BYTES, b"\0")
 
 
 class _Answer(Enum):
@@ -64,6 +76,7 @@ def isolated(work: Callable[[], bytes], *, size: int = 0, memory: Bound = GRAPH_
             the bounds allow.
     """
     reader, writer = os.pipe()
+    at("")
     child = os.fork()
     if child == 0:
         os.close(reader)
@@ -113,18 +126,19 @@ def _answer(work: Callable[[], bytes]) -> tuple[bytes, bytes]:
 
 
 def _read(answer: bytes, status: int, memory: Bound) -> bytes:
+    where = _PLACE[:].rstrip(b"\0").decode(errors="replace") or "it"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number == signal.SIGXCPU:
-            raise IllegalGraphError(f"it takes more than {GRAPH_SECONDS.limit} seconds; {GRAPH_SECONDS.refusal}")
+            raise IllegalGraphError(f"{where} takes more than {GRAPH_SECONDS.limit} seconds; {GRAPH_SECONDS.refusal}")
         raise IllegalGraphError(
-            f"onnx's own code ends with {signal.Signals(number).name} at it, so that it is not legal"
+            f"onnx's own code ends with {signal.Signals(number).name} at {where}, so that it is not legal"
         )
     kind = answer[:1]
     if kind == _Answer.DONE.value:
         return answer[1:]
     if kind == _Answer.OUT_OF_MEMORY.value:
-        raise IllegalGraphError(f"it takes more than {memory.limit:,} bytes of memory; {memory.refusal}")
+        raise IllegalGraphError(f"{where} takes more than {memory.limit:,} bytes of memory; {memory.refusal}")
     if kind == _Answer.REFUSED.value:
         raise IllegalGraphError(answer[1:].decode())
     raise RuntimeError(f"work on a graph ended with status {status} and without an answer")

@@ -10,6 +10,7 @@ from convert.aipp.graph import with_aipp
 from convert.candidates import with_candidate_count
 from convert.fold import drop_dead
 from convert.graphs import frozen_graph, with_gears
+from convert.isolated import naming
 from convert.lower import lower
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
@@ -77,7 +78,8 @@ def card_graph(plan: Plan) -> Card:
     frozen, problem = frozen_graph(plan)
     if problem is not None:
         raise SpecError(f"{plan.onnx_file} cannot be lowered for atc, so that there is nothing to simulate: {problem}")
-    return _card(plan, frozen)
+    with naming(plan.onnx_file):
+        return _card(plan, frozen)
 
 
 def _card(plan: Plan, frozen: onnx.ModelProto) -> Card:
@@ -100,7 +102,8 @@ def simulate(plan: Plan, rules: Rules) -> Path:
     if target.resolve() == plan.onnx_file.resolve():
         raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
     card = card_graph(plan)
-    model = with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
+    with naming(plan.onnx_file):
+        model = with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
     make_folder(target.parent)
     write_onnx(target, _finished(model, card.spec, rules))
     return target
@@ -109,7 +112,8 @@ def simulate(plan: Plan, rules: Rules) -> Path:
 def stand_in(plan: Plan) -> onnx.ModelProto:
     """The float32 graph that `convert` makes for the CPU, at one shape: what simulated ones are compared with."""
     frozen, _ = frozen_graph(plan)
-    model = _with_aipp(with_precise_norms(frozen), plan.spec)
+    with naming(plan.onnx_file):
+        model = _with_aipp(with_precise_norms(frozen), plan.spec)
     embed_spec(model, _spec(plan, frozen))
     return model
 

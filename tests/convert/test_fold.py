@@ -222,6 +222,13 @@ def test_what_folding_adds_is_bounded_and_the_bound_can_be_raised(monkeypatch):
     assert folded_value(bomb, constants=[("size", np.array([280, 1]))]).shape == (280, 1)
 
 
+def test_memory_that_a_node_takes_is_said_of_that_node(monkeypatch):
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**25))
+    bomb = node("ConstantOfShape", ["size"], ["v"])
+    with pytest.raises(SpecError, match=r"^node 'v' \(ConstantOfShape\) takes more than 33,554,432 bytes of memory"):
+        folded_value(bomb, constants=[("size", np.array([2**26, 1]))])
+
+
 def test_a_weight_turned_round_is_no_bomb(monkeypatch):
     monkeypatch.setenv("OMLINE_MAX_FOLDED_BYTES", "1000")
     weight = np.arange(2 * 400, dtype=np.float32).reshape(2, 400)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from convert.graphs import frozen_graph
+from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
+from convert.isolated import IllegalGraphError
 from convert.plan import plan_conversion
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_file import embed_spec, write_onnx
@@ -55,3 +56,17 @@ def test_what_onnx_itself_dies_of_names_the_file(canonical, frozen, monkeypatch)
     monkeypatch.setenv("OMLINE_MAX_FOLDED_BYTES", "8")
     with pytest.raises(SpecError, match=r"m\.onnx: node .*OMLINE_MAX_FOLDED_BYTES"):
         frozen(canonical)
+
+
+def test_each_graph_of_a_conversion_names_the_file(canonical, tmp_path, monkeypatch):
+    write_onnx(tmp_path / "m.onnx", canonical)
+    plan = plan_conversion(tmp_path / "m.onnx", batch_size=1, target="cpu")
+    static = frozen_graph(plan)[0]
+
+    def refused(*_):
+        raise IllegalGraphError("it takes more than 10 bytes of memory")
+
+    for make, part in ((stand_in_graph, "with_precise_norms"), (lowered_graph, "lower")):
+        monkeypatch.setattr(f"convert.graphs.{part}", refused)
+        with pytest.raises(SpecError, match=r"m\.onnx: it takes more than 10 bytes of memory"):
+            make(plan, static)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.isolated import IllegalGraphError, isolated
+from convert.isolated import IllegalGraphError, at, isolated, naming
 from detector.errors import SpecError
 
 
@@ -50,6 +50,31 @@ def test_time_is_bounded(monkeypatch):
 
     with pytest.raises(IllegalGraphError, match=r"more than 1 seconds.*set OMLINE_MAX_GRAPH_SECONDS"):
         isolated(forever)
+
+
+def test_where_the_work_was_is_named(monkeypatch):
+    def ended_by(end):
+        def work():
+            isolated(lambda: at("elsewhere") or b"")
+            at(f"node {'é' * 300!r}")
+            at("node 'a' (Tile)")
+            end()
+
+        return work
+
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
+    with pytest.raises(IllegalGraphError, match=r"^node 'a' \(Tile\) takes more than 16,777,216 bytes"):
+        isolated(ended_by(lambda: np.ones(2**25, np.uint8)))
+    with pytest.raises(IllegalGraphError, match=r"ends with SIGABRT at node 'a' \(Tile\), so"):
+        isolated(ended_by(os.abort))
+    with pytest.raises(IllegalGraphError, match=r"ends with SIGABRT at it, so"):
+        isolated(os.abort)
+
+
+def test_the_file_is_named_once(tmp_path):
+    for told in ("a node", f"{tmp_path}: a node"):
+        with pytest.raises(SpecError, match=rf"^{tmp_path}: a node$"), naming(tmp_path):
+            raise SpecError(told)
 
 
 def test_work_within_work_ends_like_any_other():
