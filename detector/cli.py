@@ -13,7 +13,7 @@ from typing import NoReturn, TextIO
 
 from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
-from detector.terminal import shown
+from detector.terminal import brief, shown
 
 INTERRUPTED = 130
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
@@ -109,7 +109,7 @@ class _Formatter(logging.Formatter):
     """Lines whose foreign text a terminal does not obey; some of our own messages have several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return shown(super().format(record), keep="\n")
+        return shown(brief(super().format(record)), keep="\n")
 
 
 def one_line(error: BaseException) -> str:
@@ -156,5 +156,5 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 def _report(message: str, code: int) -> int:
     # A bar on a terminal may have left the cursor in mid-line.
     start = "\r" if sys.stderr.isatty() else ""
-    print(f"{start}error: {shown(message)}", file=sys.stderr)
+    print(f"{start}error: {shown(brief(message))}", file=sys.stderr)
     return code

@@ -147,12 +147,15 @@ from detector.cli import run
 def main(_):
     logging.getLogger("x").warning("two\\nlines %s", "\\x1b[2J")
     print("a\\tb\\x1b]0;title\\x07")
-    raise OSError(2, "gone", "evil\\x1b[31m")
+    logging.getLogger("x").warning("a name of %s", "y" * 5000)
+    raise OSError(2, "gone", "evil\\x1b[31m " + "z" * 5000)
 run(main, [])
 """
     with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.read() == "a\tb\\x1b]0;title\\x07\n"
-        assert process.stderr.read() == "two\nlines \\x1b[2J\nerror: evil\\x1b[31m: gone\n"
+        long = f"a name of {'y' * 230}… of 5000 characters"
+        last = f"error: evil\\x1b[31m {'z' * 230}… of 5001 characters gone"
+        assert process.stderr.read() == f"two\nlines \\x1b[2J\n{long}\n{last}\n"
     with pytest.raises(SystemExit):
         cli.Parser(prog="p").parse_args(["\x1b[2J"])
     assert "\x1b" not in capsys.readouterr().err
