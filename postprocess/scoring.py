@@ -8,7 +8,7 @@ from detector.artifacts import make_folder, sha256_of, write_error, write_json
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, images_of, read_bins
-from postprocess.coco import Annotations, find_annotations, joined, read_annotations, read_detections
+from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.collected import collect
 from postprocess.evaluate import MAX_DETECTIONS, evaluate
 from postprocess.image_names import join_images
@@ -187,6 +187,7 @@ def score_file(
     sha256 = sha256_of(detections) if detections.is_file() else None
     odd = Oddities()
     rows, others = joined(read_detections(detections, odd), annotations, source=str(detections))
+    odd.count(f"detections {OVERFLOW}", rows.overflowing().tolist(), row_name)
     repeated = rows.repeated().tolist()
     what = "detections equal an earlier one in image, category, box and score: each counts"
     odd.count(what, repeated, row_name)

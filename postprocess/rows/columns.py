@@ -83,6 +83,13 @@ class Boxes(Sequence[Row], Generic[Row]):
         groups = np.split(order, starts[1:]) if len(codes) else []
         return {self.images.values[code]: rows for code, rows in zip(codes.tolist(), groups, strict=True)}
 
+    def overflowing(self) -> NDArray[np.int64]:
+        """Rows with a corner or an area beyond the largest number: the overlap of two of them is none."""
+        with np.errstate(over="ignore"):
+            corners = self.boxes[:, :2] + self.boxes[:, 2:]
+        rows: NDArray[np.int64] = np.flatnonzero(~np.isfinite(np.column_stack([corners, areas_of(self.boxes)])).all(1))
+        return rows
+
     def repeated(self) -> NDArray[np.int64]:
         """Rows that equal an earlier one in image, category and facts."""
         if len(self) < 2:
