@@ -20,7 +20,7 @@ NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
     *("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc"),
-    "Resource temporarily unavailable",
+    *("Resource temporarily unavailable", "error return without exception set"),
 )
 
 
@@ -79,7 +79,7 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
         return _report(one_line(error), 1)
     except MemoryError:
         return _report(NO_MEMORY, 1)
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError, SystemError) as error:
         if not any(sign in str(error) for sign in OUT_OF_MEMORY):
             raise
         return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
