@@ -5,6 +5,7 @@ import errno
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from detector.errors import MissingEnvironmentError, PipelineError
 from detector.terminal import brief, shown
 
 INTERRUPTED = 130
+# Environment variable of the Makefile: OPTION:VARIABLE=, separated by blanks.
+MAKE_VARIABLES = "OMLINE_MAKE"
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
@@ -38,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """As argparse, without what a terminal would obey."""
-        super().error(shown(message))
+        super().error(shown(message) + _make_variables(message))
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:
@@ -156,5 +159,12 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 def _report(message: str, code: int) -> int:
     # A bar on a terminal may have left the cursor in mid-line.
     start = "\r" if sys.stderr.isatty() else ""
-    print(f"{start}error: {shown(brief(message))}", file=sys.stderr)
+    print(f"{start}error: {shown(brief(message))}{_make_variables(message)}", file=sys.stderr)
     return code
+
+
+def _make_variables(message: str) -> str:
+    """For a user of make, who types no options: the variables of those that a message names, as the Makefile tells."""
+    pairs = (word.split(":", 1) for word in os.environ.get(MAKE_VARIABLES, "").split())
+    found = [f"{name} for {option}" for option, name in pairs if re.search(rf"{re.escape(option)}(?![\w-])", message)]
+    return f"; under make: {', '.join(found)}" if found else ""

@@ -336,3 +336,16 @@ def test_a_package_whose_own_import_fails_is_not_called_missing(tmp_path: Path, 
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         cli.require("half_installed", extra="x", purpose="x")
+
+
+def test_a_user_of_make_is_told_the_variables_of_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    error = DataError("give --only_annotated, --limits or --set a.b=1")
+    assert code_of(raising(error)) == 1
+    assert capsys.readouterr().err == "error: give --only_annotated, --limits or --set a.b=1\n"
+    monkeypatch.setenv(cli.MAKE_VARIABLES, "--only_annotated:ONLY_ANNOTATED=1 --limit:LIMIT= --set:SET=")
+    code_of(raising(error))
+    assert capsys.readouterr().err.endswith(
+        "a.b=1; under make: ONLY_ANNOTATED=1 for --only_annotated, SET= for --set\n"
+    )
