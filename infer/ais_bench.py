@@ -7,13 +7,14 @@ from pathlib import Path
 
 from detector import tools
 from detector.artifacts import sha256_of, to_disk
+from detector.diagnosis.log import explain_log
+from detector.diagnosis.told import sentence
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.origin import ResultsOrigin, RunFacts, write_origin
 from infer import preflight
 from infer.bin_files import require_bins
 from infer.contract import check_bins, model_spec, origin_of
 from infer.device_command import ais_bench_command
-from infer.device_errors import explain
 from infer.gears import gears_of, settle_gear
 from infer.options import Options
 from infer.outputs import FILE_MODE, make_private_folder, reserved, result_prefix, summary_path
@@ -61,7 +62,7 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     device = f"{spec.atc.soc_version if spec else 'Ascend'} device {','.join(map(str, options.device))}"
     facts = RunFacts(backend="ais_bench", version=version, device=device)
     origin = origin_of(options.model, spec, known.spec, facts, manifest_sha256=known.manifest_sha256)
-    with reserved(prefix, fresh=options.fresh):
+    with reserved(prefix):
         return _run(ais_bench_command(options, python=python), options, origin, run)
 
 
@@ -69,23 +70,23 @@ def _run(command: Sequence[str], options: Options, origin: ResultsOrigin | None,
     """The tool to its end, and what makes its results count; see `run_om`."""
     finished = run(command, echo=True, check=False)
     if finished.exit_code == 2:
-        log.error("error: ais_bench refused the command, see its message above%s", _known(finished.lines))
+        log.error("error: ais_bench refused the command, see its message above%s", _known(finished))
         return 2
     if finished.exit_code != 0:
         said = " | ".join([line for line in finished.lines if line.strip()][-tools.SHOWN_LINES :]) or "no output"
-        raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}{_known(finished.lines)}")
+        raise ToolError(f"{' '.join(command)} exited with {finished.exit_code}: {said}{_known(finished)}")
     folders = _result_folders(options, finished.lines)
     summary = _expected_summary(options)
     if summary is not None and not summary.exists():
-        raise ToolError(f"{' '.join(command)} reported success but left no {summary}{_known(finished.lines)}")
+        raise ToolError(f"{' '.join(command)} reported success but left no {summary}{_known(finished)}")
     _record_origin(folders, origin)
     _tell_speed(folders)
     return 0
 
 
-def _known(lines: Sequence[str]) -> str:
-    """What is known about the messages, to append to an error."""
-    return "".join(f"; {finding}" for finding in explain(lines))
+def _known(finished: tools.Finished) -> str:
+    """The first cause among the messages and what to do, to append to an error."""
+    return sentence(explain_log(finished.lines, finished.exit_code))
 
 
 def _result_folders(options: Options, lines: Sequence[str]) -> list[str]:

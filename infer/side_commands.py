@@ -1,15 +1,13 @@
 """`python -m infer doctor` and `python -m infer explain`: what this machine can do, what a result or an error means."""
 
 import json
-import re
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detector.cli import Parser, given
 from detector.errors import ArtifactError, MissingEnvironmentError
-from detector.files.bounds import DATA_BYTES
-from detector.files.regular import read_bytes
 
 DOCTOR = """\
 Look at this machine: Python and its packages, driver, CANN, chip, ais_bench and aclruntime, the output folder, the
@@ -19,8 +17,8 @@ Exit code 0: this machine can do what it is meant for. 5: something that it need
 EXPLAIN = """\
 Say what a result's speed figures contain, or what an error means.
 
-WHAT is a result folder or its *_summary.json (of ais_bench or of our CPU runner), a return code such as 507011, or a
-log file of ais_bench. The last line of stdout is one JSON object."""
+WHAT is a result folder or its *_summary.json (of ais_bench or of our CPU runner), a return code such as 507011, a code
+such as E10016 or EZ9999, or a log file of ais_bench or atc. The last line of stdout is one JSON object."""
 
 
 def side_command(name: str, argv: Sequence[str]) -> int:
@@ -54,17 +52,9 @@ def _doctor(argv: Sequence[str]) -> int:
 def _explain(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m infer explain", description=EXPLAIN)
     parser.add_argument(
-        "what", type=given, metavar="WHAT", help="result folder, *_summary.json, return code or log file"
+        "what", type=given, metavar="WHAT", help="result folder, *_summary.json, error code or log file"
     )
     what: str = parser.parse_args(argv).what
-    if re.fullmatch(r"\d+", what) and not Path(what).exists():
-        from infer.device_errors import explain_code
-
-        finding = explain_code(int(what))
-        if finding is None:
-            raise ArtifactError(f"{what} is no return code of the card's runtime: those have six digits, 1... to 5...")
-        _print(str(finding), {"said": finding.said, "means": finding.means, "step": finding.step})
-        return 0
     path = Path(what)
     if path.is_dir() or path.suffix == ".json":
         from infer.speed import read_speeds, speed_lines
@@ -73,17 +63,22 @@ def _explain(argv: Sequence[str]) -> int:
         _print("\n".join(line for speed in speeds for line in speed_lines(speed)),
                {"summaries": [speed.document() for speed in speeds]})  # fmt: skip
         return 0
-    return _explain_log(path)
+    from detector.diagnosis.answer import answer, asked
+    from detector.diagnosis.told import document, lines_of
 
-
-def _explain_log(path: Path) -> int:
-    from infer.device_errors import explain
-
-    if not path.is_file():
-        raise ArtifactError(f"{path} not found: give a result folder, its *_summary.json, a return code or a log file")
-    findings = explain(read_bytes(path, DATA_BYTES).decode(errors="replace").splitlines())
-    text = "\n".join(map(str, findings)) or f"nothing in {path} is known here; look for [ERROR] lines in it"
-    _print(text, {"findings": [{"said": item.said, "means": item.means, "step": item.step} for item in findings]})
+    if not os.path.lexists(what) and asked(what) is None and not what.isdecimal():
+        raise ArtifactError(f"{what} not found: give a result folder, its *_summary.json, a code or a log file")
+    complaints, lines = answer(what)
+    text = "\n".join(lines_of(complaints)) or f"nothing in {what} is known here; look for [ERROR] lines in it"
+    findings = [
+        {
+            "said": f"code {entry['code']}" if entry["code"] else entry["line"],
+            "means": entry["cause"],
+            "step": entry["next"],
+        }
+        for entry in document(complaints)
+    ]
+    _print(text, {"findings": findings} if lines or not findings else findings[0])
     return 0
 
 

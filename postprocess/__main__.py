@@ -31,20 +31,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = cli.Parser(prog="python -m postprocess", description="Outputs of inference -> detections -> COCO mAP.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_eval(commands)
-    _add_report(commands)
-    return top
-
-
-def _add_eval(commands: "argparse._SubParsersAction[cli.Parser]") -> None:
     command = commands.add_parser("eval", help="score detections against COCO annotations", epilog=EPILOG)
     command.description = "Score a result folder of ais_bench, or with --detections any COCO box result file."
-    _add_sources(command.add_argument_group("what to score"))
-    _add_model_options(command)
-    _add_products(command.add_argument_group("products"))
-
-
-def _add_sources(source: "argparse._ActionsContainer") -> None:
+    source = command.add_argument_group("what to score")
     source.add_argument(
         "--bin_data_path", type=cli.given, metavar="RESULT", help="result folder (default ./result/dumpOutput_device0/)"
     )
@@ -79,9 +68,8 @@ def _add_sources(source: "argparse._ActionsContainer") -> None:
         help="most confident detections per image and class that count (default 1,10,100; 100,300,1000: as in "
         "mmdetection's CocoMetric)",
     )
-
-
-def _add_products(products: "argparse._ActionsContainer") -> None:
+    _add_model_options(command)
+    products = command.add_argument_group("products")
     products.add_argument(
         "--det_results_path",
         type=Path,
@@ -94,6 +82,8 @@ def _add_products(products: "argparse._ActionsContainer") -> None:
     )
     products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
     products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
+    _add_report(commands)
+    return top
 
 
 def _add_report(commands: "argparse._SubParsersAction[cli.Parser]") -> None:

@@ -7,8 +7,10 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from convert.atc.errors import Complaint, explain_log
 from detector import tools
+from detector.diagnosis.host_messages import CRASH_OF_ATC
+from detector.diagnosis.log import Complaint, explain_log
+from detector.diagnosis.told import sentence
 from detector.errors import ArtifactError, ToolError
 
 SUCCESS = "ATC run success"  # printed on stdout by atc, see its main_impl.cc
@@ -21,6 +23,7 @@ _CRASH = (
     "it crashed, on an operator that it does not take in this form or on a damaged toolkit",
     ("`python -m convert lint` on the .atc.onnx names such operators; then install CANN again"),
 )
+_SEGMENTATION_FAULT = CRASH_OF_ATC.explanation
 SIGNALS: Mapping[int, tuple[str, str]] = {
     signal.SIGKILL: (
         "something killed it; usually the kernel, out of memory of the machine or the container (`dmesg` says so)",
@@ -30,7 +33,8 @@ SIGNALS: Mapping[int, tuple[str, str]] = {
     signal.SIGHUP: ("its terminal was closed", "run it again, under nohup or tmux"),
     signal.SIGINT: ("it was interrupted", "run it again"),
     signal.SIGXCPU: ("it used up the processor time that `ulimit -t` allows", "raise that limit and run it again"),
-    **dict.fromkeys((signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL), _CRASH),
+    signal.SIGSEGV: (_SEGMENTATION_FAULT.cause, f"{_SEGMENTATION_FAULT.step}; else {_CRASH[1]}"),
+    **dict.fromkeys((signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL), _CRASH),
 }
 
 log = logging.getLogger("convert")
@@ -68,16 +72,16 @@ def run_atc(
     if not any(SUCCESS in line for line in finished.lines):
         raise ToolError(
             f"{shlex.join(command)} exited with 0 but never said {SUCCESS!r}"
-            f"{_cause(complaints) or f'; {NO_SUCCESS_STEP}'}; whole log in {log_file}"
+            f"{sentence(complaints) or f'; {NO_SUCCESS_STEP}'}; whole log in {log_file}"
         )
     products = _products(output)
     product = next((path for path in products if path.stat().st_size), None)
     if product is None:
         left = f"an empty {om}" if products else f"no {om}"
-        why = _cause(complaints) or f"; {NO_PRODUCT_STEP}"
+        why = sentence(complaints) or f"; {NO_PRODUCT_STEP}"
         raise ArtifactError(f"atc reported success but left {left}{why}; whole log in {log_file}")
     for complaint in complaints:
-        log.warning("%s%s; whole log in %s", complaint.line, _cause([complaint]), log_file)
+        log.warning("%s%s; whole log in %s", complaint.line, sentence([complaint]), log_file)
     if product != om:
         os.replace(product, om)
     return om
@@ -98,24 +102,12 @@ def _failure(finished: tools.Finished, complaints: Sequence[Complaint], log_file
         name = signal.Signals(number).name
         return f"atc ended by signal {number} ({name}): {cause}; {step}{said}; whole log in {log_file}"
     if complaints:
-        return f"{start}: {complaints[0].line}{_cause(complaints)}; whole log in {log_file}"
+        return f"{start}: {complaints[0].line}{sentence(complaints)}; whole log in {log_file}"
     said = " | ".join([line for line in finished.lines if line.strip()][-SHOWN_LINES:]) or "no output"
     return (
         f"{start} and gave no error code: {said}; set atc.log: debug and ASCEND_SLOG_PRINT_TO_STDOUT=1 to see more; "
         f"whole log in {log_file}"
     )
-
-
-def _cause(complaints: Sequence[Complaint]) -> str:
-    """Cause and next step of the first complaint; nothing if there is none."""
-    if not complaints:
-        return ""
-    first = complaints[0]
-    if first.explanation is None:
-        return f"; {first.code} is not among the codes known here, read the line above in the log"
-    others = sorted({complaint.code for complaint in complaints[1:] if complaint.code})
-    more = f" (also in the log: {', '.join(others)})" if others else ""
-    return f"; that is: {first.explanation.cause}; next: {first.explanation.step}{more}"
 
 
 def _products(output: Path) -> list[Path]:

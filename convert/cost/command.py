@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.errors import ArtifactError, SpecError
-from detector.files.bounds import DATA_BYTES
-from detector.files.json_text import read_json
 
 if TYPE_CHECKING:
     import onnx
@@ -117,7 +115,7 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
 def _measured(summary: Path) -> float:
     """Seconds per image of a run of `python -m infer`, from the throughput in its summary (images per second)."""
     try:
-        throughput = float(read_json(summary, DATA_BYTES)["throughput"])
+        throughput = float(json.loads(summary.read_bytes())["throughput"])
         return 1 / throughput
     except OSError as error:
         raise ArtifactError(

@@ -5,7 +5,6 @@ import math
 import os
 import struct
 import tokenize
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +47,7 @@ def read_header(stream: io.BufferedReader, file: str) -> NpyHeader:
     """
     try:
         version = np.lib.format.read_magic(stream)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote, which say the same
-            shape, fortran, dtype = _HEADERS[version](stream)
+        shape, fortran, dtype = _HEADERS[version](stream)
     except _HEADER_ERRORS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ArtifactError(f"{file} is not a .npy file of numbers: {reason}") from error

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
-from detector.terminal import shortened
-
 # The largest number up to which a float tells whole numbers apart.
 EXACT = 2**53
 ID_ERROR = "id"
@@ -51,7 +49,8 @@ def rank(value: int | str) -> tuple[bool, int | str]:
 
 def named(value: int | str) -> str:
     """An id in a message, of which a line has room for some digits."""
-    return shortened(repr(value), 60)
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:40]}… of {len(text)} characters"
 
 
 def twin(value: int | str) -> int | str | None:

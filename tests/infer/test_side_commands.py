@@ -20,7 +20,13 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
 
 def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]):
     assert run("explain", "507011") == 0
-    assert last_line(capsys)["means"] == "the execution of the model failed"
+    assert str(last_line(capsys)["means"]).startswith("the execution of the model failed")
+
+
+@pytest.mark.parametrize(("code", "means"), [("E10016", "not in the graph"), ("ez9999", "no code of its own")])
+def test_a_code_of_atc_is_explained_here_too(code: str, means: str, capsys: pytest.CaptureFixture[str]):
+    assert run("explain", code) == 0
+    assert means in str(last_line(capsys)["means"])
 
 
 def test_a_number_that_is_no_code_is_an_error(capsys: pytest.CaptureFixture[str]):
@@ -32,8 +38,13 @@ def test_a_log_is_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "run.log").write_text("[INFO] acl init success\n[ERROR] open device 7 failed, ret = 107001\n")
     assert run("explain", str(tmp_path / "run.log")) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("code 107001: there is no device of this number; list the devices")
-    assert [item["said"] for item in json.loads(out[-1])["findings"]] == ["code 107001"]
+    assert out[:2] == [
+        "107001  [ERROR] open device 7 failed, ret = 107001",
+        "  cause  there is no device of this number",
+    ]
+    findings = json.loads(out[-1])["findings"]
+    assert [item["said"] for item in findings] == ["code 107001", "[ERROR] open device 7 failed, ret = 107001"]
+    assert [item["step"] is None for item in findings] == [False, True]
 
 
 def test_an_unknown_log_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

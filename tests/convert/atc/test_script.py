@@ -111,7 +111,7 @@ def test_the_script_takes_no_om_of_an_earlier_run(tmp_path):
         ('echo half >"$out.om"; kill -9 $$', "atc ended by signal 9: something killed it; usually the kernel"),
         ('echo half >"$out.om"; sh -c "kill -9 \\$\\$"; exit $?', "free memory (atc wants 2 GB and more)"),
         ('echo half >"$out.om"; kill -15 $$', "atc ended by signal 15: somebody ended it"),
-        ('echo half >"$out.om"; kill -11 $$', "atc ended by signal 11: it crashed, on an operator"),
+        ('echo half >"$out.om"; kill -11 $$', "atc ended by signal 11: atc crashed on an operator"),
     ],
 )
 def test_the_script_says_why_atc_failed(tmp_path, body, reason):

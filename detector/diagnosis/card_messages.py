@@ -1,0 +1,116 @@
+"""What the runtime says of the card (hicann/runtime, public reports), and ais_bench with aclruntime (8da7f645)."""
+
+from detector.diagnosis.message import DRIVER, GEAR, REBUILD, message
+from detector.diagnosis.tables import returns
+
+DEVICE = (
+    message(
+        r"(?i:ASCEND_(?:RT_)?VISIBLE_DEVICES\S* error|set visible device failed|invalid.{0,40}visible devices)",
+        "ASCEND_RT_VISIBLE_DEVICES names a device that this machine or container has not",
+        "unset it, or number the devices from 0 as `npu-smi info` in this container lists them",
+    ),
+    message(
+        r"(?i:ModelCheckCompatibility|model socversion|socversion \S+ of bin package does not match|soc version error)",
+        "the OM, or a kernel, is for another chip than this one",
+        "build the OM again for the chip of `npu-smi info`: SOC=Ascend310P3 make om",
+    ),
+    message(
+        r"init runtime platform info failed|SocVersion = \S+.*(?:not support|invalid)",
+        "this CANN does not know the chip: the ops package of the chip is missing, or is of another release",
+        "install toolkit and ops package of one release that names the chip, and source its set_env.sh",
+    ),
+    message(
+        r"(?:/dev/\S*(?:davinci|devmm|hisi)\S*|drv\w*|dcmi\w*).{0,40}[Pp]ermission denied",
+        "no right to the card's device files",
+        "join the driver's group (ls -l /dev/davinci*), then log in again",
+    ),
+    message(
+        r"(?:Failed to allocate|[Mm]alloc\w*(?: physical)? (?:device )?memory fail|rtMalloc fail|"
+        r"halMem(?:Alloc|Create) ?fail|"
+        r"allocate device memory failed|memory data malloc failed|NPU out of memory|malloc device buffer failed)",
+        "memory of the device could not be allocated: it is used up",
+        returns()["207001"].step,
+    ),
+    message(r"lost heartbeat", "the card's task scheduler does not answer any more", DRIVER, "stage"),
+    message(
+        r"(?i:aicpu exception|aicpu kernel execute failed|during AICPU execution|AICPU Kernel task happen error|"
+        r"aicpu timeout)",
+        "an operator on the AI CPU failed while it ran",
+        returns()["507018"].step,
+        "stage",
+    ),
+    message(
+        r"(?i:ai(?:core|vec) (?:error|exception|timeout)|vector core (?:exception|timeout)|"
+        r"AICORE Kernel task happen error)",
+        "an operator failed in a core of the card while it ran (out of bounds, or a kernel that does not fit)",
+        returns()["507015"].step,
+        "stage",
+    ),
+    message(
+        r"reason=\[?feature not support",
+        "the driver or this chip does not support a call of this CANN",
+        DRIVER,
+        "stage",
+    ),
+    message(
+        r"(?i:halDeviceOpen failed|failed to open device|(?:acl )?(?:open|set) device \d+ failed|SetDevice failed|"
+        r"device retain error|Start aicpu executor failed|no valid device|acl init failed)",
+        "the device could not be started",
+        DRIVER,
+        "stage",
+    ),
+)
+
+TOOL = (
+    message(
+        r"load model from file failed|Invalid args\. \S+ of --input is invalid",
+        "under --profiler the tool changes its folder and finds no relative path",
+        "give --model, --input and --output as absolute paths",
+        when=r"--profiler[ =](?:1|true|yes|y)\b",
+    ),
+    message(
+        r"load model from file failed", "the OM is damaged, for another chip, or for a newer CANN", REBUILD, "stage"
+    ),
+    message(
+        r"dym(?:Batch|HW|Dims) parameter is not correct|dynamic_dims parameter is not correct", GEAR, "give one of them"
+    ),
+    message(
+        r"dynamic\w+ parameter is not specified for model conversion|check failed dym gearcount",
+        "the gear option and the OM do not fit: one has gears, the other none",
+        "compare with the OM's .om.json",
+    ),
+    message(
+        r"dymShape paramete[rt] (?:give|set error)",
+        "--dymShape does not name the OM's inputs, each once",
+        "give NAME:1,2,3;NAME2:... with all of them",
+    ),
+    message(
+        r"dynamic batch om model detected", "the OM has an open batch axis", "give --dymBatch (its gears: the .om.json)"
+    ),
+    message(r"size is zero", "a fully dynamic OM does not know its output sizes", "give --outputSize"),
+    message(
+        r"in size:\d+ needsize:\d+ not match|tensorsize: ?\d+ filesize: ?\d+ not match|ndata size:\d+ not match",
+        "a file's size is not the model's input",
+        "make the bins again with the OM's spec (`python -m preprocess --model X.om`)",
+    ),
+    message(
+        r"save out files error",
+        "an output does not divide by the files of a batch",
+        "see --output_batchsize_axis, and whether the bins have the OM's element type and size",
+    ),
+    message(r"is a soft link", "a path is a symbolic link", "give the real path"),
+    message(r"contains illegal char", "a path has a character that ais_bench refuses", "use A-Z a-z 0-9 _ - / . only"),
+    message(
+        r"group writable|others writable|permission should not be over",
+        "a path is too open",
+        "chmod 750 what is written, go-w what is read",
+    ),
+    message(r"isn't path:.*owner", "a path belongs to someone else", "copy it or have it chowned"),
+    message(
+        r"can't find aclruntime|aclruntime\S*(?: version\S*)? is lower",
+        "ais_bench does not see aclruntime 0.0.2 (it looks through pkg_resources) and falls back to --run_mode tensor",
+        "install the wheel for this Python, and setuptools<81 where pkg_resources is missing",
+        "warning",
+    ),
+    message(r"aipp model without aipp config", "the OM has dynamic AIPP", "give --aipp_config"),
+)
