@@ -8,10 +8,10 @@ MODEL   ?= demo
 WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(shell cat $(FOLDER)/.weights 2>/dev/null))
 # COCO= is the folder of both; IMAGES= and ANNOTATIONS= are a folder and a file of any name.
 COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco)
-IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(shell cat $(FOLDER)/.image_folder$(SUBSET) 2>/dev/null))
-ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(shell cat $(FOLDER)/.annotation_file$(SUBSET) 2>/dev/null))
-# ONLY_ANNOTATED=1: of a folder with more images than ANNOTATIONS lists, only those.
-ONLY_ANNOTATED ?= $(shell cat $(FOLDER)/.only_annotated$(SUBSET) 2>/dev/null)
+IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(shell cat $(FOLDER)/.image_folder 2>/dev/null))
+ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(shell cat $(FOLDER)/.annotation_file 2>/dev/null))
+# ONLY_ANNOTATED=1: of a folder with more images than ANNOTATIONS lists, only those; 0 takes it back.
+ONLY_ANNOTATED ?= $(shell cat $(FOLDER)/.only_annotated 2>/dev/null)
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
@@ -39,8 +39,20 @@ ALSO_CALLED := BATCH:BS BATCHSIZE:BS BATCH_SIZE:BS SUBSET:LIMIT CHECKPOINT:WEIGH
 LIKE       = import difflib, sys; also = dict(pair.split(":") for pair in sys.argv[2].split()); \
     near = difflib.get_close_matches(sys.argv[1].upper(), [*sys.argv[3:], *also], 1); print(*(also.get(name, name) for name in near))
 MEANT      = $(shell $(PYTHON) -c '$(LIKE)' '$(1)' '$(ALSO_CALLED)' $(VARIABLES))
+# What others call them too, so that in the environment it is seldom meant for us.
+GENERIC   := DATA OM OUTPUT FORCE PY PYTHON VENV
+# Of the environment, where anything may stand: what is nearly one of ours, as NAME:OURS.
+NEARLY     = import difflib, os, sys; generic = sys.argv[2].split(); ours = [name for name in sys.argv[3:] if name not in generic]; \
+    also = {given: name for given, name in (pair.split(":") for pair in sys.argv[1].split()) if given not in generic}; \
+    near = lambda given: [name for name in ours if name == given] or difflib.get_close_matches(given, [name for name in ours if len(name) > 3], 1, 0.85); \
+    found = {given: also.get(given.upper()) or (*near(given.upper()), "")[0] for given in os.environ if given not in sys.argv[3:]}; \
+    print(*(given + ":" + name for given, name in sorted(found.items()) if name))
 GIVEN     := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(VARIABLES) $(PASSED_ON),$(GIVEN)),$(error $(name)= is no variable of this Makefile$(if $(call MEANT,$(name)),; did you mean $(call MEANT,$(name))=?); it takes $(VARIABLES)))
+ifeq ($(MAKELEVEL),0)
+AROUND    := $(foreach pair,$(shell $(PYTHON) -I -S -c '$(NEARLY)' '$(ALSO_CALLED)' '$(GENERIC)' $(VARIABLES) 2>/dev/null),$(if $(findstring file,$(origin $(lastword $(subst :, ,$(pair))))),$(pair)))
+$(foreach pair,$(AROUND),$(warning $(firstword $(subst :, ,$(pair))) of the environment is no variable of this Makefile and changes nothing; did you mean $(lastword $(subst :, ,$(pair)))=?))
+endif
 
 # make splits names at blanks, and it and the shell obey these; SET and ATC are lists, PY and PYTHON commands.
 OPEN      := (
@@ -50,9 +62,26 @@ DOLLAR     = $(if $(findstring command line,$(origin $(1))),$(findstring $$,$(su
 FOUND      = $(firstword $(if $(word 2,$($(1))),blank) $(DOLLAR) $(foreach letter,$(OBEYED),$(findstring $(letter),$($(1)))))
 $(foreach name,$(filter-out SET ATC PY PYTHON,$(VARIABLES)),$(if $(call FOUND,$(name)),$(error $(name)=$(value $(name)) has a $(call FOUND,$(name)) in it, which make or the shell would not take as part of a name: give a link (ln -s) without it, or run the stages without make (README.md, "or, without make"))))
 
+# Whole numbers from 1 on, refused here: what the stages refuse has left files that remember it.
+letters   = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
+no_count  = $(call letters,$(1))$(if $(subst 0,,$(1)),,zero)
+COMMA    := ,
+ifneq ($(and $(LIMIT),$(call no_count,$(LIMIT))),)
+$(error LIMIT must be how many images to take, 1 or more, got '$(LIMIT)'; without LIMIT= all are taken)
+endif
+NO_SIZES := $(strip $(filter $(COMMA)% %$(COMMA),$(BS)) $(findstring $(COMMA)$(COMMA),$(BS)) \
+    $(foreach size,$(or $(subst $(COMMA), ,$(BS)),0),$(call no_count,$(size))))
+ifneq ($(NO_SIZES),)
+$(error BS must be images per run, 1 or more: one number such as 8, or gears such as 1$(COMMA)4$(COMMA)8; got '$(BS)')
+endif
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
 endif
+
+# The variables that stand for options which messages of the stages name; they are told with them.
+export OMLINE_MAKE := --only_annotated:ONLY_ANNOTATED=1 --limit:LIMIT= --subset:LIMIT= --batch_size:BS= --soc_version:SOC= \
+    --atc:ATC= --set:SET= --weights:WEIGHTS= --target:BACKEND= --image_src_path:IMAGES= --annotations_path:ANNOTATIONS= \
+    --precision_mode:PRECISION= --keep_dtype:KEEP=
 
 # Folders are named like targets.
 .PHONY: help setup doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean FORCE coco-is-needed
@@ -64,7 +93,6 @@ SUFFIX  := $(if $(filter om,$(BACKEND)),om,$(if $(filter cpu,$(BACKEND)),onnx,$(
 SUBSET  := $(if $(LIMIT),_first$(LIMIT))
 FOLDER  := $(WORK)/$(MODEL)
 # BS=1,4,8 is one OM with three gears; atc's paths have no commas.
-COMMA   := ,
 BATCH   := $(subst $(COMMA),-,$(BS))
 ONNX    := $(FOLDER)/$(MODEL).onnx
 OM      := om_models/$(MODEL)_bs$(BATCH).$(SUFFIX)
@@ -87,7 +115,7 @@ CARRIER := $(if $(ALONE),$(OM),$(ONNX))
 
 quoted   = '$(subst ','\'',$(1))'
 # With AGAIN=1: the target that it names has been asked for, so its product is made again.
-again    = $(if $(AGAIN),$(if $(filter $(1),$(MAKECMDGOALS)),FORCE))
+again    = $(if $(filter-out 0,$(AGAIN)),$(if $(filter $(1),$(MAKECMDGOALS)),FORCE))
 # A product is made again when a variable that decides it has changed: its value lies in a file beside it.
 remember = @mkdir -p $(@D) && { printf '%s\n' $(quoted) | cmp -s - $@ || printf '%s\n' $(quoted) >$@; }
 
@@ -95,12 +123,12 @@ $(FOLDER)/.weights: FORCE
 	$(call remember,$(WEIGHTS))
 $(FOLDER)/.settings: FORCE
 	$(call remember,$(SET))
-$(FOLDER)/.image_folder$(SUBSET): FORCE
+$(FOLDER)/.image_folder: FORCE
 	$(call remember,$(IMAGES))
-$(FOLDER)/.annotation_file$(SUBSET): FORCE
+$(FOLDER)/.annotation_file: FORCE
 	$(call remember,$(ANNOTATIONS))
-$(FOLDER)/.only_annotated$(SUBSET): FORCE
-	$(call remember,$(ONLY_ANNOTATED))
+$(FOLDER)/.only_annotated: FORCE
+	$(call remember,$(filter-out 0,$(ONLY_ANNOTATED)))
 om_models/.$(MODEL)_bs$(BATCH): FORCE
 	$(call remember,$(ONNX) $(SOC) $(ATC))
 FORCE:
@@ -141,7 +169,7 @@ demo: ## the whole pipeline on the demo model and its synthetic images
 	    $(MAKE) --no-print-directory --silent report MODEL=demo >&2 && printf '%s\n' "$$table"
 
 # A process per core, of one thread each; each takes 0.7 GB, so at most eight. The tests of a file share their process.
-TESTS = OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+TESTS = OMLINE_MAKE= OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test: $(READY) ## run the test suite
 	$(TESTS)
@@ -172,21 +200,20 @@ $(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) $(call again,om) |
 
 preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
 
-PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder$(SUBSET) $(FOLDER)/.annotation_file$(SUBSET) $(FOLDER)/.only_annotated$(SUBSET) $(ANNOTATIONS),coco-is-needed)
+PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder $(FOLDER)/.annotation_file $(FOLDER)/.only_annotated $(ANNOTATIONS),coco-is-needed)
 
 $(BINS)/manifest.json: $(CARRIER) $(PICTURES) $(call again,preprocess) | $(READY)
 	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT)) \
-	    $(if $(ONLY_ANNOTATED),--only_annotated $(ANNOTATIONS))
+	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated $(ANNOTATIONS))
 
 $(DEMO_FILE): demo/dataset.py demo/scene.py | $(READY)
 	$(PY) -m demo.dataset --output $(WORK)/demo/coco
 
 infer: $(SUMMARY) ## bins -> outputs (BS=)
 
-# What an earlier run of other images left would be nobody's results.
+# --fresh: what an earlier run of other images left would be nobody's results.
 $(SUMMARY): $(OM) $(BINS)/manifest.json $(call again,infer) | $(READY)
-	rm -rf $(SUMMARY) $(RESULTS)/$(RESULT)
-	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT)
+	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT) --fresh 1
 
 EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
 	    --model $(OM) --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
@@ -199,7 +226,7 @@ $(EVAL)/metrics.json: $(SUMMARY) $(PICTURES)
 	$(EVALUATE)
 
 report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
-	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report.html \
+	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report$(SUBSET).html \
 	    --annotations_path $(ANNOTATIONS) --image_src_path $(IMAGES)
 
 FORECAST = $(FOLDER)/forecast_bs$(BATCH)
@@ -208,12 +235,13 @@ FORECAST = $(FOLDER)/forecast_bs$(BATCH)
 forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
 	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) $(OPTIONS) \
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
-	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET)
+	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET) --fresh 1
 	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(BINS)/manifest.json \
 	    --model $(FORECAST).onnx --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
 stream: $(OM) $(PICTURES) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(IMAGES) $(if $(LIMIT),--limit $(LIMIT) --subset) \
+	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated) \
 	    --annotations_path $(ANNOTATIONS) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
 
 bench: $(ONNX) ## throughput by batch size

@@ -125,7 +125,7 @@ def _convert(args: argparse.Namespace) -> int:
         soc_version=args.soc_version,
         output=args.output,
         dtype=args.dtype,
-        options=Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc"),
+        options=Settings({}).override(args.atc, option="--atc", part="atc").document.get("atc"),
     )
     if args.dry_run:
         print(shlex.join(plan.command))

@@ -1,5 +1,6 @@
 """Values that depend on no image: nodes computed by ONNX's own reference implementation, and shapes that are fixed."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from detector.errors import SpecError
 from detector.files.bounds import FOLDED_BYTES
 
 Array = NDArray[Any]
+Folds = Callable[[onnx.NodeProto, Sequence[Array]], bool]
+"""Whether a node may be computed, given its operands (of Shape and Identity: none)."""
 # What the reference operators raise at operands that the operator does not take.
 ILLEGAL = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError)
 
@@ -36,8 +39,10 @@ class GatherElements(OpRun):
 class Constants:
     """What is known without the image, and what follows from it."""
 
-    def __init__(self, model: onnx.ModelProto, room: int) -> None:
-        self._declared = tensor_types(model)
+    def __init__(self, model: onnx.ModelProto, room: int, folds: Folds | None = None) -> None:
+        # What inference follows of shapes by itself, another folder need not.
+        self._declared = tensor_types(model, data_prop=folds is None)
+        self._folds = folds
         # Weights stay where they are: only what shape arithmetic touches is decoded.
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._values: dict[str, Array] = {}
@@ -61,6 +66,10 @@ class Constants:
         self._values.update(zip(node.output, values, strict=True))
         return True
 
+    def may_fold(self, node: onnx.NodeProto, operands: Sequence[Array]) -> bool:
+        """Whether the node is one of those that are to be computed."""
+        return self._folds is None or node.op_type == "Constant" or self._folds(node, operands)
+
     def read_by(self, nodes: list[onnx.NodeProto], captured: set[str]) -> list[TensorProto]:
         """The new constants that nodes, or graphs inside them, still read."""
         read = {name for node in nodes for name in node.input} | captured
@@ -71,6 +80,8 @@ class Constants:
     def _evaluate(self, node: onnx.NodeProto) -> list[Array] | None:
         """Values of a node's outputs, or None if they depend on the image or are no tensors."""
         if node.op_type == "Shape" and (shape := _fixed_shape(self._declared.get(node.input[0]))) is not None:
+            if not self.may_fold(node, ()):
+                return None
             bounds = {attribute.name: attribute.i for attribute in node.attribute}
             return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
         if node.domain not in ("", "ai.onnx") or inner_graphs(node):
@@ -82,7 +93,9 @@ class Constants:
             if name not in self._values:
                 self._values[name] = numpy_helper.to_array(self._weights[name])
         operands = [self._values[name] for name in names]
-        return self._computed(node, names, operands) if _is_agreed(node, operands) else None
+        if not (self.may_fold(node, operands) and _is_agreed(node, operands)):
+            return None
+        return self._computed(node, names, operands)
 
     def _computed(self, node: onnx.NodeProto, names: list[str], operands: list[Array]) -> list[Array] | None:
         new_ops: list[type[OpRun]] | None = [GatherElements] if node.op_type == "GatherElements" else None
@@ -140,9 +153,14 @@ def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
-def tensor_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
-    """Element type and shape of every tensor inside the graph that inference reaches, of weights as they are."""
-    graph = inferred(_without_functions(model), data_prop=True)
+def tensor_types(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, onnx.TypeProto.Tensor]:
+    """Element type and shape of every tensor inside the graph that inference reaches, of weights as they are.
+
+    Args:
+        model: left unchanged.
+        data_prop: also follow the values of shapes.
+    """
+    graph = inferred(_without_functions(model), data_prop=data_prop)
     known = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
     for tensor in model.graph.initializer:
         known[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims)).tensor_type

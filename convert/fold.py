@@ -4,7 +4,7 @@ Shape(x) -> constant            where the shape of x is known
 Op(constants) -> constant       by ONNX's own reference implementation of Op
 Identity(x) -> x
 Nodes and initializers that no output needs are dropped. Neither torch nor onnxruntime takes part, so that a conversion
-on the NPU host gives the same bytes as one on a laptop.
+on the NPU host gives the same bytes as one on a laptop. `folds` limits it to what another folder, atc's, would compute.
 """
 
 import math
@@ -12,7 +12,7 @@ import math
 import onnx
 from onnx import TensorProto
 
-from convert.constants import Constants
+from convert.constants import Constants, Folds
 from convert.inference import SMALL
 from convert.isolated import IllegalGraphError, at, isolated
 from convert.sound.tensors import tensor_problems
@@ -20,11 +20,12 @@ from convert.subgraphs import captured_names, inner_graphs, tensor_names
 from detector.files.bounds import FOLDED_BYTES
 
 
-def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+def fold_constants(model: onnx.ModelProto, folds: Folds | None = None) -> onnx.ModelProto:
     """Fold a graph whose input shapes are fixed.
 
     Args:
         model: left unchanged.
+        folds: which nodes may be computed; without it, all that can be.
 
     Returns:
         The same function with fewer nodes.
@@ -33,7 +34,7 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
         SpecError: an operator does not take its operands, or the constants exceed `FOLDED_BYTES`.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > SMALL}
-    answer = isolated(lambda: _without_data(_folded(model), weights).SerializeToString(), size=model.ByteSize())
+    answer = isolated(lambda: _without_data(_folded(model, folds), weights).SerializeToString(), size=model.ByteSize())
     folded = onnx.ModelProto()
     folded.ParseFromString(answer)
     for tensor in folded.graph.initializer:
@@ -42,13 +43,13 @@ def fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     return folded
 
 
-def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
+def _folded(model: onnx.ModelProto, folds: Folds | None) -> onnx.ModelProto:
     folded = onnx.ModelProto()
     folded.CopyFrom(model)
     drop_dead(folded.graph)
     room = FOLDED_BYTES.limit
     # Each round makes more shapes known (a Resize's target, say), which make more constants.
-    while (added := _fold_once(folded, room)) is not None:
+    while (added := _fold_once(folded, room, folds)) is not None:
         room -= added
     drop_dead(folded.graph)
     _refuse_nan(model.graph, folded.graph)
@@ -72,10 +73,10 @@ def _without_data(model: onnx.ModelProto, weights: dict[str, TensorProto]) -> on
     return model
 
 
-def _fold_once(model: onnx.ModelProto, room: int) -> int | None:
+def _fold_once(model: onnx.ModelProto, room: int, folds: Folds | None) -> int | None:
     """One round, in place; the bytes that it added to the graph, or None if it changed nothing."""
     graph = model.graph
-    constants = Constants(model, room)
+    constants = Constants(model, room, folds)
     outputs = {value.name for value in graph.output}
     captured = captured_names(graph)  # their readers are not renamed below
     renamed: dict[str, str] = {}
@@ -83,7 +84,7 @@ def _fold_once(model: onnx.ModelProto, room: int) -> int | None:
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-        if node.op_type == "Identity" and node.output[0] not in outputs | captured:
+        if node.op_type == "Identity" and node.output[0] not in outputs | captured and constants.may_fold(node, ()):
             renamed[node.output[0]] = node.input[0]
         elif outputs.intersection(node.output) or not constants.fold(node):
             kept.append(node)

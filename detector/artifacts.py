@@ -127,6 +127,7 @@ _HINTS = {
     errno.EEXIST: _IN_THE_WAY,
     errno.EACCES: "have its permissions changed, or give another path",
     errno.EPERM: "have its permissions changed, or give another path",
+    errno.ENOENT: "give another path",
     errno.EROFS: "give a path on a disk that can be written",
     errno.ENAMETOOLONG: "give a shorter path",
 }
@@ -157,6 +158,22 @@ def read_product(path: Path, bound: Bound, *, again: str) -> bytes:
         # The folder that it should lie in may be none.
         wrong = next((part for part in reversed(path.parents) if os.path.lexists(part) and not part.is_dir()), path)
         raise ArtifactError(f"{wrong}: {error.strerror}; remove it and {again}") from error
+
+
+def require_apart(products: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        ArtifactError: a product is one of the inputs, by whatever name.
+    """
+    inputs = [path for path in inputs if path.exists()]
+    for product in products:
+        for path in inputs:
+            if product.exists() and product.samefile(path):
+                raise ArtifactError(
+                    f"{product} is the input {path} and would be overwritten; give another path for what is written, "
+                    "or move the input"
+                )
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644, lasting: bool = True) -> None:

@@ -5,6 +5,7 @@ import errno
 import importlib
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,14 +14,16 @@ from typing import NoReturn, TextIO
 
 from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
-from detector.terminal import shown
+from detector.terminal import brief, shown
 
 INTERRUPTED = 130
+# Environment variable of the Makefile: OPTION:VARIABLE=, separated by blanks.
+MAKE_VARIABLES = "OMLINE_MAKE"
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
     *("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc"),
-    "Resource temporarily unavailable",
+    *("Resource temporarily unavailable", "error return without exception set"),
 )
 
 
@@ -38,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """As argparse, without what a terminal would obey."""
-        super().error(shown(message))
+        super().error(shown(message) + _make_variables(message))
 
 
 def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None) -> NoReturn:
@@ -79,7 +82,7 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
         return _report(one_line(error), 1)
     except MemoryError:
         return _report(NO_MEMORY, 1)
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError, SystemError) as error:
         if not any(sign in str(error) for sign in OUT_OF_MEMORY):
             raise
         return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
@@ -109,7 +112,7 @@ class _Formatter(logging.Formatter):
     """Lines whose foreign text a terminal does not obey; some of our own messages have several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return shown(super().format(record), keep="\n")
+        return shown(brief(super().format(record)), keep="\n")
 
 
 def one_line(error: BaseException) -> str:
@@ -156,5 +159,12 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
 def _report(message: str, code: int) -> int:
     # A bar on a terminal may have left the cursor in mid-line.
     start = "\r" if sys.stderr.isatty() else ""
-    print(f"{start}error: {shown(message)}", file=sys.stderr)
+    print(f"{start}error: {shown(brief(message))}{_make_variables(message)}", file=sys.stderr)
     return code
+
+
+def _make_variables(message: str) -> str:
+    """For a user of make, who types no options: the variables of those that a message names, as the Makefile tells."""
+    pairs = (word.split(":", 1) for word in os.environ.get(MAKE_VARIABLES, "").split())
+    found = [f"{name} for {option}" for option, name in pairs if re.search(rf"{re.escape(option)}(?![\w-])", message)]
+    return f"; under make: {', '.join(found)}" if found else ""

@@ -46,7 +46,7 @@ def read_picture(path: Path, *, exif: Exif = "applied") -> Picture:
     try:
         data = read_bytes(path, IMAGE_BYTES)
     except OSError as error:
-        raise DataError(f"cannot read image {path}: {error.strerror}") from error
+        raise DataError(f"cannot read image {path}: {error.strerror}; replace or remove the file") from error
     if damage := find_damage(data):
         raise DataError(f"{path}: {damage}; replace or remove the file")
     header = read_header(data)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import pydantic
 from pydantic_core import ErrorDetails
 
+from detector.terminal import shortened
+
 Legal = Mapping[str, Sequence[str]]
 """Legal keys by the name of the part they stand in; "" is the document itself."""
 
@@ -70,7 +72,7 @@ def _lacks_values(problem: ErrorDetails) -> bool:
 
 def _text(problem: ErrorDetails, error: pydantic.ValidationError, legal: Legal) -> str:
     keys, given, facts = problem["loc"], problem["input"], problem.get("ctx", {})
-    where = ".".join(str(key) for key in keys) or "document"
+    where = shortened(".".join(str(key) for key in keys)) or "document"
     match problem["type"]:
         case "extra_forbidden":
             near = _meant(keys, legal)

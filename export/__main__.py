@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 # The exporter makes 18 and converts down to 16; below, it cannot.
 OPSETS = (16, 17, 18)
 WEIGHTS_KEY = "key in the checkpoint under which the weights lie, such as ema; default: where they usually are"
+# Stands for what a checkpoint tells, where it has not been read.
+ANY_SPEC: Mapping[str, Any] = {
+    "name": "x",
+    "detector": "fcos",
+    "canvas": (32, 32),
+    "image": {"channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1)},
+    "classes": ("x",),
+}
 EPILOG = """examples:
   python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
   python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
@@ -73,9 +81,7 @@ def answers(settings: "Settings") -> Mapping[str, Any]:
     Raises:
         SpecError: it would not.
     """
-    image = {"channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1)}
-    rest = {"name": "x", "detector": "fcos", "canvas": (32, 32), "image": image, "classes": ("x",)}
-    settings.spec(rest)
+    settings.spec(ANY_SPEC)
     return settings.document
 
 
@@ -115,6 +121,7 @@ def export_main(argv: Sequence[str]) -> None:
     settings = (read_settings(named) if named else Settings({})).override(args.set)
     if args.assume:
         settings = settings.override([f"assume={args.assume}"])
+    settings.require_known_keys(ANY_SPEC)
     with exclusive(args.onnx, doing="exporting to"):
         result = export(
             args.weights,

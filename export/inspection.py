@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from detector.coco import COCO_CLASSES
 from detector.spec import Fact
 from export.assumptions import WAYS, default_values, is_said, named_classes
 from export.checkpoints import examine, open_checkpoint
@@ -101,7 +102,8 @@ def _backbone(values: Mapping[str, Any]) -> str:
 def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
     recipe = reading.recipe
     canvas = default_canvas(recipe)
-    missing = [*missing_image(recipe.image), *(["canvas"] if canvas is None else [])]
+    named = reading.classes is not None or reading.decision.values.get("num_classes") == len(COCO_CLASSES)
+    missing = [*missing_image(recipe.image), *(["canvas"] if canvas is None else []), *([] if named else ["classes"])]
     return {
         "source": recipe.source,
         "image": dict(recipe.image),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from detector import cli
@@ -19,6 +20,15 @@ def main(argv: Sequence[str]) -> int:
 
         return side_command(argv[0], argv[1:])
     options = parse(argv)
+    if options.output is None or options.output_dirname is not None or options.dym_shape_range or options.perf:
+        return _run(options, argv)  # the last two run the tool several times, under names of its own
+    from infer.outputs import own_name
+
+    with own_name(options.output) as name:
+        return _run(replace(options, output_dirname=name), argv)
+
+
+def _run(options: Options, argv: Sequence[str]) -> int:
     from detector.manifests import canvas_folders
 
     folders = canvas_folders(Path(options.input)) if options.input else ()

@@ -62,7 +62,7 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     device = f"{spec.atc.soc_version if spec else 'Ascend'} device {','.join(map(str, options.device))}"
     facts = RunFacts(backend="ais_bench", version=version, device=device)
     origin = origin_of(options.model, spec, known.spec, facts, manifest_sha256=known.manifest_sha256)
-    with reserved(prefix):
+    with reserved(prefix, fresh=options.fresh):
         return _run(ais_bench_command(options, python=python), options, origin, run)
 
 

@@ -65,7 +65,7 @@ def run_by_canvas(options: Options, folders: Sequence[str], run: Callable[[Optio
             f"folder is run at its own gear; or give one of them, --input {bins / folders[0]}"
         )
     prefix = None if options.output is None else result_prefix(options.output, options.output_dirname)
-    with reserved(prefix):
+    with reserved(prefix, fresh=options.fresh):
         return _run_each(options, bins, folders, prefix, run)
 
 

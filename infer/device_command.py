@@ -6,7 +6,7 @@ from infer.options import SPELLINGS, Options
 
 # Options whose names on the command line are not those of the fields (ais_bench.md section 1).
 NAMES = {**SPELLINGS, "dym_hw": "dymHW", "dym_dims": "dymDims", "dym_shape": "dymShape"}
-OURS = "strict_paths"
+OURS = ("strict_paths", "fresh")
 
 
 def ais_bench_command(options: Options, *, python: str = "python3") -> list[str]:
@@ -23,7 +23,7 @@ def ais_bench_command(options: Options, *, python: str = "python3") -> list[str]
     command = [python, "-m", "ais_bench"]
     for field in fields(Options):
         value = getattr(options, field.name)
-        if value != getattr(default, field.name) and field.name != OURS:
+        if value != getattr(default, field.name) and field.name not in OURS:
             command += [f"--{NAMES.get(field.name, field.name)}", _text(value)]
     return command
 

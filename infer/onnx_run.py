@@ -93,7 +93,7 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
             if plan.prefix is None
             else origin_of(options.model, spec, known.spec, facts, manifest_sha256=known.manifest_sha256)
         )
-        with results.reserved(plan.prefix):
+        with results.reserved(plan.prefix, fresh=options.fresh):
             for line in plan.lines:
                 say(f"[INFO] {line}")
             _warm_up(session, plan, options.warmup_count)

@@ -31,9 +31,9 @@ SIZE_MAX = 16 * 1024**3
 
 @dataclass(slots=True)
 class Options:
-    """One field per option of ais_bench, and `strict_paths`, which is ours; argparse fills in what the user gave.
+    """One field per option of ais_bench, and `strict_paths` and `fresh`, which are ours.
 
-    Paths stay text as given: the result folder's summary repeats them.
+    Argparse fills in what the user gave. Paths stay text as given: the result folder's summary repeats them.
     """
 
     model: str = ""
@@ -72,6 +72,7 @@ class Options:
     divide_input: bool = False
     threads: int = 1
     strict_paths: bool = False
+    fresh: bool = False
 
     @property
     def auto_shape(self) -> bool:
@@ -184,6 +185,8 @@ def _add_run_options(parser: Parser) -> None:
     add("--debug", type=values.boolean, metavar="BOOL", help="also print the model's inputs and outputs")
     strict = "refuse the paths and permissions that ais_bench would refuse, for a .onnx too (default false)"
     add("--strict_paths", type=values.boolean, metavar="BOOL", help=strict)
+    fresh = "remove the results of earlier runs from the result folder first; ais_bench lets them lie (default false)"
+    add("--fresh", type=values.boolean, metavar="BOOL", help=fresh)
 
 
 def _add_card_options(parser: Parser) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
@@ -23,12 +24,45 @@ from infer.inputs import Run
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
 SUMMARY_SUFFIX = "_summary.json"
+TIME_NAME = "%Y_%m_%d-%H_%M_%S"
+# Results by their names, see `save`; and folders of results of one canvas.
+RESULT_NAME = re.compile(r".+_\d+\.(bin|npy|txt)", re.DOTALL)
+CANVAS_NAME = re.compile(r"\d+x\d+")
 
 
 def result_prefix(output: str, dirname: str | None) -> str:
     """Path of the result folder, joined as ais_bench joins it; without a name the date and time."""
-    name = time.strftime("%Y_%m_%d-%H_%M_%S") if dirname is None else dirname
+    name = time.strftime(TIME_NAME) if dirname is None else dirname
     return os.path.join(output, name)  # noqa: PTH118 (the summary repeats the user's spelling)
+
+
+@contextlib.contextmanager
+def own_name(output: str) -> Iterator[str]:
+    """A result folder of this run alone, named by date and time as by ais_bench; of two in one second one waits.
+
+    Raises:
+        ArtifactError: it cannot be created.
+    """
+    parent = Path(output).absolute()
+    made = not parent.exists()
+    make_private_folder(parent)
+    while True:
+        name = time.strftime(TIME_NAME)
+        folder = Path(result_prefix(output, name))
+        try:
+            folder.mkdir(mode=FOLDER_MODE)
+            break
+        except FileExistsError:
+            time.sleep(0.05)
+        except OSError as error:
+            raise write_error(folder, error) from error
+    try:
+        yield name
+    finally:
+        with contextlib.suppress(OSError):  # they hold something
+            folder.rmdir()
+            if made:
+                parent.rmdir()
 
 
 def summary_path(prefix: str) -> Path:
@@ -37,14 +71,15 @@ def summary_path(prefix: str) -> Path:
 
 
 @contextlib.contextmanager
-def reserved(prefix: str | None) -> Iterator[None]:
+def reserved(prefix: str | None, *, fresh: bool = False) -> Iterator[None]:
     """Hold a result folder against other runs; what an earlier one left beside it, or half written, is removed first.
 
     Args:
         prefix: the result folder, created if need be; None: nothing is written.
+        fresh: results in it are removed too; ais_bench lets them lie.
 
     Raises:
-        ArtifactError: another run writes there, or the folder cannot be created.
+        ArtifactError: another run writes there, or the folder cannot be created or emptied.
     """
     if prefix is None:
         yield
@@ -54,6 +89,8 @@ def reserved(prefix: str | None) -> Iterator[None]:
     with exclusive(folder, doing="inferring into"):
         make_private_folder(folder)
         remove_records(prefix)
+        if fresh:
+            remove_results(prefix)
         yield
 
 
@@ -95,6 +132,26 @@ def remove_records(prefix: str) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise write_error(path, error) from error
+
+
+def remove_results(prefix: str) -> None:
+    """Remove results of earlier runs, whole or interrupted ones, by their names; anything else stays.
+
+    Raises:
+        ArtifactError: one cannot be removed.
+    """
+    for entry in sorted(Path(prefix).iterdir()):
+        try:
+            if entry.is_dir() and not entry.is_symlink():
+                if CANVAS_NAME.fullmatch(entry.name):
+                    remove_results(str(entry))
+                    remove_records(str(entry))
+                    with contextlib.suppress(OSError):  # something else is in it
+                        entry.rmdir()
+            elif RESULT_NAME.fullmatch(entry.name):
+                entry.unlink()
+        except OSError as error:
+            raise write_error(entry, error) from error
 
 
 def make_private_folder(folder: Path) -> None:

@@ -67,10 +67,12 @@ def byte_sizes(text: str) -> str:
 
 def model_file(text: str) -> str:
     """An existing .om or .onnx file."""
+    given(text)
     if os.path.splitext(text)[1] not in MODEL_SUFFIXES:
         raise argparse.ArgumentTypeError(f"{text}: expected a file ending in .om (Ascend card) or .onnx (CPU)")
     if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"{text} not found; build it with `python -m convert` (make om)")
+        found = "is no regular file: remove it, and" if os.path.lexists(text) else "not found;"
+        raise argparse.ArgumentTypeError(f"{text} {found} build it with `python -m convert` (make om)")
     return text
 
 

@@ -43,9 +43,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--workers", type=integer(1), metavar="N", help="processes that read images (the cores, at most 4)")
     add("--limit", type=integer(1), metavar="N", help="only the first so many images in order of their names")
+    add("--recursive", action="store_true", help="sub-folders as well, although the folder itself holds images")
     add("--subset", action="store_true", help="score only these images, not all that are annotated")
     add(
         "--only_annotated", action="store_true", help="leave out images that the annotations do not list; says how many"
+    )
+    add(
+        "--ignore_annotated_size",
+        action="store_true",
+        help="do not compare the annotated width and height of images, where they are wrong (swapped, say)",
     )
     add("--per_class", action="store_true", help="print the classes even if there are more than 100")
     return top
@@ -69,6 +75,8 @@ def main(argv: Sequence[str]) -> None:
             limit=args.limit,
             subset=args.subset,
             only_annotated=args.only_annotated,
+            recursive=args.recursive,
+            any_size=args.ignore_annotated_size,
         )
     except MemoryError as error:
         raise PipelineError(f"not enough memory for {args.model}: use a smaller batch or canvas") from error

@@ -31,9 +31,20 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = cli.Parser(prog="python -m postprocess", description="Outputs of inference -> detections -> COCO mAP.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_eval(commands)
+    _add_report(commands)
+    return top
+
+
+def _add_eval(commands: "argparse._SubParsersAction[cli.Parser]") -> None:
     command = commands.add_parser("eval", help="score detections against COCO annotations", epilog=EPILOG)
     command.description = "Score a result folder of ais_bench, or with --detections any COCO box result file."
-    source = command.add_argument_group("what to score")
+    _add_sources(command.add_argument_group("what to score"))
+    _add_model_options(command)
+    _add_products(command.add_argument_group("products"))
+
+
+def _add_sources(source: "argparse._ActionsContainer") -> None:
     source.add_argument(
         "--bin_data_path", type=cli.given, metavar="RESULT", help="result folder (default ./result/dumpOutput_device0/)"
     )
@@ -68,8 +79,9 @@ def parser() -> argparse.ArgumentParser:
         help="most confident detections per image and class that count (default 1,10,100; 100,300,1000: as in "
         "mmdetection's CocoMetric)",
     )
-    _add_model_options(command)
-    products = command.add_argument_group("products")
+
+
+def _add_products(products: "argparse._ActionsContainer") -> None:
     products.add_argument(
         "--det_results_path",
         type=Path,
@@ -82,8 +94,6 @@ def parser() -> argparse.ArgumentParser:
     )
     products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
     products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
-    _add_report(commands)
-    return top
 
 
 def _add_report(commands: "argparse._SubParsersAction[cli.Parser]") -> None:

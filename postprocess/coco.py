@@ -36,6 +36,10 @@ from postprocess.rows.parse import open_document, parse_rows, require_json, rows
 USUAL_ANNOTATIONS = "instances_val2017.json"
 # Images and annotations of COCO val2017, crowd regions with them.
 VAL2017_COUNTS = (5000, 36_781)
+OVERFLOW = (
+    "have a box that ends, or whose area is, beyond the largest number: COCO's tools take any two such for the same, "
+    "here they match none"
+)
 PARTS = ["images", "categories", "annotations"]
 
 
@@ -238,8 +242,10 @@ def _read_listed(
         zero = int(keep[:zero].sum()) if keep[zero] else None
     images_kept, categories_kept = (column.where(keep) for column in columns)
     listed = Objects(images_kept, categories_kept, objects.boxes[keep], objects.areas[keep], objects.crowds[keep], zero)
-    rows = np.flatnonzero(keep)[listed.repeated()].tolist()
-    odd.count("annotations equal an earlier one in image, category and box: each counts", rows, ids.place)
+    at = np.flatnonzero(keep)
+    odd.count(f"annotations {OVERFLOW}", at[listed.overflowing()].tolist(), ids.place)
+    twice = at[listed.repeated()].tolist()
+    odd.count("annotations equal an earlier one in image, category and box: each counts", twice, ids.place)
     return listed
 
 

@@ -32,12 +32,8 @@ def join_images(
     if left_out := [image.file_name for image in images if image.file_name not in joined]:
         odd.append(f"{len(left_out)} images without annotations are left out (the first: {left_out[0]})")
     found = [(image, joined[image.file_name]) for image in images if image.file_name in joined]
-    other = [image for image, annotated in found if annotated.size not in (None, image.image)]
-    if other and any_size:
-        odd.append(
-            f"{len(other)} images have another size than annotated, which is not compared (the first: "
-            f"{other[0].file_name}, {other[0].image} height x width, annotated {joined[other[0].file_name].size})"
-        )
+    if any_size:
+        odd += other_sizes(found)
     for image, annotated in found if not any_size else ():
         require_size(image, annotated, source=annotations.source)
     return {name: annotated.id for name, annotated in joined.items()}, odd
@@ -122,6 +118,16 @@ def _not_found(name: str, others: Sequence[AnnotatedImage], source: str) -> Data
         f"{name} is not among the images of {source}; are these the annotations of this image folder? "
         "--only_annotated scores the annotated images alone"
     )
+
+
+def other_sizes(found: Iterable[tuple[BinImage, AnnotatedImage]]) -> list[str]:
+    """A line about the images that have another size than the annotations say, if any do."""
+    other = [(image, annotated) for image, annotated in found if annotated.size not in (None, image.image)]
+    if not other:
+        return []
+    image, annotated = other[0]
+    first = f"{image.file_name}, {image.image} height x width, annotated {annotated.size}"
+    return [f"{len(other)} images have another size than annotated, which is not compared (the first: {first})"]
 
 
 def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from detector.artifacts import make_folder, sha256_of, write_error, write_json
+from detector.artifacts import make_folder, require_apart, sha256_of, write_error, write_json
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, images_of, read_bins
-from postprocess.coco import Annotations, find_annotations, joined, read_annotations, read_detections
+from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.collected import collect
 from postprocess.evaluate import MAX_DETECTIONS, evaluate
 from postprocess.image_names import join_images
@@ -101,6 +101,7 @@ def detect_folder(
         say([*bound, *sourced(str(out), [line])])
     else:
         known = read_annotations(find_annotations(annotations_path), scored=False)
+        require_apart([out / DETECTIONS_NAME, out / METRICS_NAME], [Path(known.source)])
         image_ids, lines = join_images(images, known, only_annotated=rules.only_annotated, any_size=rules.any_size)
         category_ids, others = join_classes(spec, known)
         say([*sourced(known.source, [*known.oddities, *lines, *others]), *bound])
@@ -131,14 +132,16 @@ def score_results(
         out: folder for the products, created if need be.
         ran: what gave the results.
         limits: most confident detections per image and category that count, three, ascending.
-        odd: what is odd beside the annotations' own oddities, one line each, with its source.
+        odd: what is odd beside the annotations' own oddities, one line each, with its source; `results` may add to
+            it what it has said itself.
 
     Raises:
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
+    require_apart([out / DETECTIONS_NAME, out / METRICS_NAME], [Path(annotations.source)])
     category_ids, others = join_classes(spec, annotations)
-    oddities = (*sourced(annotations.source, [*annotations.oddities, *others]), *odd)
-    say(oddities)
+    known, count = (*sourced(annotations.source, [*annotations.oddities, *others]), *odd), len(odd)
+    say(known)
     found = collect(results, spec, image_ids, category_ids)
     detections, chosen = found.rows, set(image_ids.values())
     metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=set(category_ids), limits=limits)
@@ -150,7 +153,7 @@ def score_results(
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
-        oddities=oddities,
+        oddities=(*known, *odd[count:]),
     )
     return write_evaluation(out, evaluation, detections)
 
@@ -184,9 +187,12 @@ def score_file(
 ) -> Evaluation:
     """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
     annotations = read_annotations(find_annotations(annotations_path), names=False)
+    if out is not None:
+        require_apart([out / METRICS_NAME], [Path(annotations.source), detections])
     sha256 = sha256_of(detections) if detections.is_file() else None
     odd = Oddities()
     rows, others = joined(read_detections(detections, odd), annotations, source=str(detections))
+    odd.count(f"detections {OVERFLOW}", rows.overflowing().tolist(), row_name)
     repeated = rows.repeated().tolist()
     what = "detections equal an earlier one in image, category, box and score: each counts"
     odd.count(what, repeated, row_name)

@@ -29,6 +29,10 @@ SOCKET_FOLDER_MAX = 107 - 33
 
 # Of a ProcessPoolExecutor: the one that looks after the processes, and the one that feeds their queue; one to spare.
 EXECUTOR_THREADS = 3
+# Files that the executor opens (queues, the fork server and its socket, a pipe being made), and those of each process:
+# the least with which one starts. With fewer the fork server dies, and says so in its own words.
+EXECUTOR_FILES = 13
+WORKER_FILES = 2
 
 
 def core_count() -> int:
@@ -114,8 +118,26 @@ def _require_threads(workers: int) -> None:
                 thread.join()
 
 
+def _require_files(workers: int) -> None:
+    """The files of the executor can be opened.
+
+    Raises:
+        OSError: they cannot.
+    """
+    opened: list[int] = []
+    try:
+        for _ in range(EXECUTOR_FILES + WORKER_FILES * workers):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} for {workers} workers") from error
+    finally:
+        for each in opened:
+            os.close(each)
+
+
 def _pool(workers: int, preload: str) -> ProcessPoolExecutor:
     _require_threads(workers)
+    _require_files(workers)
     # Forking a process that has threads (a progress bar, a runtime) can deadlock; a fork server has none. Its socket
     # lies in the temporary folder; where that path is too long for one, every process imports for itself.
     long = len(os.fsencode(tempfile.gettempdir())) > SOCKET_FOLDER_MAX

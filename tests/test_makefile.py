@@ -1,5 +1,6 @@
 """What `make` would do, in a folder that holds the Makefile alone."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -193,16 +194,120 @@ def test_annotations_that_are_not_there_are_named(folder):
     assert "nowhere/annotations/instances_val2017.json is not there: COCO= is the folder with" in said
 
 
-def test_other_images_are_preprocessed_and_inferred_into_an_empty_folder(folder):
+def test_other_images_are_preprocessed_and_inferred_anew(folder):
     first, second = annotated(folder, "first"), annotated(folder, "second")
     everything = ["export", "convert", "preprocess", "infer", "postprocess"]
     assert stages(run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={first}", "eval")) == everything
-    left = folder / "work/mine/results/bs8/of_an_image_of_the_first_0.bin"
-    left.touch()
-    assert stages(run_all(folder, "MODEL=mine", f"COCO={second}", "eval")) == ["preprocess", "infer", "postprocess"]
-    assert not left.exists()
+    said = run_all(folder, "MODEL=mine", f"COCO={second}", "eval")
+    assert stages(said) == ["preprocess", "infer", "postprocess"]
+    # `infer` removes the first one's results itself, when it has the lock.
+    assert "--output work/mine/results --output_dirname bs8 --fresh 1 " in said
     assert stages(run_all(folder, "MODEL=mine", "eval")) == ["postprocess"]
     assert stages(run_all(folder, "MODEL=mine", f"COCO={first}", "eval")) == ["preprocess", "infer", "postprocess"]
+
+
+def test_a_second_make_removes_nothing_of_the_first(folder):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "infer")
+    before = sorted((folder / "work/mine/results").rglob("*"))
+    (folder / "stages").write_text("#!/bin/sh\nexit 1\n")  # as `infer` where another one holds its folder
+    subprocess.run(["make", f"PY={folder}/stages", "MODEL=mine", "AGAIN=1", "infer"], cwd=folder, check=False)
+    assert sorted((folder / "work/mine/results").rglob("*")) == before
+
+
+@pytest.mark.parametrize(("first", "second"), [(["LIMIT=5"], []), ([], ["LIMIT=5"]), (["LIMIT=5"], ["LIMIT=7"])])
+def test_pictures_are_remembered_with_and_without_a_limit(folder, first, second):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", *first, "eval")
+    said = run_all(folder, "MODEL=mine", *second, "eval", "report")
+    assert stages(said) == ["preprocess", "infer", "postprocess", "postprocess"]
+    assert "--image_src_path coco/val2017 " in said
+    assert stages(run_all(folder, "MODEL=mine", *first, "eval")) == ["postprocess"]
+
+
+def test_reports_are_named_like_the_metrics_they_show(folder):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "eval")
+    assert "eval_bs8 --output work/mine/report.html " in run_all(folder, "MODEL=mine", "report")
+    said = run_all(folder, "MODEL=mine", "LIMIT=5", "report")
+    assert "eval_bs8_first5 --output work/mine/report_first5.html " in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        *((f"LIMIT={value}", f"LIMIT must be how many images to take, 1 or more, got '{value}'")
+          for value in ("0", "00", "abc", "-1", "1.5", "1e3")),
+        *((f"BS={value}", f"BS must be images per run, 1 or more: .* got '{value}'")
+          for value in ("0", "abc", "", "-8", "8,0", "1,,8", ",8", "8,", "1.5", "nan")),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_none_is_refused_before_anything_is_written(folder, given, said):
+    before = sorted(folder.rglob("*"))
+    coco = "nowhere"
+    assert re.search(said, run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", given, "om", "eval"))
+    assert [path for path in sorted(folder.rglob("*")) if not path.name.startswith("stages")] == before
+
+
+@pytest.mark.parametrize("given", ["LIMIT=5", "LIMIT=10", "BS=1", "BS=1,4,8", "BS=16", "BS=20,10"])
+def test_numbers_pass(folder, given):
+    assert stages(run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", given, "om")) == ["export", "convert"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("BATCH", "BS"), ("LIMT", "LIMIT"), ("limit", "LIMIT"), ("bs", "BS"), ("ANNOTATION", "ANNOTATIONS")],
+)
+def test_what_the_environment_nearly_says_is_told_and_does_not_stop(folder, monkeypatch, name, meant):
+    monkeypatch.setenv(name, "16")
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "om")
+    assert (
+        f"{name} of the environment is no variable of this Makefile and changes nothing; did you mean {meant}=?" in said
+    )
+    assert stages(said) == ["export", "convert"]
+    assert "of the environment" not in run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"{meant}=4", "help")
+
+
+@pytest.mark.parametrize(
+    "name", ["DATA", "OUTPUT", "PATHS", "USER", "SHLVL", "IMG", "MODE_OF_X", "BASE", "FORMAT", "SOCK"]
+)
+def test_the_environment_may_hold_anything_else(folder, monkeypatch, name):
+    monkeypatch.setenv(name, "16")
+    assert "of the environment" not in run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "om")
+
+
+def test_zero_switches_off(folder):
+    coco = annotated(folder, "coco")
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "eval")
+    assert stages(run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=0", "AGAIN=0", "preprocess")) == []
+    assert "--only_annotated" in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=1", "preprocess")
+    said = run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=0", "preprocess")
+    assert stages(said) == ["preprocess"]
+    assert "--only_annotated" not in said
+
+
+def test_streaming_leaves_the_same_images_out(folder):
+    coco = annotated(folder, "coco")
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "ONLY_ANNOTATED=1", "stream")
+    assert "-m pipeline run " in said
+    assert " --only_annotated " in said
+
+
+def test_stages_are_told_the_variables_that_stand_for_their_options(folder):
+    (folder / "tell").write_text('#!/bin/sh\nfor word in $OMLINE_MAKE; do echo "ran $word"; done\n')
+    (folder / "tell").chmod(0o755)
+    done = subprocess.run(
+        ["make", f"PY={folder}/tell", "MODEL=mine", "WEIGHTS=w.pth", "export"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    pairs = [line.split()[1].split(":") for line in done.stdout.splitlines() if line.startswith("ran ")]
+    assert ["--only_annotated", "ONLY_ANNOTATED=1"] in pairs
+    recipes = (ROOT / "Makefile").read_text().split(".DELETE_ON_ERROR:")[1]
+    for option, variable in pairs:
+        assert option in recipes
+        assert f"$({variable.partition('=')[0]})" in recipes or variable == "BACKEND="
 
 
 @pytest.mark.parametrize(

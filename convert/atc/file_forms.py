@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from detector.files.json_text import JsonError, parse_json
+
 SECTIONS = ("[ByOpType]", "[ByNodeName]")
 MODES = ("high_precision", "high_performance", "keep_fp16", "super_performance", "support_out_of_bound_index")
 """Modes of `op_precision_mode` that the contract names; operators know more, so that only a misspelling is refused."""
@@ -36,9 +38,9 @@ def _keep_dtype(file: Path, text: str) -> str | None:
 
 def _mixlist(file: Path, text: str) -> str | None:
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        return f" is not JSON: {error}; see the manual's sample"
+        document = parse_json(text)
+    except JsonError as error:
+        return f" is {error}; see the manual's sample"
     lists = {"black-list", "white-list"}
     if file.suffix != ".json" or not isinstance(document, dict) or not set(document) <= lists:
         got = sorted(document) if isinstance(document, dict) else type(document).__name__
@@ -73,9 +75,11 @@ def _fusion_switches(file: Path, text: str) -> str | None:
         wrong = next((line for line in _lines(text) if not SWITCH.fullmatch(line)), None)
         return f": {wrong!r}: expected PASS:off or PASS:on a line, or JSON" if wrong else None
     try:
-        switch = json.loads(text)["Switch"]
+        switch = parse_json(text)["Switch"]
         values = [value for group in ("GraphFusion", "UBFusion") for value in switch.get(group, {}).values()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except JsonError as error:
+        return f" is not the JSON that atc reads: {error}"
+    except (KeyError, TypeError, AttributeError) as error:
         return f" is not the JSON that atc reads, {{'Switch': {{'GraphFusion': {{PASS: 'off'}}}}}}: {error!r}"
     wrong = next((value for value in values if value not in ("on", "off")), None)
     return f": a switch is {wrong!r}, expected on or off" if wrong is not None else None

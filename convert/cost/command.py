@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.errors import ArtifactError, SpecError
+from detector.files.bounds import DATA_BYTES
+from detector.files.json_text import read_json
 
 if TYPE_CHECKING:
     import onnx
@@ -115,7 +117,7 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
 def _measured(summary: Path) -> float:
     """Seconds per image of a run of `python -m infer`, from the throughput in its summary (images per second)."""
     try:
-        throughput = float(json.loads(summary.read_bytes())["throughput"])
+        throughput = float(read_json(summary, DATA_BYTES)["throughput"])
         return 1 / throughput
     except OSError as error:
         raise ArtifactError(

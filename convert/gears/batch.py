@@ -116,11 +116,12 @@ class _Batch:
             return
         add = self.graph.initializer.append
         add(numpy_helper.from_array(np.zeros(1, np.int64), f"{BATCH}.start"))
-        add(numpy_helper.from_array(np.ones(1, np.int64), f"{BATCH}.stop"))
-        bounds = [f"{BATCH}.start", f"{BATCH}.stop", f"{BATCH}.start"]
+        # Gather rather than Slice: GE computes it by itself (`convert.gears.kernels`).
         added = [
             helper.make_node("Shape", [self.graph.input[0].name], [f"{BATCH}.shape"], name=f"{BATCH}.shape"),
-            helper.make_node("Slice", [f"{BATCH}.shape", *bounds], [f"{BATCH}.size"], name=f"{BATCH}.size"),
+            helper.make_node(
+                "Gather", [f"{BATCH}.shape", f"{BATCH}.start"], [f"{BATCH}.size"], name=f"{BATCH}.size", axis=0
+            ),
         ]
         for node in self.graph.node:
             for index, name in enumerate(node.input):

@@ -1,24 +1,23 @@
 """Static graphs of several input shapes -> one graph for all of them, for an OM with image or dimension gears.
 
 The graphs have equal nodes; constants that differ (points, targets of Reshape, limits) are chosen by the input's shape:
-one of equal shapes    -> Gather of all of them by the number of the gear
-one of other shapes    -> Slice of all of them, one behind the other, and Reshape
-number of the gear     = the row of the table of shapes that equals Shape(input)
-atc makes a copy of the graph for every gear, where all of this is constant (that it folds it there is how graphs with
-shape arithmetic, such as mmdeploy's, get gears; not confirmed on a card for this one).
+whole numbers of one length   -> Gather of their rows by the number of the gear (`convert.gears.number`)
+whole float factors of a size -> the same as whole numbers, and Cast: GE's Gather has no float32
+all others                    -> Slice of all of them, one behind the other; Reshape unless only the first size differs
+atc makes a copy of the graph for every gear, in which it computes everything that decides on a shape: tests hold that
+to GE's own kernels (`convert.gears.kernels.own`). That it does so is read in its source; it has not been run.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
+from convert.gears.number import PREFIX, Array, GearNumber
+from convert.gears.open_shapes import shape_operands
 from detector.errors import SpecError
 
-Array = NDArray[np.generic]
-PREFIX = "gear"
 NAMES = {0: "batch", 2: "height", 3: "width"}
 """Open dimensions of the input by axis."""
 SIDES = (2, 3)
@@ -42,7 +41,7 @@ def with_open_shape(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
         _require_same_nodes(merged, other)
     graph = merged.graph
     tensors = list(graph.initializer)
-    nodes = _gear_number(graph, graphs)
+    choice = _Choice(graph, [_sizes(other.graph.input[0]) for other in graphs])
     renamed: dict[str, str] = {}
     constants = [{tensor.name: tensor for tensor in other.graph.initializer} for other in graphs]
     for tensor in tensors:
@@ -51,12 +50,11 @@ def with_open_shape(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
             raise SpecError(_refusal(f"the constant {tensor.name!r} is there for some of them only"))
         if any(not np.array_equal(value, values[0]) for value in values[1:]):
             graph.initializer.remove(tensor)
-            nodes += _choice(graph, tensor.name, values)
-            renamed[tensor.name] = f"{PREFIX}.{tensor.name}"
+            renamed[tensor.name] = choice.of(tensor.name, values)
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in (*nodes, *graph.node)]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in (*choice.nodes, *graph.node)]
     del graph.node[:]
     graph.node.extend(copies)
     _open_dimensions(merged, graphs)
@@ -80,44 +78,50 @@ def _refusal(reason: str) -> str:
     )
 
 
-def _gear_number(graph: onnx.GraphProto, graphs: Sequence[onnx.ModelProto]) -> list[onnx.NodeProto]:
-    """Nodes that give the position of the input's shape among the gears, as a scalar."""
-    table = np.array([_sizes(other.graph.input[0]) for other in graphs], np.int32)
-    graph.initializer.append(numpy_helper.from_array(table, f"{PREFIX}.table"))
-    node = helper.make_node
-    return [
-        node("Shape", [graph.input[0].name], [f"{PREFIX}.shape64"], name=f"{PREFIX}.shape64"),
-        node("Cast", [f"{PREFIX}.shape64"], [f"{PREFIX}.shape"], name=f"{PREFIX}.shape", to=TensorProto.INT32),
-        node("Equal", [f"{PREFIX}.shape", f"{PREFIX}.table"], [f"{PREFIX}.equal"], name=f"{PREFIX}.equal"),
-        # In float, of which ReduceMin and ArgMax have kernels on the card, should atc not fold them.
-        node("Cast", [f"{PREFIX}.equal"], [f"{PREFIX}.equal32"], name=f"{PREFIX}.equal32", to=TensorProto.FLOAT),
-        node("ReduceMin", [f"{PREFIX}.equal32"], [f"{PREFIX}.is"], name=f"{PREFIX}.is", axes=[1], keepdims=0),
-        node("ArgMax", [f"{PREFIX}.is"], [f"{PREFIX}.number"], name=f"{PREFIX}.number", axis=0, keepdims=0),
-    ]
+class _Choice:
+    """Nodes that give the value of the input's gear for each constant that differs.
 
+    Args:
+        graph: gets the constants of all gears.
+        shapes: of the input, one per gear.
+    """
 
-def _choice(graph: onnx.GraphProto, name: str, values: Sequence[Array]) -> list[onnx.NodeProto]:
-    """Nodes that give the value of the input's gear, called `gear.<name>`."""
-    target, whole = f"{PREFIX}.{name}", f"{PREFIX}.all.{name}"
-    number = f"{PREFIX}.number"
-    if all(value.shape == values[0].shape for value in values):
-        graph.initializer.append(numpy_helper.from_array(np.stack(values), whole))
-        return [helper.make_node("Gather", [whole, number], [target], name=target, axis=0)]
-    if len({value.ndim for value in values}) > 1:
-        raise SpecError(_refusal(f"the constant {name!r} has the shapes {[value.shape for value in values]}"))
-    stops = np.cumsum([value.size for value in values])
-    tables = {"start": np.array([0, *stops[:-1]])[:, None], "stop": stops[:, None]}
-    tables["shape"] = np.array([value.shape for value in values])
-    made = []
-    for label, table in tables.items():
-        graph.initializer.append(numpy_helper.from_array(table.astype(np.int64), f"{whole}.{label}s"))
-        inputs, output = [f"{whole}.{label}s", number], f"{whole}.{label}"
-        made.append(helper.make_node("Gather", inputs, [output], name=output, axis=0))
-    graph.initializer.append(numpy_helper.from_array(np.concatenate([value.reshape(-1) for value in values]), whole))
-    graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.int64), f"{whole}.axis"))
-    cut = [whole, f"{whole}.start", f"{whole}.stop", f"{whole}.axis"]
-    made.append(helper.make_node("Slice", cut, [f"{whole}.cut"], name=f"{whole}.cut"))
-    return [*made, helper.make_node("Reshape", [f"{whole}.cut", f"{whole}.shape"], [target], name=target)]
+    def __init__(self, graph: onnx.GraphProto, shapes: Sequence[Sequence[int]]) -> None:
+        self._number = GearNumber(graph, shapes)
+        self._sizes = {name for node in graph.node for _, name in shape_operands(node)}
+        self.nodes = self._number.nodes
+
+    def of(self, name: str, values: Sequence[Array]) -> str:
+        """Name of the tensor that takes the place of the constant."""
+        if len({value.ndim for value in values}) > 1:
+            raise SpecError(_refusal(f"the constant {name!r} has the shapes {[value.shape for value in values]}"))
+        target, first = f"{PREFIX}.{name}", values[0]
+        if first.ndim == 1 and all(value.shape == first.shape for value in values):
+            if first.dtype.kind == "i":
+                return self._number.chosen(target, values)
+            if name in self._sizes and all(np.array_equal(value, np.rint(value)) for value in values):
+                whole = self._number.chosen(f"{target}.whole", [value.astype(np.int32) for value in values])
+                kind = helper.np_dtype_to_tensor_dtype(first.dtype)
+                return self._number.add("Cast", [whole], target, to=kind)
+        return self._cut(target, values)
+
+    def _cut(self, target: str, values: Sequence[Array]) -> str:
+        number = self._number
+        rows_alone = all(value.ndim and value.shape[1:] == values[0].shape[1:] for value in values)
+        parts = [value if rows_alone else value.reshape(-1) for value in values]
+        counts = np.array([len(part) for part in parts], np.int64)
+        stops = np.cumsum(counts)
+        whole = number.constant(f"{target}.all", np.concatenate(parts), parts[0].dtype)
+        start = number.chosen(f"{target}.start", list((stops - counts)[:, None]))
+        stop = number.chosen(f"{target}.stop", list(stops[:, None]))
+        first = number.constant(f"{target}.axis", [0], np.int64)
+        if rows_alone:
+            return number.add("Slice", [whole, start, stop, first], target)
+        cut = number.add("Slice", [whole, start, stop, first], f"{target}.cut")
+        if not values[0].ndim:
+            return number.add("Gather", [cut, number.constant(f"{target}.row", 0)], target, axis=0)
+        shape = number.chosen(f"{target}.shape", [np.array(value.shape, np.int64) for value in values])
+        return number.add("Reshape", [cut, shape], target)
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int]:

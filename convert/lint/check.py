@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import onnx
 
 from convert.fold import fold_constants
+from convert.gears.open_shapes import with_input_shapes
 from convert.lint.facts import facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
-from convert.lint.gears import Gears, gear_problems, largest_shapes
+from convert.lint.gear_shapes import open_shape_findings
+from convert.lint.gears import Gears, gear_problems, shapes_of
 from convert.lint.memory import memory_bytes, memory_problems
 from convert.lint.nms import nms_problems, row_problem
 from convert.lint.nodes import node_problems
@@ -41,7 +43,10 @@ def lint(
     versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     opset = versions[0] if versions else None
     broken = list(graph_problems(model))
-    as_given, model = model, model if broken else _at_gear(model, largest_shapes(model.graph, gears))
+    as_given = model
+    left_open, shapes = open_shape_findings(model, [] if broken else shapes_of(model.graph, gears))
+    # atc compiles each gear as a static graph; the other rules look at the largest.
+    model = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
     tensors = known_tensors(model)
     findings, verdicts = _of_nodes(model, tensors, opset or facts().opsets[cann][1])
     needed = memory_bytes(model.graph, tensors)
@@ -52,21 +57,10 @@ def lint(
         *memory_problems(needed, soc),
     ]
     rows = row_problem(model.graph, tensors)
+    findings += left_open
     findings += [Finding.at(problem) for problem in (*of_graph, *([rows] if rows else []))]
     notes = {name: operator.note for name, operator in facts().operators.items()}
     return Report(soc, cann, opset, tuple(findings), rows_of(verdicts, notes), needed)
-
-
-def _at_gear(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> onnx.ModelProto:
-    """The graph at its largest gear, constants folded: atc compiles each gear as a static graph."""
-    if not shapes:
-        return model
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        for dim, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
-            dim.dim_value = size
-    return fold_constants(fixed)
 
 
 def _known_soc(soc: str) -> str:

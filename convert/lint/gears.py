@@ -94,12 +94,18 @@ def gear_problems(graph: onnx.GraphProto, gears: Gears) -> Iterator[Problem]:
         yield Problem("gears", "fails" if problem.is_fatal else "warns", text, fix or "change it so", SOURCES)
 
 
-def largest_shapes(graph: onnx.GraphProto, gears: Gears) -> dict[str, tuple[int, ...]]:
-    """Shapes of the inputs at the gear with the most elements; without a gear an open dimension is left out."""
-    dynamic, values = open_dims(graph), gears.values
-    if not dynamic or not values:
-        return {}
-    sizes = itertools.cycle(max(values, key=math.prod))
+def shapes_of(graph: onnx.GraphProto, gears: Gears) -> list[dict[str, tuple[int, ...]]]:
+    """Shapes of the open inputs at every gear, that with the most elements first; empty without gears or open sizes."""
+    dynamic = open_dims(graph)
+    if not dynamic:
+        return []
+    return [_shapes_at(graph, dynamic, gear) for gear in sorted(gears.values, key=math.prod, reverse=True)]
+
+
+def _shapes_at(
+    graph: onnx.GraphProto, dynamic: dict[str, list[int]], gear: tuple[int, ...]
+) -> dict[str, tuple[int, ...]]:
+    sizes = itertools.cycle(gear)
     shapes: dict[str, tuple[int, ...]] = {}
     for value in graph.input:
         if value.name in dynamic:

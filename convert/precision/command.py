@@ -162,7 +162,7 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
     from detector.geometry import Size
     from detector.spec_files import Settings, load_spec
 
-    options = Settings({}).override([f"atc.{pair}" for pair in args.atc]).document.get("atc", {})
+    options = Settings({}).override(args.atc, option="--atc", part="atc").document.get("atc", {})
     # A file of the command line takes the place of the one that the spec names.
     given = {name: None for name in ("keep_dtype", "modify_mixlist") if getattr(args, name) is not None}
     plan = plan_conversion(

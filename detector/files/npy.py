@@ -5,6 +5,7 @@ import math
 import os
 import struct
 import tokenize
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,9 @@ def read_header(stream: io.BufferedReader, file: str) -> NpyHeader:
     """
     try:
         version = np.lib.format.read_magic(stream)
-        shape, fortran, dtype = _HEADERS[version](stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote, which say the same
+            shape, fortran, dtype = _HEADERS[version](stream)
     except _HEADER_ERRORS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ArtifactError(f"{file} is not a .npy file of numbers: {reason}") from error

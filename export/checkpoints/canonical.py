@@ -1,7 +1,7 @@
 """From a framework's names to ours, and what names and shapes alone tell about the network."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detector.errors import CheckpointError
 from export.checkpoints.facts import ASSUMED, Fields
+from export.checkpoints.weights import Renamed
 from export.network.config import BOTTLENECK_DEPTHS, LEVELS
 from export.network.resnet import STAGE_BLOCKS
 
@@ -22,7 +23,14 @@ Renames = Sequence[tuple[str, str]]
 """Regular expression of a whole name -> canonical name with its groups."""
 
 
-def rename(path: Path, tensors: Mapping[str, Tensor], table: Renames, *, ignored: str = "(?!)") -> dict[str, Tensor]:
+def rename(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    table: Renames,
+    *,
+    ignored: str = "(?!)",
+    in_words: Callable[[str], str] = str,
+) -> Renamed:
     """Tensors by canonical name; scales "head.scale.<level>" become one tensor `head.scale`.
 
     Args:
@@ -30,19 +38,21 @@ def rename(path: Path, tensors: Mapping[str, Tensor], table: Renames, *, ignored
         tensors: by the framework's name.
         table: tried in order.
         ignored: regular expression of names without use for inference.
+        in_words: puts a framework's name in those of the table.
 
     Raises:
         CheckpointError: a name that is not in the table, two tensors for one place, or not five levels.
     """
-    result: dict[str, Tensor] = {}
+    result = Renamed()
     left: list[str] = []
     for key, tensor in tensors.items():
-        name = _renamed(key, table)
+        name = _renamed(in_words(key), table)
         if name in result:
             raise CheckpointError(f"{path} has two tensors for {name}, one of them {key}")
         if name is not None:
             result[name] = tensor
-        elif not re.fullmatch(ignored, key):
+            result.own[name] = key
+        elif not re.fullmatch(ignored, in_words(key)):
             left.append(key)
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
@@ -60,7 +70,7 @@ def _renamed(key: str, table: Renames) -> str | None:
     return None
 
 
-def _stack_scales(path: Path, tensors: dict[str, Tensor]) -> None:
+def _stack_scales(path: Path, tensors: Renamed) -> None:
     scales = sorted(name for name in tensors if name.startswith("head.scale."))
     fcos = "head.ctr.weight" in tensors
     complete = not scales or scales == [f"head.scale.{level}" for level in range(LEVELS)]
@@ -75,6 +85,7 @@ def _stack_scales(path: Path, tensors: dict[str, Tensor]) -> None:
         raise CheckpointError(f"{path}: a scale is no scalar, got shape {list(tensors[scales[0]].shape)}")
     if scales:
         tensors["head.scale"] = torch.stack([tensors.pop(name).reshape(()) for name in scales])
+        tensors.own["head.scale"] = ", ".join(tensors.own.pop(name) for name in scales)
 
 
 def towers(keys: Collection[str], prefix: str, *, conv: str, norm: str) -> Renames:

@@ -97,14 +97,14 @@ def recognises(keys: Collection[str]) -> bool:
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    state = {_in_torch_words(name): tensor for name, tensor in file.tensors.items()}
-    if len(state) < len(file.tensors):
+    names = {_in_torch_words(name) for name in file.tensors}
+    if len(names) < len(file.tensors):
         raise CheckpointError(f"{file.path} names tensors as MindSpore and as torch does (gamma and weight): damaged")
     table = [*_RENAMES]
     for branch, tower in (("cls", "fcos_body.head.cls_conv"), ("box", "fcos_body.head.reg_conv")):
         place = f"head.{branch}_tower.{{}}"
-        table += towers(state.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
-    tensors = rename(file.path, state, table, ignored=_CLASSIFIER)
+        table += towers(names, tower, conv=f"{place}.conv", norm=f"{place}.norm")
+    tensors = rename(file.path, file.tensors, table, ignored=_CLASSIFIER, in_words=_in_torch_words)
     modelzoo = "head.cls_tower.0.norm.weight" in tensors
     code = Fields.of(
         "MindSpore FCOS' code",

@@ -26,6 +26,19 @@ THRESHOLDS: Final = (
 """Settings that all frameworks leave to their users."""
 
 
+class Renamed(dict[str, Tensor]):
+    """Tensors by canonical name.
+
+    Attributes:
+        own: canonical name -> the name that the file has, of what is in the file.
+    """
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        super().__init__()
+        self.own: dict[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How the training framework runs this model, as far as it is known.
@@ -146,35 +159,39 @@ def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -
         CheckpointError: a tensor is missing, left over, of another shape, of integers, or holds NaN or infinity.
     """
     expected = tensor_shapes(network)
+    own = tensors.own if isinstance(tensors, Renamed) else {}
+
+    def called(name: str) -> str:
+        return f"{own[name]} = {name}" if own.get(name, name) != name else name
+
     for names, what in (
         (expected.keys() - tensors.keys(), "lacks"),
         (tensors.keys() - expected.keys(), "has more than the network:"),
     ):
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            listed = ", ".join(name[:80] for name in sorted(names)[:3])
+            listed = ", ".join(called(name)[:160] for name in sorted(names)[:3])
             raise CheckpointError(f"{path} {what} {listed}{more} (canonical names): {_described(network)}")
     for name, shape in expected.items():
-        if tuple(tensors[name].shape) != shape:
+        found = tuple(tensors[name].shape)
+        if found != shape:
             raise CheckpointError(
-                f"{path}: {name} has shape {list(tensors[name].shape)}, expected {list(shape)}: {_described(network)}"
+                f"{path}: {called(name)} has shape {list(found)}, expected {list(shape)}: {_described(network)}"
             )
-    return {name: _usable(path, name, tensors[name], network.bn_eps) for name in expected}
+    return {name: _usable(f"{path}: {called(name)}", tensors[name], network.bn_eps) for name in expected}
 
 
-def _usable(path: Path, name: str, tensor: Tensor, eps: float) -> Tensor:
+def _usable(name: str, tensor: Tensor, eps: float) -> Tensor:
     if not tensor.is_floating_point():
-        raise CheckpointError(
-            f"{path}: {name} holds {tensor.dtype}, expected floating-point weights (a quantized model?)"
-        )
+        raise CheckpointError(f"{name} holds {tensor.dtype}, expected floating-point weights (a quantized model?)")
     result = tensor.to(torch.float32).contiguous()
     # A sum in float64 cannot overflow for finite float32, and is many times faster than asking every element.
     if not bool(result.sum(dtype=torch.float64).isfinite()):
-        raise CheckpointError(f"{path}: {name} holds NaN or infinity: the training diverged, or the file is damaged")
+        raise CheckpointError(f"{name} holds NaN or infinity: the training diverged, or the file is damaged")
     if name.endswith("running_var") and bool((result < 0).any()):
-        raise CheckpointError(f"{path}: {name} holds negative variances: the file is damaged")
+        raise CheckpointError(f"{name} holds negative variances: the file is damaged")
     if name.endswith("running_var") and eps == 0 and bool((result == 0).any()):
-        raise CheckpointError(f"{path}: {name} holds a variance of 0, by whose root a batch norm of eps 0 divides")
+        raise CheckpointError(f"{name} holds a variance of 0, by whose root a batch norm of eps 0 divides")
     return result
 
 

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from detector.artifacts import make_folder, write_bytes
+from detector.artifacts import make_folder, require_apart, write_bytes
 from detector.spec import Checkpoint
 from postprocess.evaluate import Figure, figures_of
 from postprocess.record import STAND_IN_PRECISION
 from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
 from postprocess.report.scored import UNBOUND, ClassRecord, Record, read_scored
+from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
 
 # Digits of a SHA-256 that are shown: enough to tell any two checkpoints apart.
 SHOWN_DIGITS = 16
@@ -73,6 +74,7 @@ def write_report(
         DataError: an image or a COCO file is missing or damaged.
     """
     scored = read_scored(results, annotations_path, names=images is not None)
+    require_apart([output], [results / METRICS_NAME, results / DETECTIONS_NAME, Path(scored.annotations.source)])
     gallery = None if images is None else build_gallery(scored, images, count=count)
     page = to_page(scored.record, gallery).encode()
     make_folder(output.parent)

@@ -13,22 +13,22 @@ from typing_extensions import TypedDict
 from postprocess.rows.ids import IdColumn
 
 
-class Detection(TypedDict):
-    """One row of a COCO result file; `bbox` is x y width height in image pixels."""
-
+class _Place(TypedDict):
     image_id: int | str
     category_id: int | str
     bbox: list[float]
+
+
+class Detection(_Place):
+    """One row of a COCO result file; `bbox` is x y width height in image pixels."""
+
     score: float
 
 
-class AnnotatedObject(TypedDict):
+class AnnotatedObject(_Place):
     """One object of an annotation file; `bbox` is x y width height, `area` (of the mask, if there is one) in pixels."""
 
     id: int
-    image_id: int | str
-    category_id: int | str
-    bbox: list[float]
     area: float
     iscrowd: int
 
@@ -41,6 +41,15 @@ def areas_of(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):
         areas: NDArray[np.float64] = boxes[:, 2] * boxes[:, 3]
     return areas
+
+
+def _places(rows: Sequence[Row]) -> tuple[IdColumn, IdColumn, NDArray[np.float64]]:
+    """Images, categories and (N, 4) boxes of rows."""
+    return (
+        IdColumn.of(row["image_id"] for row in rows),
+        IdColumn.of(row["category_id"] for row in rows),
+        np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,10 @@ class Boxes(Sequence[Row], Generic[Row]):
         """One row as the file has it, as far as it is read."""
         raise NotImplementedError
 
+    def _place(self, index: int) -> _Place:
+        image, category = self.images[index], self.categories[index]
+        return {"image_id": image, "category_id": category, "bbox": self.boxes[index].tolist()}
+
     def facts(self) -> NDArray[np.float64]:
         """(N, K) what makes a row another one, ids apart."""
         return self.boxes
@@ -82,6 +95,13 @@ class Boxes(Sequence[Row], Generic[Row]):
         codes, starts = np.unique(self.images.codes[order], return_index=True)
         groups = np.split(order, starts[1:]) if len(codes) else []
         return {self.images.values[code]: rows for code, rows in zip(codes.tolist(), groups, strict=True)}
+
+    def overflowing(self) -> NDArray[np.int64]:
+        """Rows with a corner or an area beyond the largest number: the overlap of two of them is none."""
+        with np.errstate(over="ignore"):
+            corners = self.boxes[:, :2] + self.boxes[:, 2:]
+        rows: NDArray[np.int64] = np.flatnonzero(~np.isfinite(np.column_stack([corners, areas_of(self.boxes)])).all(1))
+        return rows
 
     def repeated(self) -> NDArray[np.int64]:
         """Rows that equal an earlier one in image, category and facts."""
@@ -122,21 +142,11 @@ class Detections(Boxes[Detection]):
         if isinstance(rows, Detections):
             return rows
         rows = list(rows)
-        return cls(
-            IdColumn.of(row["image_id"] for row in rows),
-            IdColumn.of(row["category_id"] for row in rows),
-            np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4),
-            np.array([row["score"] for row in rows], np.float64),
-        )
+        return cls(*_places(rows), np.array([row["score"] for row in rows], np.float64))
 
     def row(self, index: int) -> Detection:
         """One row of a COCO result file."""
-        return {
-            "image_id": self.images[index],
-            "category_id": self.categories[index],
-            "bbox": self.boxes[index].tolist(),
-            "score": float(self.scores[index]),
-        }
+        return {**self._place(index), "score": float(self.scores[index])}
 
     def facts(self) -> NDArray[np.float64]:
         """Boxes and scores."""
@@ -163,21 +173,10 @@ class Objects(Boxes[AnnotatedObject]):
         if isinstance(rows, Objects):
             return rows
         rows = list(rows)
-        return cls(
-            IdColumn.of(row["image_id"] for row in rows),
-            IdColumn.of(row["category_id"] for row in rows),
-            np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4),
-            np.array([row["area"] for row in rows], np.float64),
-            np.array([row["iscrowd"] for row in rows], np.bool_),
-        )
+        areas = np.array([row["area"] for row in rows], np.float64)
+        return cls(*_places(rows), areas, np.array([row["iscrowd"] for row in rows], np.bool_))
 
     def row(self, index: int) -> AnnotatedObject:
         """One row, with its number as its id."""
-        return {
-            "id": index + 1,
-            "image_id": self.images[index],
-            "category_id": self.categories[index],
-            "bbox": self.boxes[index].tolist(),
-            "area": float(self.areas[index]),
-            "iscrowd": int(self.crowds[index]),
-        }
+        area, crowd = float(self.areas[index]), int(self.crowds[index])
+        return {"id": index + 1, **self._place(index), "area": area, "iscrowd": crowd}

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from detector.terminal import shortened
+
 # The largest number up to which a float tells whole numbers apart.
 EXACT = 2**53
 ID_ERROR = "id"
@@ -49,8 +51,7 @@ def rank(value: int | str) -> tuple[bool, int | str]:
 
 def named(value: int | str) -> str:
     """An id in a message, of which a line has room for some digits."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}… of {len(text)} characters"
+    return shortened(repr(value), 60)
 
 
 def twin(value: int | str) -> int | str | None:

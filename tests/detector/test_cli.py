@@ -147,12 +147,15 @@ from detector.cli import run
 def main(_):
     logging.getLogger("x").warning("two\\nlines %s", "\\x1b[2J")
     print("a\\tb\\x1b]0;title\\x07")
-    raise OSError(2, "gone", "evil\\x1b[31m")
+    logging.getLogger("x").warning("a name of %s", "y" * 5000)
+    raise OSError(2, "gone", "evil\\x1b[31m " + "z" * 5000)
 run(main, [])
 """
     with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.read() == "a\tb\\x1b]0;title\\x07\n"
-        assert process.stderr.read() == "two\nlines \\x1b[2J\nerror: evil\\x1b[31m: gone\n"
+        long = f"a name of {'y' * 230}… of 5000 characters"
+        last = f"error: evil\\x1b[31m {'z' * 230}… of 5001 characters gone"
+        assert process.stderr.read() == f"two\nlines \\x1b[2J\n{long}\n{last}\n"
     with pytest.raises(SystemExit):
         cli.Parser(prog="p").parse_args(["\x1b[2J"])
     assert "\x1b" not in capsys.readouterr().err
@@ -333,3 +336,16 @@ def test_a_package_whose_own_import_fails_is_not_called_missing(tmp_path: Path, 
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         cli.require("half_installed", extra="x", purpose="x")
+
+
+def test_a_user_of_make_is_told_the_variables_of_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    error = DataError("give --only_annotated, --limits or --set a.b=1")
+    assert code_of(raising(error)) == 1
+    assert capsys.readouterr().err == "error: give --only_annotated, --limits or --set a.b=1\n"
+    monkeypatch.setenv(cli.MAKE_VARIABLES, "--only_annotated:ONLY_ANNOTATED=1 --limit:LIMIT= --set:SET=")
+    code_of(raising(error))
+    assert capsys.readouterr().err.endswith(
+        "a.b=1; under make: ONLY_ANNOTATED=1 for --only_annotated, SET= for --set\n"
+    )

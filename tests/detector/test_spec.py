@@ -41,6 +41,8 @@ def test_a_copy_is_validated(spec: DetectorSpec):
         spec.with_canvas(Size(8, 96))
     with pytest.raises(SpecError, match="unknown key 'canvs'; did you mean 'canvas'"):
         replace(spec, canvs=Size(64, 96))
+    with pytest.raises(SpecError, match=r"unknown key 'x{100}… of 3000 characters'$"):
+        replace(spec, **{"x" * 3000: 1})
 
 
 def test_only_what_decides_a_bin_decides_its_fingerprint(spec: DetectorSpec):

@@ -44,10 +44,40 @@ def test_values_are_read_as_in_yaml(assignment: str, value: dict[str, Any]):
 
 
 def test_keys_are_set_one_by_one():
-    assert given("image.short=640", "image.long=640", "name=a", "name=b") == {
+    assert given("image.short=640", "image.long=640", "name=a", "name=a") == {
         "image": {"short": 640, "long": 640},
-        "name": "b",
+        "name": "a",
     }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key"),
+    [
+        ("name=a", "name=b", "name"),
+        ("image.short=640", "image.short=800", "image.short"),
+        ("image={short: 640, long: 9}", "image.short=800", "image.short"),
+        ("image.short=640", "image={short: 800}", "image.short"),
+        ("image.short=640", "image=", "image"),
+        ("classes=[a]", "classes=[b]", "classes"),
+    ],
+)
+def test_a_key_has_one_value(first: str, second: str, key: str):
+    problem = re.escape(f"--set {second}: the key {key!r} was given another value before; give it once")
+    with pytest.raises(SpecError, match=f"^{problem}$"):
+        given(first, second)
+    with pytest.raises(SpecError, match=f"^{problem}$"):
+        Settings({"name": "c"}).override([first]).override([second])
+
+
+def test_keys_of_a_part_are_told_as_they_were_given():
+    settings = Settings({}).override(["log=info"], option="--atc", part="atc")
+    assert settings.document == {"atc": {"log": "info"}}
+    with pytest.raises(SpecError, match=r"^--atc log=debug: the key 'atc\.log' was given another value before"):
+        settings.override(["log=debug"], option="--atc", part="atc")
+    with pytest.raises(SpecError, match=r"^--atc log: expected KEY=VALUE, such as log=info$"):
+        settings.override(["log"], option="--atc", part="atc")
+    with pytest.raises(SpecError, match=r"^--atc no=1: unknown key 'atc\.no'"):
+        settings.override(["no=1"], option="--atc", part="atc").spec(DEFAULTS)
 
 
 def test_the_settings_before_stay_as_they_were():
@@ -116,9 +146,31 @@ def test_what_was_set_wrongly_has_no_line_of_the_file(tmp_path: Path):
     for assignment, said in (
         ("canvas=[1,2]", "canvas: height and width"),
         ("atc.nosuch=1", "unknown key 'atc.nosuch'"),
+        ("nosuch.key=1", "unknown key 'nosuch'"),
+        ("class=[a]", "unknown key 'class'; did you mean 'classes'?"),
+        ("decode.iou_threshold.x=1", "decode.iou_threshold: Input should be a valid number"),
+        ("decode.nms=diou_plus_one", "decode: nms 'diou_plus_one' compares every two candidates"),
+        ("decode={iou: 1}", "unknown key 'decode.iou'"),
     ):
         with pytest.raises(SpecError, match=f"^{re.escape(f'--set {assignment}: {said}')}"):
             read_settings(path).override(["image.short=8", assignment]).spec(DEFAULTS)
+
+
+def test_what_the_file_says_wrongly_is_no_fault_of_what_was_set(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: a\ndecode:\n  nms: diou_plus_one\n")
+    with pytest.raises(SpecError, match=r"mine\.yaml:2: decode: nms 'diou_plus_one' compares"):
+        read_settings(path).override(["decode.max_detections=5"]).spec(DEFAULTS)
+    path.write_text("name: a\nclases: [b]\n")
+    with pytest.raises(SpecError, match=r"mine\.yaml:2: unknown key 'clases'"):
+        read_settings(path).override(["class=[a]"]).spec(DEFAULTS)
+
+
+def test_a_misspelt_key_is_found_before_what_it_stands_for_is_missed():
+    settings = Settings({}).override(["class=[a]"])
+    with pytest.raises(SpecError, match=r"^--set class=\[a\]: unknown key 'class'; did you mean 'classes'\?$"):
+        settings.require_known_keys(DEFAULTS)
+    Settings({"canvas": 3}).require_known_keys(DEFAULTS)  # wrong, and for others to say
 
 
 def test_a_sparse_file_is_completed(tmp_path: Path):

@@ -59,13 +59,15 @@ def test_the_recipe_has_its_canvas(tianzhi: Path):
     assert recipe["canvas"] == (800, 1344)
     assert recipe["image"]["channels"] == "BGR"
     assert recipe["decode"]["nms"] == "iou_plus_one"
-    assert recipe["missing"] == []
+    assert recipe["missing"] == ["classes"]
+    assert inspect(tianzhi, {}, said={"classes": list("abcde")})["recipe"]["missing"] == []
 
 
 def test_what_an_export_would_still_ask_for(bare_mmdet: Path):
     found = inspect(bare_mmdet, {})
-    assert found["recipe"]["missing"] == ["image.channels", "image.mean", "image.std", "canvas"]
+    assert found["recipe"]["missing"] == ["image.channels", "image.mean", "image.std", "canvas", "classes"]
     assert "an export needs --set image.channels=… --set image.mean=…" in describe(found)
+    assert "--set classes=…" in describe(found)
 
 
 def test_descriptions_are_for_people(tianzhi: Path):

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from detector.manifests import BinImage, BinsManifest, write_manifest
 from detector.origin import RunFacts, find_origin
 from detector.spec_files import load_spec
 from detector.tools import Finished
+from infer.__main__ import main
 from infer.ais_bench import run_om
-from infer.options import parse
+from infer.options import Options, parse
+from infer.outputs import reserved, result_prefix
 
 
 class FakeTool:
@@ -210,3 +213,21 @@ def test_bins_are_compared_before_the_tool_reads_them(folder: Path):
     with pytest.raises(ArtifactError, match=r"bins/a\.bin is not the bin that was preprocessed"):
         run("--model m.om --input bins", tool)
     assert not tool.commands
+
+
+def test_a_run_without_a_name_is_given_one_that_is_locked(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """ais_bench itself names a folder by the second, which two runs may share."""
+    seen: list[Options] = []
+    locks: list[list[str]] = []
+
+    def run_om(options: Options) -> int:
+        seen.append(options)
+        with reserved(result_prefix("out", options.output_dirname)):
+            locks.append([path.name for path in (folder / "out").glob(".*")])
+        return 0
+
+    monkeypatch.setattr("infer.ais_bench.run_om", run_om)
+    for extra in ([], ["--output_dirname", "r"]):
+        assert main(["--model", "m.om", "--output", "out", *extra]) == 0
+    assert re.fullmatch(r"\d{4}(_\d\d){2}-\d\d(_\d\d){2}", str(seen[0].output_dirname))
+    assert locks == [[f".{seen[0].output_dirname}.lock"], [".r.lock"]]

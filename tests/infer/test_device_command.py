@@ -41,7 +41,7 @@ def test_what_differs_from_the_default_is_spelled_out(given: dict[str, object], 
 
 
 def test_what_is_ours_is_not_passed_on():
-    assert command(strict_paths=True) == BASE
+    assert command(strict_paths=True, fresh=True) == BASE
 
 
 def test_every_option_survives_the_way_there_and_back(tmp_path, monkeypatch: pytest.MonkeyPatch):

@@ -21,7 +21,7 @@ def test_defaults_are_those_of_ais_bench(model: str):
 
 
 def test_there_is_one_field_per_option_of_ais_bench():
-    assert len(fields(Options)) == 35 + 1  # strict_paths is ours
+    assert len(fields(Options)) == 35 + 2  # strict_paths and fresh are ours
 
 
 @pytest.mark.parametrize(("text", "value"), [("Yes", True), ("t", True), ("1", True), ("N", False), ("false", False)])

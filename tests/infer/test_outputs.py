@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as hnp
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, PipelineError
+from detector.files.lock import exclusive
 from infer.inputs import Run
-from infer.outputs import check_stems, encode, require_apart, reserved, save, split
+from infer.outputs import check_stems, encode, own_name, require_apart, reserved, save, split
 
 TWO = Run((("in/a.bin", "in/b.bin"),), samples=2, first_sample=0)
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
@@ -136,3 +137,40 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path: Path):
     with reserved(str(tmp_path / "res")), pytest.raises(ArtifactError, match=told):
         reserved(str(tmp_path / "res")).__enter__()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["res"]
+
+
+def test_a_fresh_folder_has_no_results_of_earlier_runs_and_what_is_no_result_stays(tmp_path: Path):
+    folder = tmp_path / "r"
+    results = ["old_0.bin", "a-1_12.npy", "b_1.txt", "800x1344/c_0.bin", "800x1344_summary.json", "32x64/d_0.bin"]
+    kept = ["old.bin", "notes.txt", "bin_0.bin.bak", "mine/e_0.bin", "32x64/notes.txt"]
+    for name in (*results, *kept):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    with reserved(str(folder)):  # as ais_bench: they lie on
+        assert (folder / "old_0.bin").exists()
+    with reserved(str(folder), fresh=True):
+        left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert left == sorted(kept)
+    assert not (folder / "800x1344").exists()
+
+
+def test_results_are_removed_under_the_lock_only(tmp_path: Path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "theirs_0.bin").touch()
+    with (
+        exclusive(tmp_path / "r", doing="inferring into"),
+        pytest.raises(ArtifactError, match="is in use"),
+        reserved(str(tmp_path / "r"), fresh=True),
+    ):
+        pass
+    assert (tmp_path / "r" / "theirs_0.bin").exists()
+
+
+def test_two_runs_without_a_name_share_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seconds = iter(["2024_01_01-00_00_00", "2024_01_01-00_00_00", "2024_01_01-00_00_01"])
+    monkeypatch.setattr("infer.outputs.time.strftime", lambda _: next(seconds))
+    with own_name(str(tmp_path / "out")) as first, own_name(str(tmp_path / "out")) as second:
+        assert (first, second) == ("2024_01_01-00_00_00", "2024_01_01-00_00_01")
+        assert (tmp_path / "out" / first).stat().st_mode & 0o777 == 0o750
+        (tmp_path / "out" / first / "a_0.bin").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [first]  # an empty one goes

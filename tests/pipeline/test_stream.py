@@ -25,7 +25,7 @@ from preprocess.folder import preprocess_folder
 Convert = Callable[..., Path]
 
 
-def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None) -> Path:
+def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None, any_size: bool = False) -> Path:
     """Preprocess, infer and score one after the other; the folder of the products."""
     preprocess_folder(coco / "val2017", work / "bins", load_spec(model), workers=1, limit=limit)
     argv = ["--model", str(model), "--input", str(work / "bins"), "--output", str(work), "--output_dirname", "result"]
@@ -36,7 +36,7 @@ def over_bins(model: Path, coco: Path, work: Path, *, limit: int | None = None) 
         coco / "annotations",
         work / "eval",
         told=Told(),
-        rules=Rules(subset=limit is not None),
+        rules=Rules(subset=limit is not None, any_size=any_size),
     )
     return work / "eval"
 
@@ -120,6 +120,66 @@ def test_images_without_annotation_may_be_left_out(
     run(model, coco, tmp_path / "out", only_annotated=True)
     assert "5 of 6 images are in" in caplog.text
     assert (tmp_path / "out" / "detections.json").read_bytes() == (tmp_path / "all" / "detections.json").read_bytes()
+
+
+def swap_annotated_sizes(coco: Path) -> None:
+    file = coco / "annotations" / "instances_val2017.json"
+    document = json.loads(file.read_text())
+    for image in document["images"][1:3]:
+        image["width"], image["height"] = image["height"], image["width"]
+    file.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_annotated_sizes_need_not_be_compared(tmp_path: Path, coco: Path, convert: Convert, workers: int):
+    model = convert(2)
+    swap_annotated_sizes(coco)
+    with pytest.raises(DataError, match="give --ignore_annotated_size"):
+        run(model, coco, tmp_path / "out", workers=workers)
+    expected = over_bins(model, coco, tmp_path / "stages", any_size=True)
+    evaluation = run(model, coco, tmp_path / "out", any_size=True, workers=workers)
+    assert metrics(tmp_path / "out") == metrics(expected)
+    assert [line for line in evaluation.oddities if "2 images have another size than annotated" in line]
+
+
+def test_sub_folders_are_read_where_asked_for(tmp_path: Path, coco: Path, convert: Convert):
+    model, below = convert(2), coco / "val2017" / "more"
+    run(model, coco, tmp_path / "flat")
+    below.mkdir()
+    (coco / "val2017" / "000000000009.png").rename(below / "000000000009.png")
+    with pytest.raises(ArtifactError, match=r"1 of the 5 images .* have no result"):
+        run(model, coco, tmp_path / "out")
+    run(model, coco, tmp_path / "out", recursive=True)
+    figures = [json.loads((tmp_path / name / "metrics.json").read_text())["AP"] for name in ("flat", "out")]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("name", ["detections.json", "metrics.json"])
+def test_annotations_are_not_written_over(tmp_path: Path, coco: Path, convert: Convert, name: str):
+    model, file = convert(2), coco / "annotations" / "instances_val2017.json"
+    over_bins(model, coco, tmp_path / "stages")
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / name).hardlink_to(file)
+    before, told = file.read_bytes(), rf"eval/{name} is the input .* and would be overwritten; give another path"
+    with pytest.raises(ArtifactError, match=told):
+        run(model, coco, tmp_path / "eval")
+    with pytest.raises(ArtifactError, match=told):
+        score_folder(
+            tmp_path / "stages" / "result",
+            tmp_path / "stages" / "bins",
+            tmp_path / "eval" / name,
+            tmp_path / "eval",
+            told=Told(),
+            rules=Rules(),
+        )
+    assert (tmp_path / "eval" / name).read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_a_product_is_found_at_once(tmp_path: Path, coco: Path, convert: Convert):
+    (tmp_path / "out" / "metrics.json").mkdir(parents=True)
+    (coco / "val2017" / "000000000007.png").write_bytes(b"never read")
+    with pytest.raises(ArtifactError, match=r"out/metrics\.json: it is a folder; remove it or give another"):
+        run(convert(1), coco, tmp_path / "out")
 
 
 def test_an_om_is_not_streamed(tmp_path: Path, coco: Path):

@@ -111,3 +111,18 @@ def test_areas_beyond_the_largest_number_are_infinite_in_silence(tmp_path: Path)
     truth["annotations"] = [row, {**row, "bbox": [0, 0, 9, 9]}]
     (tmp_path / "gt.json").write_text(json.dumps(truth))
     assert [item["area"] for item in read_annotations(tmp_path / "gt.json").objects] == [float("inf"), 81]
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1e300, 1e300], [1.7e308, 0, 1e308, 1], [0, 1e308, 5, 1e308]])
+def test_boxes_beyond_the_largest_number_are_said(tmp_path: Path, box: list[float]):
+    truth, found = document()
+    truth["annotations"][3] |= {"bbox": box, "image_id": 1}
+    found[5] |= {"bbox": box, "image_id": 1}
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (tmp_path / "dt.json").write_text(json.dumps(found))
+    told = "have a box that ends, or whose area is, beyond the largest number: COCO's tools take any two such for the"
+    first, second = score_file(tmp_path / "dt.json", tmp_path / "gt.json").oddities
+    assert f"gt.json: 1 annotations {told}" in first
+    assert first.endswith("(the first: id 4)")
+    assert f"dt.json: 1 detections {told}" in second
+    assert second.endswith("(the first: row 5)")

@@ -35,6 +35,20 @@ def test_the_error_of_the_first_failing_item_comes_up(tmp_path: Path):
         map_with_bar(read_image, paths, workers=2, preload=PRELOAD, label="test")
 
 
+@pytest.mark.parametrize(("limit", "code"), [(18, 1), (64, 0)])
+def test_too_few_files_are_found_before_a_process_dies_of_it(limit: int, code: int):
+    program = f"""
+import operator, resource
+from detector.cli import run
+from preprocess.pool import map_ordered
+resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))
+run(lambda _: print(list(map_ordered(operator.neg, range(50), workers=2, preload={PRELOAD!r}))), [])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    told = "error: Too many open files for 2 workers; raise `ulimit -n`, or use fewer --workers\n"
+    assert (done.returncode, done.stderr) == (code, told if code else "")
+
+
 def test_a_bounded_look_ahead_keeps_the_order():
     results = map_ordered(operator.neg, range(50), workers=2, preload=PRELOAD, ahead=3)
     assert list(results) == [-n for n in range(50)]

@@ -35,6 +35,9 @@ PLANTED = {
     "an equals sign": ("fusion_switch_file", "f.cfg", "APass=off", "'APass=off': expected PASS:off or PASS:on"),
     "neither on nor off": ("fusion_switch_file", "f.cfg", "APass:of", "'APass:of': expected PASS:off"),
     "cut JSON": ("fusion_switch_file", "f.cfg", '{"Switch": {"GraphFusion"', "is not the JSON that atc reads"),
+    "JSON without end": ("fusion_switch_file", "f.cfg", '{"Switch":' * 10**5, "reads: not taken: nested too deeply"),
+    "a list without end": ("modify_mixlist", "m.json", "[" * 10**5, "is not taken: nested too deeply"),
+    "a key twice": ("modify_mixlist", "m.json", '{"black-list": {}, "black-list": {}}', "'black-list' is given twice"),
     "JSON of another key": ("fusion_switch_file", "f.cfg", '{"GraphFusion": {"ALL": "off"}}', "KeyError"),
     "JSON of another value": ("fusion_switch_file", "f.cfg", '{"Switch": {"UBFusion": {"ALL": 0}}}', "a switch is 0"),
 }

@@ -12,6 +12,8 @@ from convert.atc.rules import check_arguments
 from convert.build import convert
 from convert.freeze import freeze
 from convert.gears.batch import with_open_batch
+from convert.gears.kernels import own
+from convert.gears.open_shapes import folded_at, open_shapes
 from convert.gears.shape import with_open_shape
 from convert.lint.check import lint
 from convert.lint.command import lint_command
@@ -60,8 +62,9 @@ def assert_lowered_as_static(lowered, canonical, gears):
         static = freeze(canonical, batch_size=batch, canvas=Size(height, width))
         given = images(batch, height, width)
         found, wanted = LoweredGraph(lowered).run(given), LoweredGraph(lower(static)).run(given)
-        np.testing.assert_array_equal(found["labels"], wanted["labels"])
-        np.testing.assert_allclose(found["dets"], wanted["dets"], rtol=0, atol=1e-4)
+        assert {name: each.tobytes() for name, each in found.items()} == {
+            name: each.tobytes() for name, each in wanted.items()
+        }
 
 
 def test_batch_gears_leave_the_batch_open(canonical, model_file, tmp_path):
@@ -84,8 +87,19 @@ def test_image_gears_leave_the_sides_open(canonical, model_file, tmp_path):
     assert_as_static(made, canonical, [(2, 64, 96), (2, 96, 64), (2, 32, 128)])
     lowered = onnx.load(tmp_path / "g.atc.onnx")
     assert input_sizes(lowered) == [2, 3, "height", "width"]
+    for size in options["image_sizes"]:
+        assert open_shapes(folded_at(lowered, {"input": (2, 3, *size)}, own), own) == []
     assert_lowered_as_static(lowered, canonical, [(2, 96, 64), (2, 32, 128)])
     assert check_arguments(done.command) == []
+
+
+@pytest.mark.parametrize("nms", ["refine", "host"])
+def test_gears_of_every_placement_of_suppression_are_closed(model_file, tmp_path, nms):
+    options = {"image_sizes": [[64, 96], [96, 64]], "nms": nms}  # of one area: `host` gives every cell
+    convert(plan_conversion(model_file, batch_size=2, options=options, output=tmp_path / "g"))
+    lowered = onnx.load(tmp_path / "g.atc.onnx")
+    for size in options["image_sizes"]:
+        assert open_shapes(folded_at(lowered, {"input": (2, 3, *size)}, own), own) == []
 
 
 def test_dimension_gears_leave_all_of_them_open(canonical, model_file, tmp_path):
@@ -157,6 +171,11 @@ def test_a_constant_with_a_row_per_image_is_cut():
 def test_a_constant_that_depends_on_the_batch_otherwise_is_refused():
     with pytest.raises(SpecError, match=r"atc\.batch_sizes: .* the constant 'c' of Add 'n' depends on it; make one OM"):
         with_open_batch(lambda size: graph_with(np.full((size, 2), size), "Add"), 4)
+
+
+def test_the_batch_of_rows_is_read_by_operators_of_ge():
+    merged = with_open_batch(lambda size: graph_with(np.arange(2.0 * size).reshape(size, 2), "Add"), 4)
+    assert open_shapes(folded_at(merged, {"x": (3, 2)}, own), own) == []
 
 
 def test_graphs_of_other_nodes_are_refused():

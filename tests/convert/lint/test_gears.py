@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from convert.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.gears import Gears
+from convert.lint.report import first_causes
 from convert.lower import lower
 from detector.geometry import Size
 
@@ -63,3 +66,90 @@ def test_the_memory_is_that_of_the_largest_gear(open_batch):
     small = lint(open_batch, gears=Gears(dynamic_batch_size="1,2")).memory_bytes
     large = lint(open_batch, gears=Gears(dynamic_batch_size="1,8")).memory_bytes
     assert large > 3 * small
+
+
+# --- shapes that atc must compute at every gear -----------------------------------------------------------------------
+
+
+def theirs(*nodes, reader="Reshape", **constants):
+    """A graph with open height and width whose operand "target" is computed."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, "h", "w"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    nodes = [helper.make_node(op, ins, outs, name=f"the_{outs[0]}", **kwargs) for op, ins, outs, kwargs in nodes]
+    nodes.append(helper.make_node(reader, ["x", "target"], ["y"], name="reader"))
+    graph = helper.make_graph(nodes, "g", [x], [y], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+
+
+SHAPE = ("Shape", ["x"], ["shape"], {})
+FLAT = (  # (batch, channels, height * width), as exporters write it
+    SHAPE,
+    ("Gather", ["shape", "two"], ["height"], {"axis": 0}),
+    ("Gather", ["shape", "three"], ["width"], {"axis": 0}),
+    ("Mul", ["height", "width"], ["area"], {}),
+    ("Unsqueeze", ["area", "first"], ["area_v"], {}),
+    ("Slice", ["shape", "first", "two_v"], ["front"], {}),
+    ("Concat", ["front", "area_v"], ["target"], {"axis": 0}),
+)
+INDICES = {"two": 2, "three": 3, "first": np.array([0]), "two_v": np.array([2])}
+SIZES = Gears(dynamic_image_size="64,96;96,64")
+
+
+def open_shapes_of(report):
+    return [(found.node, found.operator, found.cause) for found in report.failures if found.rule == "open-shape"]
+
+
+def test_shape_arithmetic_of_an_exporter_may_have_gears():
+    report = lint(theirs(*FLAT, **INDICES), gears=SIZES)
+    assert report.failures == ()
+
+
+@pytest.mark.parametrize("op", ["ReduceMin", "ArgMax"])
+def test_the_node_that_keeps_a_shape_open_is_named(op):
+    least = (op, ["shape"], ["least"], {"axes": [0]} if op == "ReduceMin" else {"axis": 0})
+    nodes = (SHAPE, least, ("Add", ["shape", "least"], ["sum"], {}), ("Sub", ["sum", "least"], ["target"], {}))
+    report = lint(theirs(*nodes), gears=SIZES)
+    ((node, operator, cause),) = open_shapes_of(report)
+    assert (node, operator) == ("the_least", op)
+    assert cause == (
+        "keeps the shape of node 'reader' (Reshape), operand 1, open at the gear 'x' [1, 3, 64, 96]: atc has no kernel "
+        f"that computes {op} while it compiles"
+    )
+    assert first_causes(report).startswith(f"{op} the_least: keeps the shape")
+
+
+def test_two_nodes_that_keep_shapes_open_are_two_findings():
+    nodes = (
+        SHAPE,
+        ("ReduceMin", ["shape"], ["least"], {"axes": [0]}),
+        ("Min", ["shape", "least"], ["some"], {}),
+        ("ReduceMax", ["shape"], ["most"], {"axes": [0]}),
+        ("Concat", ["least", "most"], ["target"], {"axis": 0}),
+    )
+    found = open_shapes_of(lint(theirs(*nodes), gears=SIZES))
+    assert sorted(node for node, _, _ in found) == ["the_least", "the_most"]
+
+
+def test_a_node_that_keeps_several_shapes_open_is_one_finding():
+    model = theirs(SHAPE, ("ReduceMin", ["shape"], ["target"], {"axes": [0]}))
+    model.graph.node.append(helper.make_node("Expand", ["x", "target"], ["wide"], name="other"))
+    model.graph.output.append(helper.make_tensor_value_info("wide", TensorProto.FLOAT, None))
+    ((_, _, cause),) = open_shapes_of(lint(model, gears=SIZES))
+    assert "of node 'reader' (Reshape), operand 1, and of 1 more open" in cause
+
+
+def test_without_gears_nothing_is_said_of_open_shapes():
+    report = lint(theirs(SHAPE, ("ReduceMin", ["shape"], ["target"], {"axes": [0]})))
+    assert open_shapes_of(report) == []
+
+
+def test_a_gear_that_the_graph_does_not_take_is_named():
+    """Every other gear is still looked at."""
+    model = theirs(SHAPE, ("Gather", ["table", "shape"], ["target"], {"axis": 0}), table=np.ones(97, np.int64))
+    report = lint(model, gears=Gears(dynamic_image_size="64,96;96,128;64,64;128,96"))
+    found = [(found.node, found.cause) for found in report.failures if found.rule == "gear-misfit"]
+    assert [node for node, _ in found] == ["(graph)", "(graph)"]
+    assert all("node 'the_target' (Gather) does not take its operands" in cause for _, cause in found)
+    assert ["'x' [1, 3, 96, 128]" in cause or "'x' [1, 3, 128, 96]" in cause for _, cause in found] == [True, True]
+    assert not any(cause.endswith("export it again") for _, cause in found)
