@@ -74,18 +74,33 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
             return main(argv) or 0
     except PipelineError as error:
         return _report(one_line(error), error.exit_code)
-    except signals.Ended as error:
-        return _report(f"ended by {error.signal.name}; {signals.UNFINISHED}", error.exit_code)
-    except KeyboardInterrupt:
-        return _report(f"interrupted; {signals.UNFINISHED}", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        return _interrupted(error)
     except OSError as error:
         return _report(one_line(error), 1)
     except MemoryError:
         return _report(NO_MEMORY, 1)
     except (ImportError, RuntimeError, SystemError) as error:
-        if not any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise
+        return _code_of_library(error)
+
+
+def _interrupted(error: KeyboardInterrupt) -> int:
+    if isinstance(error, signals.Ended):
+        return _report(f"ended by {error.signal.name}; {signals.UNFINISHED}", error.exit_code)
+    return _report(f"interrupted; {signals.UNFINISHED}", INTERRUPTED)
+
+
+def _code_of_library(error: Exception) -> int:
+    """A library that cannot be imported, say, may have been interrupted, or have lacked memory."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    interrupt = next((each for each in chain if isinstance(each, KeyboardInterrupt)), None)
+    if interrupt is not None:
+        return _interrupted(interrupt)
+    if any(isinstance(each, MemoryError) for each in chain) or any(sign in str(error) for sign in OUT_OF_MEMORY):
         return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
+    raise error
 
 
 def _require_working_directory() -> None:

@@ -12,7 +12,7 @@ from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, require_single_keys
 from detector.geometry import Size
-from detector.spec import Checkpoint, spec_problem
+from detector.spec import Checkpoint, DetectorSpec, spec_problem
 
 INFER_AGAIN = "run inference again (make infer AGAIN=1)"
 
@@ -57,6 +57,7 @@ class ResultsOrigin(pydantic.BaseModel):
         classes: of the model's spec, in label order.
         canvas: of the bins.
         precision: of the model's spec.
+        spec: the model's; None where it carries none, and in records of earlier versions.
         run: on what it ran.
         results: hex SHA-256 by file name in the result folder.
     """
@@ -71,6 +72,7 @@ class ResultsOrigin(pydantic.BaseModel):
     classes: tuple[str, ...] | None
     canvas: Size | None
     precision: str | None = None
+    spec: DetectorSpec | None = None
     run: RunFacts | None = None
     results: Mapping[str, str] | None = None
 

@@ -137,6 +137,7 @@ def origin_of(
         classes=spec.classes if spec else None,
         canvas=(bins or known).canvas,  # the model may have gears for several
         precision=spec.precision if spec else None,
+        spec=spec,
         run=facts,
     )
 

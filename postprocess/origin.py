@@ -42,13 +42,42 @@ def model_of(
             )
     for folder, each in origins.items():
         _refuse_another_build(folder, each, model)
-    spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
-    lines: list[str] = []
+    bins, lines = spec, list[str]()
+    if origin is not None and model is None:
+        spec, lines = _own_facts(spec, origin)
+        lines = [*sourced(str(origin_path(next(iter(origins)))), lines)]
+    spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     for (folder, each), manifest in zip(origins.items(), manifests.values(), strict=True):
-        lines += sourced(str(origin_path(folder)), _unbound(each, spec, manifest))
+        lines += sourced(str(origin_path(folder)), _unbound(each, bins, manifest))
     return spec, ran, lines
+
+
+# What a model brings along itself, whatever model its bins were made for. Names of classes may have been changed to fit
+# the annotations: those of the bins' spec hold, in the same order.
+_OWN = ("name", "decode", "label_order", "references", "departures")
+
+
+def _own_facts(bins: DetectorSpec, origin: ResultsOrigin) -> tuple[DetectorSpec, list[str]]:
+    """The bins' spec with what the model that was run says of itself, and what differs, one line each."""
+    lines = []
+    if bins.checkpoint and origin.checkpoint is None:
+        lines.append(
+            f"the bins were made for {bins.name} of the weights {bins.checkpoint.file}; that {origin.model.file} was "
+            "made from them is not recorded, so that no reference AP is named (--model says which model it is)"
+        )
+    spec = bins.model_copy(update={"checkpoint": origin.checkpoint})
+    if origin.spec is None:
+        return spec, lines
+    own = {key: getattr(origin.spec, key) for key in _OWN}
+    differ = [key for key in _OWN if own[key] != getattr(bins, key)]
+    if differ:
+        lines.append(
+            f"the bins were made for {bins.name}, the model that was run is {origin.spec.name} ({origin.model.file}), "
+            f"whose {', '.join(differ)} differ: its own are taken"
+        )
+    return spec.model_copy(update=own), lines
 
 
 def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str | None) -> None:

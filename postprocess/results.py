@@ -1,6 +1,5 @@
 """A result folder of ais_bench -> arrays per image: complete and sound, or an error that names the image."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, read_json
@@ -68,9 +68,17 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
         yield result
 
 
-def read_all(results: Path, manifests: Mapping[str, BinsManifest]) -> Iterator[ImageResult]:
-    """The outputs of every image of every canvas: `read_results` of each canvas's folder."""
-    return itertools.chain.from_iterable(read_results(results / name, each) for name, each in manifests.items())
+def read_all(results: Path, manifests: Mapping[str, BinsManifest], *, decode: DecodeSpec) -> Iterator[ImageResult]:
+    """The outputs of every image of every canvas: `read_results` of each canvas's folder.
+
+    Args:
+        results: folder of the folders.
+        manifests: by canvas folder.
+        decode: of the model that was run, which need not be the one that the bins were made for.
+    """
+    for name, each in manifests.items():
+        spec = each.spec.model_copy(update={"decode": decode})
+        yield from read_results(results / name, each.model_copy(update={"spec": spec}))
 
 
 def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str) -> ImageResult:

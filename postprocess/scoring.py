@@ -67,7 +67,7 @@ def score_folder(
         require_all(annotations, image_ids.values())
     spec, ran, bound = model_of(results, manifests, told.model)
     lines = [*sourced(annotations.source, odd), *bound]
-    found = read_all(results, manifests)
+    found = read_all(results, manifests, decode=spec.decode)
     return score_results(found, spec, annotations, image_ids, out, ran=ran, limits=rules.limits, odd=lines)
 
 
@@ -105,7 +105,7 @@ def detect_folder(
         image_ids, lines = join_images(images, known, only_annotated=rules.only_annotated, any_size=rules.any_size)
         category_ids, others = join_classes(spec, known)
         say([*sourced(known.source, [*known.oddities, *lines, *others]), *bound])
-    rows = collect(read_all(results, manifests), spec, image_ids, category_ids).rows
+    rows = collect(read_all(results, manifests, decode=spec.decode), spec, image_ids, category_ids).rows
     write_detections(out, rows)
     return {"images": len(image_ids), "detections": len(rows), "detections_file": str(out / DETECTIONS_NAME)}
 

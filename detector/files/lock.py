@@ -41,7 +41,10 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     made = not path.parent.exists()
     descriptor = _acquire(path, product)
     try:
-        _sign(descriptor, doing)
+        try:
+            _sign(descriptor, doing)
+        except OSError as error:
+            raise write_error(path, error) from error
         remove_unfinished(product)
         yield
     finally:

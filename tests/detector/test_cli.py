@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from detector import cli
+from detector import cli, signals
 from detector.errors import AccuracyError, DataError, MissingEnvironmentError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,17 @@ def test_an_expected_error_is_one_line_and_its_code(
 def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str]):
     assert code_of(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err.startswith("error: interrupted")
+
+
+def test_an_interrupt_that_a_library_calls_its_own_failure_is_one(capsys: pytest.CaptureFixture[str]):
+    def main(_: Sequence[str]) -> int:
+        try:
+            raise signals.Ended(signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    assert code_of(main) == 143
+    assert capsys.readouterr().err == f"error: ended by SIGTERM; {signals.UNFINISHED}\n"
 
 
 def test_a_bug_shows_its_traceback():

@@ -75,6 +75,22 @@ def test_a_part_of_the_images_is_the_same_part(tmp_path: Path, coco: Path, conve
     assert metrics(tmp_path / "out") == metrics(expected)
 
 
+def test_results_of_another_model_on_these_bins_are_its_own(
+    tmp_path: Path, coco: Path, convert: Convert, spec: DetectorSpec
+):
+    over_bins(convert(2), coco, tmp_path / "stages")
+    other = convert(1, carried=replace(spec, name="other"))
+    where = ["--input", str(tmp_path / "stages" / "bins"), "--output", str(tmp_path), "--output_dirname", "r"]
+    assert main(["--model", str(other), *where]) == 0
+    told = {"told": Told(), "rules": Rules()}
+    score_folder(tmp_path / "r", tmp_path / "stages" / "bins", coco / "annotations", tmp_path / "eval", **told)
+    record = json.loads((tmp_path / "eval" / "metrics.json").read_text())
+    assert record["model"] == "other"
+    assert record["product"]["file"] == str(other)
+    assert record["run"]["backend"] == "onnxruntime"
+    assert any("the bins were made for tiny, the model that was run is other" in line for line in record["oddities"])
+
+
 def test_nothing_but_the_products_is_written(tmp_path: Path, coco: Path, convert: Convert):
     model = convert(2)
     before = set(tmp_path.rglob("*"))

@@ -16,9 +16,9 @@ OURS = Checkpoint(file="a.pth", sha256="a" * 64, dialect="mmdet3")
 THEIRS = Checkpoint(file="b.pth", sha256="b" * 64, dialect="mmdet3")
 
 
-def record(folder: Path, spec: DetectorSpec, **changes: Any) -> None:
-    facts = {"bins_fingerprint": spec.bins_fingerprint(), "checkpoint": None, "canvas": spec.canvas}
-    facts |= {"classes": spec.classes, **changes}
+def record(folder: Path, of: DetectorSpec, **changes: Any) -> None:
+    facts = {"bins_fingerprint": of.bins_fingerprint(), "checkpoint": None, "canvas": of.canvas}
+    facts |= {"classes": of.classes, **changes}
     write_origin(folder, ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), **facts), mode=0o640)
 
 
@@ -72,6 +72,29 @@ def test_what_cannot_be_bound_is_said(
     lines = model_of(results, {"": manifest})[2]
     assert len(lines) == (message is not None)
     assert all(message in line for line in lines if message)
+
+
+def test_what_the_model_says_of_itself_holds_for_its_results(results: Path, manifest: BinsManifest):
+    decode = {**manifest.spec.decode.model_dump(), "score_threshold": 0.4}
+    other = replace(manifest.spec, name="other", decode=decode, departures=("of its own",))
+    record(results, manifest.spec, spec=other, checkpoint=THEIRS, results={})
+    spec, _, lines = model_of(results, {"": manifest})
+    assert (spec.name, spec.decode, spec.departures) == ("other", other.decode, ("of its own",))
+    assert spec.checkpoint == THEIRS
+    assert len(lines) == 1
+    assert "the model that was run is other (m.onnx), whose name, decode, departures differ: its own are" in lines[0]
+    spec, _, lines = model_of(results, {"": manifest}, "tiny")  # the user says otherwise
+    assert (spec, lines) == (manifest.spec, [])
+
+
+def test_the_weights_of_the_bins_are_not_those_of_a_model_that_names_none(results: Path, manifest: BinsManifest):
+    ours = replace(manifest.spec, checkpoint=OURS.model_dump())
+    of_ours = manifest.model_copy(update={"spec": ours})
+    record(results, ours, results={})
+    spec, _, lines = model_of(results, {"": of_ours})
+    assert spec.checkpoint is None
+    assert "of the weights a.pth; that m.onnx was made from them is not recorded" in lines[0]
+    assert model_of(results, {"": of_ours}, "tiny")[0].checkpoint == OURS
 
 
 def test_a_record_without_the_digest_of_the_manifest_is_taken_with_a_word(results: Path, bins: Path):
