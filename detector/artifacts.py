@@ -183,8 +183,20 @@ def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644, last
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a whole UTF-8 file atomically."""
-    write_bytes(path, text.encode(), mode=mode)
+    """Write a whole UTF-8 file atomically.
+
+    Raises:
+        ArtifactError: as `atomic_file`; or the text has a file's name that is not UTF-8.
+    """
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        around = text[max(error.start - 60, 0) : error.end + 20]
+        raise ArtifactError(
+            f"cannot write {path}: a name that it would hold is not UTF-8 (…{around!a}…); rename that file or folder "
+            "(convmv -f gbk -t utf8)"
+        ) from error
+    write_bytes(path, data, mode=mode)
 
 
 def write_json(path: Path, value: object, *, indent: int | None = 1) -> None:

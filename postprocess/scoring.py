@@ -149,7 +149,7 @@ def score_results(
         metrics,
         annotations,
         str(out / DETECTIONS_NAME),
-        _with_order_note(spec, annotations, category_ids, detections, chosen),
+        _with_order_note(spec, annotations, category_ids, detections, chosen, limits),
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
@@ -164,6 +164,7 @@ def _with_order_note(
     category_ids: Sequence[int | str],
     detections: Sequence[Detection],
     image_ids: set[int | str],
+    limits: Sequence[int],
 ) -> DetectorSpec:
     """The spec, with a departure where labels numbered otherwise would give another AP."""
     others = other_numbering(spec, annotations)
@@ -171,7 +172,7 @@ def _with_order_note(
         return spec
     renumbered = dict(zip(category_ids, others, strict=True))
     rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
-    ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered).figures["AP"]
+    ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered, limits=limits).figures["AP"]
     ways = {"classes": "by the class names", "annotations": "in the order of the annotation file"}
     other = next(order for order in ways if order != spec.label_order)
     note = (

@@ -69,7 +69,7 @@ def test_a_full_disk_is_told_with_the_next_step(tmp_path: Path, code: int):
 
 
 def test_no_folder_to_write_to(tmp_path: Path):
-    with pytest.raises(ArtifactError, match=r"cannot write .*/none/a: No such file or directory$"):
+    with pytest.raises(ArtifactError, match=r"cannot write .*/none/a: No such file or directory; give another path$"):
         write_text(tmp_path / "none" / "a", "x")
 
 
@@ -165,3 +165,9 @@ def test_files_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_bytes(tmp_path / "b", b"x", lasting=False)
     assert len(synced) == 2
     to_disk(tmp_path)
+
+
+def test_a_name_that_is_not_utf8_cannot_be_recorded(tmp_path: Path):
+    with pytest.raises(ArtifactError, match=r"cannot write .*r\.json: a name .* is not UTF-8 .*b\\udcff.* rename"):
+        write_json(tmp_path / "r.json", {"file": "a/b\udcff.jpg"})
+    assert not [*tmp_path.iterdir()]
