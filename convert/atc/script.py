@@ -7,6 +7,7 @@ from pathlib import Path
 from convert.atc.run import ATC_HINT, NO_PRODUCT_STEP, NO_SUCCESS_STEP, SIGNALS, SUCCESS
 from detector.artifacts import hidden_name
 from detector.files.lock import lock_path
+from detector.onnx_seal import SEAL_BYTES, SEAL_KEY
 from detector.tools import PATIENCE
 
 # Of the folder in which one process builds; its number follows.
@@ -35,6 +36,7 @@ def atc_script(command: Sequence[str], output: Path) -> str:
     om, log = f"{output}.om", f"{output}.atc.log"
     aside = f"{hidden_name(output.name)}{BUILDING}"
     lock = lock_path(output).name
+    graph = shlex.quote(next(word.removeprefix("--model=") for word in command if word.startswith("--model=")))
     words = " ".join(
         f'"--output=$aside/{output.name}"' if word.startswith("--output=") else shlex.quote(word) for word in command
     )
@@ -47,6 +49,13 @@ fail() {{
 cd "$(dirname "$0")" || exit 1
 command -v atc >/dev/null || fail "atc not found; {ATC_HINT}" 5
 [ -w . ] || fail "cannot write in $(pwd): copy the script and the .atc.onnx to a folder of your own"
+# It ends with the SHA-256 of what is before.
+if [ -f {graph} ] && tail -c {SEAL_BYTES} {graph} | grep -aq {SEAL_KEY}; then
+    [ "$(tail -c 64 {graph})" = "$(head -c -{SEAL_BYTES} {graph} | sha256sum | cut -c 1-64)" ] ||
+        fail "{graph} was changed after it was made; copy it again, or convert again and copy both"
+elif [ -f {graph} ]; then
+    echo "warning: {graph} carries no SHA-256 of its content; whether it was changed cannot be told" >&2
+fi
 
 # One build at a time, by the lock that `python -m convert` takes too; it is free when its process is dead.
 locked=

@@ -18,6 +18,8 @@ from convert.atc.script import atc_script, building_folder
 from detector.errors import ArtifactError
 from detector.files.lock import exclusive
 from detector.om_file import noted_sha256, require_as_built
+from detector.onnx_file import write_onnx
+from detector.onnx_seal import SEAL_BYTES
 from detector.spec_files import load_spec
 
 BUILDS = 'echo x >"$out.om"; echo "ATC run success, welcome"'
@@ -75,6 +77,26 @@ def processes(folder: Path) -> list[int]:
 
 def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.glob(".m_bs1*")]
+
+
+def test_a_graph_that_was_changed_since_is_not_built(tmp_path, canonical):
+    graph = tmp_path / "m_bs1.atc.onnx"
+    write_onnx(graph, canonical)
+    env = fake_atc(tmp_path, BUILDS)
+    done = run_script(tmp_path, env)
+    assert (done.returncode, done.stderr) == (0, "")
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:-SEAL_BYTES])
+    done = run_script(tmp_path, env)
+    said = "warning: m_bs1.atc.onnx carries no SHA-256 of its content; whether it was changed cannot be told\n"
+    assert (done.returncode, done.stderr) == (0, said)
+    for place in (100, len(whole) - 1):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        graph.write_bytes(damaged)
+        done = run_script(tmp_path, env)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: m_bs1.atc.onnx was changed after it was made; copy it again, or convert")
 
 
 def test_the_script_passes_atc_the_command_as_it_is(tmp_path):
