@@ -1,6 +1,7 @@
 """Where results come from: which bins, which model, on what it ran; recorded beside a result folder."""
 
 import codecs
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -84,8 +85,13 @@ def origin_path(results: Path) -> Path:
 
 
 def write_origin(results: Path, origin: ResultsOrigin, *, mode: int) -> None:
-    """Record the origin of a result folder."""
-    write_text(origin_path(results), origin.model_dump_json(indent=1) + "\n", mode=mode)
+    """Record the origin of a result folder.
+
+    Raises:
+        ArtifactError: as `detector.artifacts.write_text`.
+    """
+    text = json.dumps(origin.model_dump(), indent=1, ensure_ascii=False)  # pydantic fails at names that are not UTF-8
+    write_text(origin_path(results), text + "\n", mode=mode)
 
 
 def find_origin(results: Path) -> ResultsOrigin | None:

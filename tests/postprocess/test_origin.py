@@ -163,3 +163,15 @@ def test_a_damaged_record_is_an_error(results: Path, spec: DetectorSpec):
     origin_path(results).write_text("{}")
     with pytest.raises(ArtifactError, match=r"result_origin\.json is not the origin of results: .*make infer"):
         require_origin(results, spec)
+
+
+def test_a_model_whose_name_is_not_utf8_is_told_when_it_is_recorded(results: Path):
+    origin = ResultsOrigin(
+        bins_fingerprint=None,
+        model=ModelFile(file="m\udcff.onnx", sha256="0"),
+        checkpoint=None,
+        classes=None,
+        canvas=None,
+    )
+    with pytest.raises(ArtifactError, match=r"cannot write .*result_origin\.json: a name .* is not UTF-8 .*m\\udcff"):
+        write_origin(results, origin, mode=0o640)
