@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import machine_text
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
 from export.checkpoints.reader import read_checkpoint
 
@@ -164,8 +164,8 @@ def times_of_reading(path: Path, written: Tensors, *, with_torch: bool, rounds: 
 def main(argv: Sequence[str]) -> None:
     """Compare tensors, memory and times."""
     parser = Parser(prog="python -m benchmarks.checkpoints", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=12, help="times that each side reads (default %(default)s)")
-    parser.add_argument("--scale", type=int, default=1, help="divides every width of the R50 (default %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=12, help="times that each side reads (default %(default)s)")
+    parser.add_argument("--scale", type=positive, default=1, help="divides each width of the R50 (default %(default)s)")
     parser.add_argument("--work", type=Path, help="folder to use; 130 MB (default: temporary)")
     args = parser.parse_args(argv)
     print(machine_text(["torch", "numpy"]))  # first: its load is that of others

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.machine import machine_text
 from detector.artifacts import write_json
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
 from postprocess.coco import read_annotations, read_detections
 from postprocess.evaluate import FIGURES, evaluate
@@ -106,8 +106,8 @@ def with_ours(annotations: Path, detections: Path) -> list[float]:
 def main(argv: Sequence[str]) -> None:
     """Compare figures, then times."""
     parser = Parser(prog="python -m benchmarks.eval_vs_pycocotools", description=__doc__)
-    parser.add_argument("--images", type=int, default=1000, help="of the synthetic set (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each side runs (default %(default)s)")
+    parser.add_argument("--images", type=positive, default=1000, help="of the synthetic set (default %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=5, help="times that each side runs (default %(default)s)")
     args = parser.parse_args(argv)
     print(machine_text(["numpy", "pycocotools", "faster-coco-eval"]))  # first: its load is that of others
     sides = {"pycocotools": with_pycocotools, "ours": with_ours}

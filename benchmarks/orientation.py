@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.machine import machine_text
 from demo.dataset import SPLITS
 from detector import tools
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 from detector.manifests import read_manifests
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "demo" / "weights" / "fcos_r18_shapes.pth"
@@ -55,7 +55,7 @@ def _command(*words: object) -> None:
 def main(argv: Sequence[str]) -> None:
     """Run both sides, print both APs and one JSON line."""
     parser = Parser(prog="python -m benchmarks.orientation", description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=SPLITS["val"].images, help="pictures (default %(default)s)")
+    parser.add_argument("--images", type=positive, default=SPLITS["val"].images, help="pictures (default %(default)s)")
     args = parser.parse_args(argv)
     print(machine_text(["numpy", "opencv-python-headless", "onnxruntime"]))
     found = {}

@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.machine import machine_text
 from detector.artifacts import sha256_of, unique_stems
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
 from preprocess.folder import preprocess_folder
 from preprocess.listing import image_names
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> None:
     """Compare bytes, then times."""
     parser = Parser(prog="python -m benchmarks.preprocess_vs_published", description=__doc__)
     parser.add_argument("--image_src_path", type=Path, default=PHOTOGRAPHS, help="photographs (default %(default)s)")
-    parser.add_argument("--rounds", type=int, default=4, help="times that each side runs (default %(default)s)")
+    parser.add_argument("--rounds", type=positive, default=4, help="times that each side runs (default %(default)s)")
     parser.add_argument("--work", type=Path, help="folder on the disk to use; 12.8 MB per image (default: temporary)")
     args = parser.parse_args(argv)
     print(machine_text(["numpy", "opencv-python-headless"]))  # first: its load is that of others

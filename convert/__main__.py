@@ -23,7 +23,7 @@ EPILOG = """examples:
 def canvas(text: str) -> tuple[int, int]:
     """Parse `H,W`."""
     try:
-        height, width = (int(part) for part in text.split(","))
+        height, width = (cli.positive(part) for part in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"expected height,width in pixels, such as 800,1344, got {text!r}") from error
     return height, width
@@ -32,9 +32,13 @@ def canvas(text: str) -> tuple[int, int]:
 def batch_sizes(text: str) -> int | tuple[int, ...]:
     """Parse `N` or `N,N,N`."""
     try:
-        sizes = tuple(int(part) for part in text.split(","))
+        sizes = tuple(cli.positive(part) for part in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"expected images per run, such as 8 or 1,4,8, got {text!r}") from error
+    from convert.chosen_spec import MAX_BATCH_SIZE
+
+    if max(sizes) > MAX_BATCH_SIZE:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_BATCH_SIZE} images per run, got {max(sizes)}")
     return sizes if len(sizes) > 1 else sizes[0]
 
 
@@ -127,6 +131,12 @@ def _convert(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         options=Settings({}).override(args.atc, option="--atc", part="atc").document.get("atc"),
     )
+    for each in plan.assumed:
+        logging.getLogger("convert").warning(
+            "assumed: %s, as nothing says which chip the OM is for; `npu-smi info` names the card's: give it as "
+            "--soc_version (make: SOC=)",
+            each,
+        )
     if args.dry_run:
         print(shlex.join(plan.command))
         print(json.dumps({"target": plan.target, "output": str(plan.output), "command": plan.command}))

@@ -210,6 +210,7 @@ def _record(plan: Plan) -> dict[str, Any]:
     return {
         "spec": plan.spec.model_dump(mode="json"),
         "batch_size": plan.batch_size,
+        "assumed": list(plan.assumed),
         "source": {"file": plan.onnx_file.name, "sha256": sha256_of(plan.onnx_file)},
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detector.artifacts import sha256_of
-from detector.atc_spec import FILE_OPTIONS
+from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
@@ -45,15 +45,36 @@ def chosen_spec(
 
 def _refuse_files(onnx_file: Path, spec: DetectorSpec, options: Set[str]) -> None:
     """An ONNX may come from anybody: which files of this machine are read is not for it to say."""
-    own = CONFIG_FOLDER / f"{spec.name}.yaml"
-    said = read_settings(spec.name).document.get("atc") if own.is_file() else None
+    said = _own_atc(spec.name)
     for option in sorted(options):
         value = getattr(spec.atc, option)
-        if value is not None and (not isinstance(said, Mapping) or said.get(option) != value):
+        if value is not None and said.get(option) != value:
             raise SpecError(
                 f"{onnx_file} names a path of its own, atc.{option}: {value!r}; paths are taken from you only: give "
                 f"--atc {option}=PATH (null: none), or again the YAML file that names it (--spec or --model)"
             )
+
+
+def _own_atc(name: str) -> Mapping[str, Any]:
+    """What the YAML file of a model in atc_configs/ says of atc; nothing if there is none."""
+    own = CONFIG_FOLDER / f"{name}.yaml"
+    said = read_settings(name).document.get("atc") if own.is_file() else None
+    return said if isinstance(said, Mapping) else {}
+
+
+def assumed(spec: DetectorSpec, *, given: DetectorSpec | None, atc: Collection[str] = ()) -> tuple[str, ...]:
+    """What a conversion takes for granted, as nobody says it: `soc_version: ...` where the chip is the default.
+
+    An ONNX cannot tell whether somebody chose what it carries: it has every key of `atc`.
+
+    Args:
+        spec: of the product.
+        given: spec of the command line.
+        atc: keys of `atc` that the command line sets itself.
+    """
+    chip = spec.atc.soc_version
+    said = "soc_version" in {*atc, *(given.atc.model_fields_set if given else _own_atc(spec.name))}
+    return () if said or chip != AtcSpec().soc_version else (f"soc_version: {chip}",)
 
 
 def with_changes(

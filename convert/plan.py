@@ -9,7 +9,7 @@ from typing import Any, Literal
 from convert.aipp.config import aipp_of
 from convert.atc.command import atc_command
 from convert.atc.run import ATC_HINT
-from convert.chosen_spec import chosen_spec, with_batch, with_changes
+from convert.chosen_spec import assumed, chosen_spec, with_batch, with_changes
 from detector import tools
 from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
@@ -35,6 +35,7 @@ class Plan:
         is_foreign: someone else exported the ONNX.
         is_changed: it was changed after its export, and is taken so.
         may_stand_alone: "cpu" was asked for by name, so that a stand-in without the files for atc will do.
+        assumed: what nobody said, see `convert.chosen_spec.assumed`.
     """
 
     onnx_file: Path
@@ -45,6 +46,7 @@ class Plan:
     is_foreign: bool = False
     is_changed: bool = False
     may_stand_alone: bool = False
+    assumed: tuple[str, ...] = ()
 
     @property
     def soc_version(self) -> str:
@@ -119,10 +121,11 @@ def plan_conversion(
         SpecError: a value is not legal, or the file carries another spec than the one given.
         MissingEnvironmentError: an OM was asked for and atc is not on PATH.
     """
-    carried, change = _carried(onnx_file, is_meant=spec is not None)
+    given = spec
+    carried, change = _carried(onnx_file, is_meant=given is not None)
     atc = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
     spec = with_changes(
-        chosen_spec(onnx_file, carried=carried, given=spec, atc=atc), canvas=canvas, dtype=dtype, atc=atc
+        chosen_spec(onnx_file, carried=carried, given=given, atc=atc), canvas=canvas, dtype=dtype, atc=atc
     )
     if change is not None:
         spec = replace(spec, departures=(*spec.departures, change))
@@ -138,6 +141,7 @@ def plan_conversion(
         is_foreign=carried is None,
         is_changed=change is not None,
         may_stand_alone=target == "cpu",
+        assumed=assumed(spec, given=given, atc=atc),
     )
 
 

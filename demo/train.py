@@ -15,7 +15,7 @@ from typing import Any
 from demo.dataset import OUTPUT
 from demo.scene import CATEGORIES
 from detector.artifacts import atomic_file, make_folder
-from detector.cli import Parser, run
+from detector.cli import Parser, positive, run
 
 WEIGHTS = Path(__file__).resolve().parent / "weights" / "fcos_r18_shapes.pth"
 WORK = Path("work/demo/train")
@@ -210,8 +210,8 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="python -m demo.train", description=__doc__)
     parser.add_argument("--coco", type=Path, default=OUTPUT, help=f"folder with both splits (default {OUTPUT})")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="file to write")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default {EPOCHS}")
-    parser.add_argument("--threads", type=int, default=2, help="of torch (default 2)")
+    parser.add_argument("--epochs", type=positive, default=EPOCHS, help=f"default {EPOCHS}")
+    parser.add_argument("--threads", type=positive, default=2, help="of torch (default 2)")
     args = parser.parse_args(argv)
     train(args.coco, args.weights, epochs=args.epochs, threads=args.threads)
     print(json.dumps({"weights": str(args.weights), "bytes": args.weights.stat().st_size}))

@@ -4,6 +4,7 @@ import argparse
 import errno
 import importlib
 import logging
+import math
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ from detector.terminal import brief, shown
 INTERRUPTED = 130
 # Environment variable of the Makefile: OPTION:VARIABLE=, separated by blanks.
 MAKE_VARIABLES = "OMLINE_MAKE"
+# Of options: what fits 32 bits, as everywhere in ONNX and in ais_bench's options.
+COUNT_MAX, DIGITS_MAX = 2**31 - 1, 40
 NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
@@ -148,9 +151,17 @@ def given(text: str) -> str:
 
 def positive(text: str) -> int:
     """Parse a count, as an argparse type."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    value = int(text) if len(text) <= DIGITS_MAX else 0
+    if not 1 <= value <= COUNT_MAX:
+        raise argparse.ArgumentTypeError(f"expected a positive number up to {COUNT_MAX}, got {text[:DIGITS_MAX]}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Parse an amount, as an argparse type."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text}")
     return value
 
 

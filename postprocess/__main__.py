@@ -136,9 +136,12 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
         "--model", type=cli.given, metavar="NAME|FILE", help="model name, .yaml, exported .onnx or built .om"
     )
     model.add_argument(
-        "--net_input_height", type=int, metavar="H", help="canvas; with an info file and no --model (default 1344)"
+        "--net_input_height",
+        type=cli.positive,
+        metavar="H",
+        help="canvas; with an info file and no --model (default 1344)",
     )
-    model.add_argument("--net_input_width", type=int, metavar="W", help="likewise (default 1344)")
+    model.add_argument("--net_input_width", type=cli.positive, metavar="W", help="likewise (default 1344)")
     model.add_argument("--recipe", choices=("modelzoo", "mmdet"), help="resize rule; likewise (default modelzoo)")
     model.add_argument(
         "--net_out_num",
@@ -151,7 +154,7 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 def _limits(text: str) -> tuple[int, ...]:
     """Parse three limits, ascending."""
     values = tuple(cli.positive(part) for part in text.split(","))
-    if len(values) != 3 or sorted(set(values)) != list(values) or values[-1] >= 2**31:
+    if len(values) != 3 or sorted(set(values)) != list(values):
         raise argparse.ArgumentTypeError(f"expected three ascending numbers, such as 100,300,1000, got {text}")
     return values
 

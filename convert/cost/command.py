@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
-from detector.errors import ArtifactError, SpecError
+from detector.errors import ArtifactError
 from detector.files.bounds import DATA_BYTES
 from detector.files.json_text import read_json
 
@@ -78,8 +78,6 @@ def plan_command(
         spec = replace(spec, atc={**spec.atc.model_dump(), "soc_version": normalized_chip(args.soc_version)})
     chip = spec.atc.soc_version
     sizes = (args.batch_size,) if isinstance(args.batch_size, int) else args.batch_size
-    if min(sizes) < 1:
-        raise SpecError(f"--batch_size {','.join(map(str, sizes))}: expected 1 or more images per run")
     cores = len(os.sched_getaffinity(0))
     seconds = _measured(args.measured) if args.measured else None
     figures = [

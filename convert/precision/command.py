@@ -84,7 +84,7 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     options = _options(
         "simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG, canvas
     )
-    options.add_argument("--batch_size", type=int, help="images per run; not with atc.dims, which says it")
+    options.add_argument("--batch_size", type=cli.positive, help="images per run; not with atc.dims, which says it")
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
     args = options.parse_args(argv)
     from convert.precision.simulate import CAVEAT, simulate
@@ -108,14 +108,14 @@ def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
     options.add_argument(
         "--images", type=cli.positive, default=8, metavar="N", help="images to look at (default %(default)s)"
     )
-    options.add_argument("--accept", type=float, help="loss in points (default 0.1 of AP, 1 of agreement)")
+    options.add_argument("--accept", type=cli.not_negative, help="loss in points (default 0.1 of AP, 1 of agreement)")
     options.add_argument(
         "--runs",
         type=cli.positive,
         default=200,
         help="graphs to run at most, but always the first two (default %(default)s)",
     )
-    options.add_argument("--batch_size", type=int, default=1, help="images per run (default %(default)s)")
+    options.add_argument("--batch_size", type=cli.positive, default=1, help="images per run (default %(default)s)")
     options.add_argument("--output", type=Path, help="file to write; default: om_models/<model>.keep_dtype.txt")
     return options
 

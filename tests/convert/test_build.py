@@ -174,3 +174,32 @@ def test_a_stand_in_that_was_half_replaced_has_no_model_and_no_script(model_file
 def test_two_conversions_do_not_write_one_product(model_file, tmp_path):
     with exclusive(tmp_path / "t", doing="converting into"), pytest.raises(ArtifactError, match="is in use"):
         convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+
+
+def test_a_chip_that_nobody_named_is_told_and_recorded(model_file, tmp_path, caplog):
+    arguments = ["--onnx", str(model_file), "--batch_size", "2", "--output", str(tmp_path / "t")]
+
+    def recorded() -> list[str]:
+        return json.loads((tmp_path / "t.om.json").read_text())["assumed"]
+
+    main(arguments)
+    assert recorded() == ["soc_version: Ascend310P3"]
+    assert caplog.text.count("assumed: soc_version: Ascend310P3, as nothing says which chip the OM is for") == 1
+    for said in (["--soc_version", "310P3"], ["--atc", "soc_version=Ascend310P3"], ["--soc_version", "Ascend310P1"]):
+        caplog.clear()
+        main([*arguments, *said])
+        assert recorded() == []
+        assert "assumed" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [*(("--batch_size", value) for value in ("0", "-1", "nan", "inf", "1.5", "8,0", "5000", "9" * 5000, "")),
+     *(("--canvas", value) for value in ("0,64", "-64,64", "nan,64", "64", "64,64,64", "99999999999,64"))],
+)  # fmt: skip
+def test_a_number_that_is_none_is_a_usage_error(model_file, tmp_path, option, value):
+    arguments = ["--onnx", str(model_file), "--batch_size=2", f"--output={tmp_path / 'om' / 't'}"]
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, f"{option}={value}"])
+    assert caught.value.code == 2
+    assert not (tmp_path / "om").exists()

@@ -3,11 +3,13 @@
 import pytest
 
 from convert.__main__ import main
+from convert.chosen_spec import assumed
 from convert.plan import plan_conversion
 from detector.atc_spec import FILE_OPTIONS
 from detector.errors import SpecError
 from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import replace
+from detector.spec_files import load_spec
 
 pytestmark = pytest.mark.usefixtures("no_atc")
 
@@ -56,3 +58,13 @@ def test_what_the_projects_own_configuration_says_needs_no_repetition(named, tmp
     assert plan_conversion(named("keep_dtype", keep), batch_size=1).spec.atc.keep_dtype == str(keep)
     with pytest.raises(SpecError, match="names a path of its own"):
         plan_conversion(named("keep_dtype", tmp_path / "other.txt"), batch_size=1)
+
+
+def test_what_a_yaml_file_says_of_the_chip_is_not_assumed():
+    published = load_spec("fcos_r50_caffe_fpn_1x")  # its YAML names the default chip
+    assert assumed(published, given=None) == ()
+    mine = replace(published, name="mine")
+    assert assumed(mine, given=None) == ("soc_version: Ascend310P3",)
+    assert assumed(mine, given=published) == ()
+    assert assumed(mine, given=load_spec("demo")) == ("soc_version: Ascend310P3",)
+    assert assumed(mine, given=None, atc=["soc_version"]) == ()

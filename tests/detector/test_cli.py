@@ -1,5 +1,6 @@
 """The edge: what an error, an interrupt and a closed pipe look like from outside."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -360,4 +361,25 @@ def test_a_user_of_make_is_told_the_variables_of_options(
     code_of(raising(error))
     assert capsys.readouterr().err.endswith(
         "a.b=1; under make: ONLY_ANNOTATED=1 for --only_annotated, SET= for --set\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2147483648", "9" * 5000, "nan", "1.5", ""])
+def test_what_is_no_count_is_refused(text: str):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+        cli.positive(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-0.1", "1e999", "x"])
+def test_what_is_no_amount_is_refused(text: str):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+        cli.not_negative(text)
+
+
+def test_counts_and_amounts():
+    assert (cli.positive("1"), cli.positive("2147483647"), cli.not_negative("0"), cli.not_negative("0.5")) == (
+        1,
+        2**31 - 1,
+        0.0,
+        0.5,
     )

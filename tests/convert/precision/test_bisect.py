@@ -148,4 +148,4 @@ def test_a_count_of_none_is_refused(canonical, tmp_path, bins, capsys):
     model = planted.written(canonical, tmp_path)
     with pytest.raises(SystemExit):
         main(["bisect", "--onnx", str(model), "--bins", str(bins), "--images", "0"])
-    assert "argument --images: expected a positive number, got 0" in capsys.readouterr().err
+    assert "argument --images: expected a positive number up to 2147483647, got 0" in capsys.readouterr().err
