@@ -15,6 +15,29 @@ DEVICE = (
         "build the OM again for the chip of `npu-smi info`: SOC=Ascend310P3 make om",
     ),
     message(
+        r"(?i:(?:CANN|driver|firmware|runtime) version.{0,30}(?:mismatch|not match|incompatible)|"
+        r"version (?:mismatch|not match).{0,40}(?:CANN|driver|firmware))",
+        "two parts are of releases that do not fit: a program of another CANN, or the driver",
+        "build it for the CANN that is installed; driver and CANN must be a published pair (docs/npu_host.md)",
+    ),
+    message(
+        r"context (?:pointer )?null|context is a null pointer|ctx is NULL|context can not be null",
+        "the runtime was asked for its messages and has no device: the error itself is in the lines below",
+        "read the lines below it",
+        "vague",
+    ),
+    message(
+        r"dcmi m\w+ initialized? failed.*(?:is used|-?8020)",
+        "the card is held by another container or process",
+        "end it, or give this one another card",
+    ),
+    message(
+        r"dcmi m\w+ initialized? failed|(?i:drvmnggetconsoleloglevel failed)",
+        "the driver is not usable here: not installed, not mounted into the container, or no right to its device files",
+        "install the driver or mount it (docs/npu_host.md); give --device /dev/davinci_manager and the others; join "
+        "the driver's group",
+    ),
+    message(
         r"init runtime platform info failed|SocVersion = \S+.*(?:not support|invalid)",
         "this CANN does not know the chip: the ops package of the chip is missing, or is of another release",
         "install toolkit and ops package of one release that names the chip, and source its set_env.sh",

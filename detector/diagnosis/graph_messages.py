@@ -5,6 +5,26 @@ from detector.diagnosis.tables import codes
 
 GRAPH = (
     message(
+        r"(?i:dynamic shape is not supported|not support dynamic shape|unknown shape is not supported)",
+        "this chip has no kernel for the operator with dynamic shapes",
+        "give fixed shapes: --input_shape without -1 and ranges, or gears (atc.batch_sizes, atc.image_sizes, atc.dims)",
+    ),
+    message(
+        r"(?i:(?:unified buffer|\bUB|\bL1|\bL0[ABC]?)(?: buffer)? (?:size )?overflow|exceeds? (?:the )?ub size)",
+        "a kernel needs more on-chip memory than the chip has",
+        "a smaller shape for that operator: smaller batch or canvas, or split it",
+    ),
+    message(
+        r"PLEASE submit a bug report|LLVM ERROR|clang frontend command failed|\bccec\b.{0,40}(?:crash|fail)",
+        "the compiler of kernels (ccec, bisheng) crashed on one operator",
+        "the lines around it name the operator: give it another shape or type, or take a CANN of another release",
+    ),
+    message(
+        r"(?i:magic num(?:ber)?\b|model magic|check model (?:len|size|magic))",
+        "the file is no OM, or is damaged or cut off",
+        "copy the OM again and compare SHA-256; --model must be what atc wrote",
+    ),
+    message(
         r"dtype is not same|type1:DT_\w+, ?type2:DT_\w+",
         "two inputs of an operator have different element types, int64 and int32 say",
         f"{LOWERED}: there all integers have one type; or cast one of them in the ONNX",
@@ -56,7 +76,7 @@ GRAPH = (
     as_code(r"IR for Op \[.*\], is not registered", "EZ0501"),
     as_code(r"Opname \[.*\] specified in \[.*\] is not found", "E10016"),
     message(
-        r"soc_version.{0,80}(?:invalid|not support|unsupported)|(?:invalid|unsupported).{0,40}soc.?version",
+        r"(?i:soc.?version.{0,80}(?:invalid|not support|unsupported)|(?:invalid|unsupported).{0,40}soc.?version)",
         "--soc_version names a chip that this CANN does not know, or whose ops package is not installed",
         "write the Name of `npu-smi info` after the word Ascend, Ascend310P3 say; install the chip's ops package",
     ),
@@ -67,10 +87,16 @@ GRAPH = (
     ),
     message(
         r"(?i:fails? in InferShape|InferShape\w* (?:for node\S* ?)?\S* ?fail|Call InferShapeAndType|"
-        r"Verifying \S+ failed|infer_?shape\w*.{0,40}fail)",
+        r"Verifying \S+ failed|infer[_ ]?shape\w*.{0,40}fail)",
         "the shapes or types of an operator's inputs do not go together",
         "the line names the operator: look at its inputs in the ONNX and at --input_shape; `python -m convert lint` "
         "names the node; an export with fixed shapes, or opset 11, often helps",
+        "stage",
+    ),
+    message(
+        r"(?i:tiling fail|do_?tiling.{0,20}fail|tiling func\w* fail)",
+        "no way was found to cut an operator's work for the chip: its shape or values do not fit its kernel",
+        "the line names the operator: another shape for it; `python -m convert lint` on the ONNX",
         "stage",
     ),
     message(

@@ -15,6 +15,26 @@ PYTHON = (
         f"run pip install 'numpy<1.24' {NUMPY}",
     ),
     message(
+        r"numpy\.(?:dtype|ndarray|ufunc) size changed",
+        "a package was built for another numpy than is installed",
+        f"install both again from one source, numpy first (pip install 'numpy<2') {NUMPY}",
+    ),
+    message(
+        r"Descriptors cannot(?: not)? be created directly",
+        "protobuf is too new for a Python package of CANN",
+        f"run pip install 'protobuf<3.21' {NUMPY}",
+    ),
+    message(
+        r"(?:No matching distribution found for|satisfies the requirement) (?:aclruntime|ais[_-]bench)\b",
+        "ais_bench and aclruntime are not on PyPI",
+        "take their wheels or source (docs/npu_host.md); PyPI's ais-bench-benchmark is another program",
+    ),
+    message(
+        r"acl/acl\.h: No such file",
+        "aclruntime is built without CANN's headers",
+        "set CANN_PATH to the toolkit (export CANN_PATH=$ASCEND_TOOLKIT_HOME), then build again",
+    ),
+    message(
         r"No module named '?(?:te|tbe|auto_tune|schedule_search|op_test_frame|impl|hccl|opc_tool)\b",
         "a Python package of the kernel compiler, which comes with CANN, is not found",
         "source set_env.sh in this shell: it puts CANN's packages on PYTHONPATH",
@@ -57,9 +77,9 @@ LOADER = (
     ),
     message(
         r"undefined symbol|symbol lookup error",
-        "libraries of different releases are mixed: one lacks a symbol that the other needs",
+        "libraries of different releases are mixed: one was built against another CANN than is loaded",
         "source the set_env.sh of one CANN in a new shell, with no other CANN in LD_LIBRARY_PATH; toolkit, ops package "
-        "and driver must be of releases that fit",
+        "and driver must fit; a library that is none of CANN's must be built again against this one",
     ),
     message(
         r"version [`']?(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+'? not found",
@@ -103,7 +123,7 @@ LOADER = (
 )
 
 CRASH_OF_ATC = message(
-    r"Segmentation fault|SIGSEGV|(?:signal|exit(?:ed)?(?: with| code| status)*) 139\b|core dumped",
+    r"Segmentation fault|SIGSEGV|(?:signal|exit(?:ed)?(?: with| code| status)*) 139\b",
     "atc crashed on an operator that it does not take in this form; a NonMaxSuppression with 3 or 4 inputs does that",
     "give every NonMaxSuppression of the ONNX all five inputs (score_threshold too), or export without it; "
     "`python -m convert lint` names the node",
@@ -115,14 +135,27 @@ MACHINE = (
         "the host ran out of memory",
         "free memory or add swap; atc: run with TE_PARALLEL_COMPILER=1, fewer gears, a smaller batch",
     ),
+    message(
+        r"[Pp]ermission denied.{0,40}(?:kernel_meta|ascend/log|atc_data|fusion_result)|"
+        r"(?:kernel_meta|ascend/log|atc_data|fusion_result).{0,40}[Pp]ermission denied",
+        "CANN cannot write its own files: it needs the working directory and $HOME/ascend",
+        "run in a folder that is yours, with a HOME that can be written; ASCEND_WORK_PATH names another place",
+    ),
+    message(r"[Tt]oo many open files", "the limit of open files is reached", "raise `ulimit -n`"),
     message(r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, or work elsewhere"),
     message(
-        r"Segmentation fault|SIGSEGV|(?:signal|exit(?:ed)?(?: with| code| status)*) 139\b|core dumped",
+        r"Segmentation fault|SIGSEGV|(?:signal|exit(?:ed)?(?: with| code| status)*) 139\b",
         "a crash in native code while an OM was loaded or run",
         f"{WHEEL}; or {REBUILD}",
         when=r"acl init|load model|ais_bench|aclruntime|python3? \S*\.py|\[INFO\] (?:acl|open device)",
     ),
     CRASH_OF_ATC,
+    message(
+        r"Aborted|terminate called",
+        "a program ended itself after an error",
+        "see the line before it",
+        "vague",
+    ),
     message(
         r"TBE Subprocess\S* raise error|main process disappeared|ForkServerPoolWorker",
         "the helpers of the kernel compiler ended because the main process did",

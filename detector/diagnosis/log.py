@@ -89,12 +89,17 @@ def _of_line(text: str, head: str, texts: list[str]) -> Iterator[tuple[str, Comp
     if message is not None:
         yield message.explanation.cause, Complaint(codes[0] if codes else head, text, message.explanation)
     for code in codes:
-        explanation = explain_code(code)
-        # What the message says of the code's own line is better than what the table says of all of them.
-        if not (message and explanation and RANKS.index(message.explanation.rank) <= RANKS.index(explanation.rank)):
-            yield code, Complaint(code, text, explanation)
+        if message is None or not _says_more(message.explanation, explain_code(code)):
+            yield code, Complaint(code, text, explain_code(code))
     for number in _numbers(text):
         yield number, Complaint(number, text, explain_return(number))
+
+
+def _says_more(message: Explanation, code: Explanation | None) -> bool:
+    """What a message says of the code's own line is better than what the table says of all of them."""
+    if code is None or code.rank == "generic":
+        return True
+    return RANKS.index(message.rank) <= RANKS.index(code.rank)
 
 
 def _numbers(text: str) -> Iterator[str]:

@@ -46,6 +46,11 @@ def first(text: str):
             "507018",
             "AI CPU",
         ),
+        (
+            "EE1001: Reason: rtX failed, reason=[context pointer null]\n  [Node:r_1] infer shape failed",
+            "",
+            "do not go together",
+        ),
         # What Python says is the reason of a code.
         (
             "EC0010: Failed to import Python module [AttributeError: np.float_ was removed in NumPy 2.0].",

@@ -131,6 +131,7 @@ def test_codes_are_found_where_they_are_printed(text: str, found: list[str]):
 @pytest.mark.parametrize(
     "text",
     [
+        "CANN failure 507011", "errno:507011",
         "ret 507011", "ret is 507011", "ret=507011", "ret[507011]", "errorCode=507011", "error code is 507011",
         "runtime result = 507011", "failed: 507011", "error:507011", "failed, errorCode = 507011", "ErrCode=507011",
         "ACL error, the error code is : 507011", "failed ret is 507011.", "return code: 507011", "ACL  error,507011",
@@ -159,6 +160,7 @@ def test_a_return_code_has_a_number_a_name_and_a_hexadecimal_form():
     ("number", "cause", "step"),
     [
         ("145000", "the OM is damaged", "SHA-256"),
+        ("561002", "cut an operator's work", "another shape"),
         ("507011", "built with another CANN than runs it", "with the CANN of this host"),
         ("507008", "the chip's name could not be read", "npu-smi"),
         ("100039", "for compiling, not for running", "devlib"),
