@@ -131,7 +131,12 @@ def _tell_speed(folders: Sequence[str]) -> None:
 PROBE = """
 import importlib.util, sys
 from importlib import metadata
-if importlib.util.find_spec("ais_bench") is None:
+try:
+    # PyPI's ais-bench-benchmark, another program, has the package ais_bench too.
+    found = importlib.util.find_spec("ais_bench.infer")
+except ImportError:
+    found = None
+if found is None:
     sys.exit(1)
 try:
     print(metadata.version("ais_bench"))

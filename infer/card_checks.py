@@ -1,11 +1,13 @@
 """What a machine needs to run an OM: driver, cards, device files, CANN, ais_bench. Standard library only."""
 
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterator
 
 from detector import tools
+from detector.diagnosis.log import explain_log
 from infer import host
 from infer.check import Check
 
@@ -116,23 +118,55 @@ def _atc() -> Check:
 def _tools(run: host.Runner) -> Iterator[Check]:
     """As infer does: the host's python3 first, then ours."""
     pythons = ("python3", sys.executable)
-    looks = (host.read_device_tools(python, run) for python in pythons)
+    looks = [host.read_device_tools(python, run) for python in pythons]
     usable = next((found for found in looks if found and found.ais_bench), None)
     install = f"install the ais_bench and aclruntime {ACLRUNTIME} wheels of its Python and processor ({GUIDE})"
     if usable is None:
         yield Check("ais_bench", "missing", f"not in {' or '.join(pythons)}", install)
         return
-    where = f"for {usable.python} {usable.python_version}"
-    yield Check("ais_bench", "ok", f"{usable.ais_bench} {where}")
-    if usable.problem:
-        # A library that is not found is the shell's fault, not the wheel's.
-        fix = "source CANN's set_env.sh in this shell" if ".so" in usable.problem else install
-        yield Check("aclruntime", "missing", f"{usable.problem} {where}", fix)
-    elif usable.aclruntime != ACLRUNTIME:
+    yield _ais_bench(usable, install)
+    yield _aclruntime(usable, install)
+
+
+def _ais_bench(found: host.DeviceTools, install: str) -> Check:
+    where = f"{found.ais_bench} for {found.python} {found.python_version}"
+    if not found.is_runner:
+        fix = f"it is another program of that name (ais-bench-benchmark): uninstall it; {install}"
+        return Check("ais_bench", "missing", f"{where}, which cannot run an OM", fix)
+    if found.ais_bench not in {ACLRUNTIME, host.UNKNOWN}:
+        fix = f"this project speaks to {ACLRUNTIME} (commit 8da7f645); a newer one has another command line: {install}"
+        return Check("ais_bench", "note", where, fix)
+    return Check("ais_bench", "ok", where)
+
+
+def _aclruntime(found: host.DeviceTools, install: str) -> Check:
+    where = f"for {found.python} {found.python_version}"
+    if found.problem:
+        return Check("aclruntime", "missing", f"{found.problem} {where}", _mend(found, found.problem, install))
+    if found.aclruntime != ACLRUNTIME:
         fix = f"ais_bench falls back to --run_mode tensor; {install}"
-        yield Check("aclruntime", "note", f"{usable.aclruntime} {where}", fix)
-    elif not usable.has_pkg_resources:
-        fix = f"ais_bench falls back to --run_mode tensor; run {usable.python} -m pip install 'setuptools<81'"
-        yield Check("aclruntime", "note", f"{usable.aclruntime} {where}, which has no pkg_resources", fix)
-    else:
-        yield Check("aclruntime", "ok", f"{usable.aclruntime} {where}")
+        return Check("aclruntime", "note", f"{found.aclruntime} {where}", fix)
+    if not found.has_pkg_resources:
+        fix = f"ais_bench falls back to --run_mode tensor; run {found.python} -m pip install 'setuptools<81'"
+        return Check("aclruntime", "note", f"{found.aclruntime} {where}, which has no pkg_resources", fix)
+    return Check("aclruntime", "ok", f"{found.aclruntime} {where}")
+
+
+def _mend(found: host.DeviceTools, problem: str, install: str) -> str:
+    """What mends an aclruntime that cannot be imported: the wheel of another Python, a library, or a symbol."""
+    if found.built and not any(file == f"aclruntime{found.suffix}" for file in found.built):
+        return (
+            f"the wheel is of another Python or processor: it has {found.built[0]}, this Python loads "
+            f"aclruntime{found.suffix}; install {_wheel(found)} ({GUIDE})"
+        )
+    known = explain_log([problem])
+    if known and known[0].explanation:
+        return f"{known[0].explanation.cause}: {known[0].explanation.step}"
+    # A library that is not found is the shell's fault, not the wheel's.
+    return "source CANN's set_env.sh in this shell" if ".so" in problem else install
+
+
+def _wheel(found: host.DeviceTools) -> str:
+    """The name of the wheel for a Python on this machine."""
+    tag = "cp" + "".join(found.python_version.split(".")[:2])
+    return f"aclruntime-{ACLRUNTIME}-{tag}-{tag}{'m' if tag == 'cp37' else ''}-linux_{platform.machine()}.whl"

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,9 @@ class DeviceTools:
         aclruntime: version, or None.
         problem: why aclruntime cannot be imported, or None if it can.
         has_pkg_resources: ais_bench asks it for aclruntime's version.
+        built: files of aclruntime on its path, such as aclruntime.cpython-39-aarch64-linux-gnu.so.
+        suffix: how such a file must end for this Python and processor.
+        is_runner: its ais_bench is the one that runs OMs; PyPI's ais-bench-benchmark has the same name.
     """
 
     python: str
@@ -97,6 +100,9 @@ class DeviceTools:
     aclruntime: str | None
     problem: str | None
     has_pkg_resources: bool
+    built: Sequence[str] = ()
+    suffix: str = ""
+    is_runner: bool = True
 
 
 def read_driver(run: Runner = tools.run) -> Driver | None:
@@ -156,21 +162,29 @@ def device_nodes() -> list[Path]:
     return sorted(path for path in DEVICES.glob("davinci*") if re.fullmatch(r"davinci\d+", path.name))
 
 
+# What the probe says of a package without metadata.
+UNKNOWN = "unknown version"
 PROBE = """
-import json, sys
+import glob, json, os, sys, sysconfig
 from importlib import metadata, util
 def version(name):
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "unknown version" if util.find_spec(name) else None
+def has(name):
+    try:
+        return util.find_spec(name) is not None
+    except ImportError:
+        return False
 problem = None
 try:
     import aclruntime
 except (ImportError, OSError) as error:
     problem = type(error).__name__ + ": " + str(error)
-print(json.dumps([sys.version.split()[0], version("ais_bench"), version("aclruntime"), problem,
-    util.find_spec("pkg_resources") is not None]))
+built = {os.path.basename(file) for folder in sys.path for file in glob.glob(os.path.join(folder, "aclruntime*.so"))}
+print(json.dumps([sys.version.split()[0], version("ais_bench"), version("aclruntime"), problem, has("pkg_resources"),
+    sorted(built), sysconfig.get_config_var("EXT_SUFFIX"), has("ais_bench.infer")]))
 """
 
 

@@ -1,7 +1,9 @@
 """The NPU half of `make doctor`, on hosts made of stand-in programs, folders and variables."""
 
+import json
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +36,19 @@ def test_a_host_in_order_is_fit(npu: Path):
     assert find(report, "cann").found.startswith("8.1.RC1 in ")
     assert find(report, "cann").found.endswith("opset up to 16 with the NMS operator")
     assert find(report, "aclruntime").found == "0.0.2 for python3 3.10.12"
+
+
+OTHER_WHEEL = json.dumps(
+    [
+        *("3.10.12", "0.0.2", "0.0.2", "ModuleNotFoundError: No module named 'aclruntime'", True),
+        *(["aclruntime.cpython-39-aarch64-linux-gnu.so"], ".cpython-310-x86_64-linux-gnu.so", True),
+    ]
+)
+
+
+def unloadable(machine: Path, problem: str) -> None:
+    """An aclruntime that is installed and cannot be imported."""
+    device_tools(machine, json.dumps(["3.10.12", "0.0.2", "0.0.2", problem, True]))
 
 
 def without(machine: Path, *names: str) -> None:
@@ -76,6 +91,32 @@ def without(machine: Path, *names: str) -> None:
         (
             lambda m: device_tools(m, '["3.10.12", "0.0.2", "0.0.2", "ImportError: libascendcl.so: absent", true]'),
             *("aclruntime", "missing", "libascendcl.so: absent", "source CANN's set_env.sh in this shell"),
+        ),
+        (
+            lambda m: unloadable(m, "ImportError: libge.so: cannot open shared object"),
+            *("aclruntime", "missing", "libge.so", "a library of CANN is not found: source set_env.sh"),
+        ),
+        (
+            lambda m: unloadable(m, "ImportError: libascend_hal.so: cannot open shared object"),
+            *("aclruntime", "missing", "libascend_hal.so", "library of the driver is not found: with a card"),
+        ),
+        (
+            lambda m: unloadable(m, "ImportError: /x/aclruntime.so: undefined symbol: a"),
+            *("aclruntime", "missing", "undefined symbol", "built against another CANN than is installed here: install"),
+        ),
+        (
+            lambda m: device_tools(m, OTHER_WHEEL),
+            *("aclruntime", "missing", "No module named 'aclruntime'", "the wheel is of another Python or processor: it "
+              "has aclruntime.cpython-39-aarch64-linux-gnu.so, this Python loads aclruntime.cpython-310-x86_64-linux-gnu.so; "
+              "install aclruntime-0.0.2-cp310-cp310-linux_"),
+        ),
+        (
+            lambda m: device_tools(m, '["3.10.12", "3.1.2", "0.0.2", null, true, [], "", false]'),
+            *("ais_bench", "missing", "3.1.2 for python3 3.10.12, which cannot run an OM", "uninstall it"),
+        ),
+        (
+            lambda m: device_tools(m, '["3.12.1", "0.1.0", "0.0.2", null, true, [], "", true]'),
+            *("ais_bench", "note", "0.1.0 for python3", "another command line"),
         ),
         (
             lambda m: device_tools(m, '["3.10.12", "0.0.2", null, "ModuleNotFoundError: No module", true]'),
@@ -173,3 +214,11 @@ def test_the_probe_sees_what_ais_bench_sees(tmp_path: Path, monkeypatch: pytest.
     found = host.read_device_tools(sys.executable)
     assert found is not None
     assert (found.ais_bench, found.aclruntime, found.problem) == ("unknown version", "0.0.2", None)
+    assert (found.built, found.is_runner) == ([], False)
+    (tmp_path / "ais_bench/infer").mkdir()
+    (tmp_path / "aclruntime.cpython-39-aarch64-linux-gnu.so").touch()
+    found = host.read_device_tools(sys.executable)
+    assert found is not None
+    assert found.is_runner
+    assert found.built == ["aclruntime.cpython-39-aarch64-linux-gnu.so"]
+    assert found.suffix == sysconfig.get_config_var("EXT_SUFFIX")
