@@ -46,6 +46,12 @@ OTHER_WHEEL = json.dumps(
 )
 
 
+OTHER_WHEEL_FIX = (
+    "the wheel is of another Python or processor: it has aclruntime.cpython-39-aarch64-linux-gnu.so, this Python loads "
+    "aclruntime.cpython-310-x86_64-linux-gnu.so; install aclruntime-0.0.2-cp310-cp310-linux_"
+)
+
+
 def unloadable(machine: Path, problem: str) -> None:
     """An aclruntime that is installed and cannot be imported."""
     device_tools(machine, json.dumps(["3.10.12", "0.0.2", "0.0.2", problem, True]))
@@ -102,13 +108,11 @@ def without(machine: Path, *names: str) -> None:
         ),
         (
             lambda m: unloadable(m, "ImportError: /x/aclruntime.so: undefined symbol: a"),
-            *("aclruntime", "missing", "undefined symbol", "built against another CANN than is installed here: install"),
+            *("aclruntime", "missing", "undefined symbol", "built against another CANN than is installed here"),
         ),
         (
             lambda m: device_tools(m, OTHER_WHEEL),
-            *("aclruntime", "missing", "No module named 'aclruntime'", "the wheel is of another Python or processor: it "
-              "has aclruntime.cpython-39-aarch64-linux-gnu.so, this Python loads aclruntime.cpython-310-x86_64-linux-gnu.so; "
-              "install aclruntime-0.0.2-cp310-cp310-linux_"),
+            *("aclruntime", "missing", "No module named 'aclruntime'", OTHER_WHEEL_FIX),
         ),
         (
             lambda m: device_tools(m, '["3.10.12", "3.1.2", "0.0.2", null, true, [], "", false]'),
