@@ -169,8 +169,15 @@ def read_record(results: Path) -> Record:
     if record.metrics_sha256 is None:
         say(sourced(str(path), [UNBOUND]))
     elif record.metrics_sha256 != digest_of(facts):
+        again = _eval_again(results, record.annotations_file, _result_file(record))
         raise ArtifactError(f"{path} is not as eval wrote it (its SHA-256 is another): changed since; {again}")
     return record
+
+
+def _result_file(record: Record) -> Path | None:
+    """The file of another name than detections.json that was scored (`eval --detections`), or None."""
+    file = record.detections_file
+    return None if file is None or os.path.basename(file) == DETECTIONS_NAME else Path(file)
 
 
 def _eval_again(results: Path, annotations: str = "ANNOTATIONS", detections: Path | None = None) -> str:
@@ -204,9 +211,9 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
     They lie beside metrics.json, unless a result file of another name was scored (`eval --detections`).
     """
     beside, recorded = results / DETECTIONS_NAME, record.detections_file
-    foreign = recorded is not None and os.path.basename(recorded) != DETECTIONS_NAME
-    path = Path(recorded) if recorded is not None and (foreign or not beside.exists()) else beside
-    again = _eval_again(results, record.annotations_file, path if foreign else None)
+    foreign = _result_file(record)
+    path = foreign or (Path(recorded) if recorded is not None and not beside.exists() else beside)
+    again = _eval_again(results, record.annotations_file, foreign)
     if not path.is_file():
         found = "is no regular file: remove it;" if os.path.lexists(path) else "not found:"
         raise ArtifactError(f"{path} {found} {results / METRICS_NAME} was computed from it; {again}")

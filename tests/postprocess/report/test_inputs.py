@@ -1,6 +1,7 @@
 """The files that a report is made of, and its command."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,6 +63,19 @@ def test_figures_edited_by_hand_are_refused(
     ):
         report()
     assert not (tmp_path / "new").exists()
+
+
+def test_edited_figures_of_a_result_file_name_its_command(
+    report: Callable[..., str], results: Path, annotations_file: Path, tmp_path: Path
+):
+    other = tmp_path / "other.json"
+    other.write_text("[]")
+    score_file(other, annotations_file, results)
+    path = results / "metrics.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "AP": 50.0}))
+    again = f"eval --detections {other} --annotations_path {annotations_file} --det_results_path {results}`"
+    with pytest.raises(ArtifactError, match=re.escape(again)):
+        report()
 
 
 def test_figures_written_otherwise_are_the_same(report: Callable[..., str], results: Path):
