@@ -65,7 +65,10 @@ for attempt in 1 2 3 4 5 6 7 8 9; do
     flock -n 9
     case $? in
     0) locked=yes ;;
-    1) fail "{output} is in use: $(tr -d '{{}}\\"' <{lock}); wait for it to end" ;;
+    1)
+        holder=$(tr -d '{{}}\\"' <{lock})
+        fail "{output} is in use: ${{holder:-by another process}}; wait for it to end"
+        ;;
     *) break ;;
     esac
     [ {lock} -ef /proc/self/fd/9 ] && break # its last holder may have removed the name meanwhile

@@ -1,5 +1,6 @@
 """The script that builds an OM where atc is, with stand-ins for atc."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -200,6 +201,13 @@ def test_the_script_waits_for_no_lock_of_a_conversion(tmp_path):
     assert done.returncode == 1
     assert "m_bs1 is in use: doing: converting into, pid: " in done.stderr
     assert not (tmp_path / "m_bs1.om").exists()
+
+
+def test_a_holder_that_has_not_signed_yet_is_another_process(tmp_path):
+    with (tmp_path / ".m_bs1.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run_script(tmp_path, fake_atc(tmp_path, BUILDS))
+    assert "error: m_bs1 is in use: by another process; wait for it to end" in done.stderr
 
 
 def only(tmp_path: Path, *absent: str) -> str:
