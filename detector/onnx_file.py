@@ -14,7 +14,7 @@ from detector.files.bounds import ONNX_BYTES
 from detector.files.json_text import JsonError, parse_json
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
-from detector.onnx_seal import SEAL_BYTES, SEAL_KEY, ChangedOnnxError, seal, seal_problem, take_seal
+from detector.onnx_seal import SEAL_BYTES, SEAL_KEY, ChangedOnnxError, ends_with_seal, seal, seal_problem, take_seal
 from detector.onnx_suppression import require_own_suppression
 from detector.spec import DetectorSpec, load_spec_from
 from detector.spec_files import MADE_BY, METADATA_KEY
@@ -56,7 +56,8 @@ def read_message(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
     if not noted and any(entry.key == METADATA_KEY for entry in model.metadata_props):
         _say_unsealed(path)
     if noted and not may_differ:
-        problem = seal_problem(noted, data, lambda: _as_one_message(model, path))
+        in_place = ends_with_seal(data, noted) and not any(map(_is_elsewhere, model.graph.initializer))
+        problem = seal_problem(noted, data, None if in_place else lambda: _as_one_message(model, path))
         if problem is not None:
             raise ChangedOnnxError(f"{path} {problem}: {MADE_BY}")
     return model
@@ -101,8 +102,12 @@ def _as_one_message(model: onnx.ModelProto, path: Path) -> bytes:
 
 def _load_weights(model: onnx.ModelProto, path: Path) -> None:
     for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if _is_elsewhere(tensor):
             _load_external(tensor, path)
+
+
+def _is_elsewhere(tensor: onnx.TensorProto) -> bool:
+    return tensor.data_location == onnx.TensorProto.EXTERNAL
 
 
 def _load_external(tensor: onnx.TensorProto, path: Path) -> None:

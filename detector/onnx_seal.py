@@ -21,7 +21,11 @@ class ChangedOnnxError(ArtifactError):
 
 def seal(data: bytes) -> bytes:
     """What follows the bytes of a model in its file."""
-    return _entry(hashlib.sha256(data).hexdigest())
+    return _entry(_digest(data))
+
+
+def _digest(data: bytes | memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _entry(digest: str) -> bytes:
@@ -43,20 +47,23 @@ def take_seal(model: onnx.ModelProto) -> list[str]:
     return noted
 
 
-def seal_problem(noted: Sequence[str], data: bytes, rewritten: Callable[[], bytes]) -> str | None:
+def seal_problem(noted: Sequence[str], data: bytes, rewritten: Callable[[], bytes] | None) -> str | None:
     """How a file differs from the one that was sealed, to be read after its name; None: not at all.
 
     Args:
         noted: of `take_seal`, not empty.
         data: of the file.
-        rewritten: serialises the model without its seal as it was serialised at first. Asked where the seal is no
-            longer at the end, because another tool wrote the file again: its content may be the same.
+        rewritten: serialises the model without its seal as it was serialised at first, where another tool has written
+            the file again; its content may be the same. None: the seal is where it was put.
     """
     if len(noted) > 1:
         return f"carries {len(noted)} digests of its content (metadata {SEAL_KEY!r})"
-    entry = _entry(noted[0])
-    content = memoryview(data)[: -len(entry)] if data.endswith(entry) else rewritten()
-    found = hashlib.sha256(content).hexdigest()
-    return (
-        None if found == noted[0] else f"was changed after it was made (SHA-256 {found[:16]}…, noted {noted[0][:16]}…)"
-    )
+    found = _digest(rewritten() if rewritten else memoryview(data)[:-SEAL_BYTES])
+    if found == noted[0]:
+        return None
+    return f"was changed after it was made (SHA-256 {found[:16]}…, noted {noted[0][:16]}…)"
+
+
+def ends_with_seal(data: bytes, noted: Sequence[str]) -> bool:
+    """Whether the digest in a file's bytes is where `seal` is put."""
+    return data.endswith(_entry(noted[0]))

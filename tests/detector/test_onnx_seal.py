@@ -80,7 +80,12 @@ def test_written_again_by_another_tool_it_is_the_same(file, canonical):
     assert read_onnx(file) == canonical
 
 
-def test_weights_put_into_a_second_file_count_as_well(file, canonical):
+@pytest.mark.parametrize("functions", [True, False])  # without any, the seal stays at the end
+def test_weights_put_into_a_second_file_count_as_well(file, canonical, functions):
+    if not functions:
+        canonical = read_message(file)
+        del canonical.functions[:]
+        write_onnx(file, canonical)
     saved(file, save_as_external_data=True, location="m.data")
     assert (file.parent / "m.data").stat().st_size == 4096
     assert read_onnx(file) == canonical
