@@ -27,8 +27,11 @@ CHUNK = 4
 # A socket's path has at most 107 bytes; multiprocessing appends `/pymp-xxxxxxxx/listener-xxxxxxxx`.
 SOCKET_FOLDER_MAX = 107 - 33
 
-# Of a ProcessPoolExecutor: the one that looks after the processes, and the one that feeds their queue; one to spare.
-EXECUTOR_THREADS = 3
+# Of a ProcessPoolExecutor: the one that looks after the processes, and the one that feeds their queue; ours that looks
+# after these; one to spare.
+EXECUTOR_THREADS = 4
+# Seconds between two looks at whether all workers live. The executor itself finds a dead one at once, mostly.
+LOOK_AFTER = 1.0
 # Files that the executor opens (queues, the fork server and its socket, a pipe being made), and those of each process:
 # the least with which one starts. With fewer the fork server dies, and says so in its own words.
 EXECUTOR_FILES = 13
@@ -69,8 +72,10 @@ def map_ordered(
     if workers == 1 or len(items) == 1:
         yield from map(function, items)
         return
+    done = threading.Event()
     with _interrupts_held():  # the first helper of multiprocessing starts here
         executor = _pool(min(workers, len(items)), preload)
+        threading.Thread(target=_end_halves, args=(done, executor), daemon=True).start()
     try:
         if ahead is None:
             with _interrupts_held():
@@ -78,12 +83,36 @@ def map_ordered(
             yield from results
         else:
             yield from _map_ahead(executor, function, items, ahead)
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, EOFError, ConnectionError) as error:  # the others: of the fork server
         raise PipelineError(
             f"a worker process was killed (is memory short?); run again with fewer than {workers} workers (--workers)"
         ) from error
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        try:
+            executor.shutdown(wait=True, cancel_futures=True)
+        finally:
+            done.set()
+
+
+def _end_halves(done: threading.Event, executor: ProcessPoolExecutor) -> None:
+    """End the workers of which one was killed while it sent a result.
+
+    The executor waits for the rest of that result, and the other workers for their turn to send: for ever. It goes on,
+    and finds its pool broken, when no process is left that could send the rest.
+
+    Args:
+        done: the executor has ended.
+        executor: whose processes are looked after; it has no public list of them.
+    """
+    found = False
+    while not done.wait(LOOK_AFTER):
+        workers = list((executor._processes or {}).values())
+        alive = [process for process in workers if process.is_alive()]
+        if found:
+            for process in alive:
+                process.kill()
+            executor._result_queue._writer.close()  # type: ignore[attr-defined]  # ours: the last that could send
+        found = len(alive) < len(workers)  # and once more before anything is done, which is mostly the executor's part
 
 
 def _map_ahead(

@@ -1,13 +1,16 @@
 """Processes: order, errors, interrupts, killed workers."""
 
+import gc
 import operator
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 from contextlib import closing
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import cv2
@@ -67,6 +70,22 @@ def test_no_more_is_worked_on_than_may_wait(tmp_path: Path):
 def test_a_killed_worker_is_an_error_with_a_next_step(ahead: int | None):
     with pytest.raises(PipelineError, match=r"a worker process was killed .*fewer than 2 workers"):
         list(map_ordered(os._exit, [9, 9, 9], workers=2, preload=PRELOAD, ahead=ahead))
+
+
+def test_a_worker_that_is_killed_while_it_sends_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("preprocess.pool.LOOK_AFTER", 0.05)
+    with pytest.raises(PipelineError, match="a worker process was killed"):
+        list(map_ordered(_send_half, range(4), workers=2, preload=PRELOAD, ahead=4))
+
+
+def _send_half(number: int) -> int:
+    """Of one result a part, with the lock in hand that the other workers need to send theirs."""
+    if number == 1:
+        queue = next(each for each in gc.get_objects() if isinstance(each, SimpleQueue))
+        queue._wlock.acquire()
+        os.write(queue._writer.fileno(), struct.pack("!i", 100_000) + bytes(50))
+        os._exit(9)
+    return number
 
 
 def test_workers_use_one_thread_each():
