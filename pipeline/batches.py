@@ -10,11 +10,14 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.manifests import BinImage
 from detector.spec import DetectorSpec
+from detector.spec_files import MADE_BY
 from detector.tensor import Input
 from infer.gears import gears_of
 from infer.session import DYNAMIC, Session
 from postprocess.results import ImageResult, require_sound, to_result
 from preprocess.folder import Placed
+
+ADVICE = f"the model is not the spec's: {MADE_BY}"
 
 
 class Batch(NamedTuple):
@@ -83,6 +86,6 @@ def execute(session: Session, batches: Iterable[Batch], *, model: str) -> Iterat
             names = ", ".join(tensor.name for tensor in spec.outputs)
             raise SpecError(f"{model} gives {got}, its spec says {names} {expected}; export and convert it again")
         for image, *outputs in zip(images, *arrays, strict=False):  # the batch may be longer than its images
-            result = to_result(image, outputs, spec, where=model)
-            require_sound(result, num_classes=len(spec.classes), where=model)
+            result = to_result(image, outputs, spec, where=model, advice=ADVICE)
+            require_sound(result, num_classes=len(spec.classes), where=model, advice=ADVICE)
             yield result

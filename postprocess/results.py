@@ -22,6 +22,7 @@ from postprocess.output_files import npy_header, read_output
 from postprocess.suppress import suppress
 
 BOX_BYTES = 16
+ADVICE = f"the model is not the spec's, or {INFER_AGAIN}"
 # Where it saturates, onnxruntime's vectorized sigmoid gives 1 + 2^-23; a product of two such is twice as far above 1.
 HIGHEST_SCORE = 1 + 2**-21
 
@@ -81,7 +82,9 @@ def read_all(results: Path, manifests: Mapping[str, BinsManifest], *, decode: De
         yield from read_results(results / name, each.model_copy(update={"spec": spec}))
 
 
-def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str) -> ImageResult:
+def to_result(
+    image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpec, *, where: str, advice: str = ADVICE
+) -> ImageResult:
     """One image's outputs, in the order of the spec's; candidates are suppressed here.
 
     Args:
@@ -89,6 +92,7 @@ def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpe
         arrays: without the batch axis.
         spec: with the canvas of this image.
         where: the arrays' source, for messages.
+        advice: what to do, for messages.
 
     Raises:
         ArtifactError: a candidate is not finite.
@@ -98,10 +102,7 @@ def to_result(image: BinImage, arrays: Sequence[NDArray[Any]], spec: DetectorSpe
         return ImageResult(image, spec.canvas, named["labels"], named["dets"])
     for name, array in named.items():
         if not np.isfinite(array).all():
-            raise ArtifactError(
-                f"{where}: image {image.file_name}: {name} are not finite; the model is not the spec's, or "
-                f"{INFER_AGAIN}"
-            )
+            raise ArtifactError(f"{where}: image {image.file_name}: {name} are not finite; {advice}")
     return ImageResult(image, spec.canvas, *suppress(named["boxes"], named["scores"], spec.decode, spec.canvas))
 
 
@@ -165,7 +166,7 @@ def _require_kinds(folder: Path) -> None:
             raise ArtifactError(f"{path} is no {kind}; remove it and {INFER_AGAIN}")
 
 
-def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
+def require_sound(result: ImageResult, *, num_classes: int, where: str, advice: str = ADVICE) -> None:
     """Values that a detector can have produced.
 
     Unused rows (score 0) may carry any label: the Ascend operator does not mask them.
@@ -176,23 +177,24 @@ def require_sound(result: ImageResult, *, num_classes: int, where: str) -> None:
     labels, dets, used = result.labels, result.dets, result.dets[:, 4] > 0
     name = f"{where}: image {result.image.file_name}"
     finite = np.isfinite(dets).all(axis=1)
-    _refuse(~finite, lambda row: f"{name}: dets row {row} is not finite: {dets[row].tolist()}")
+    _refuse(~finite, lambda row: f"{name}: dets row {row} is not finite: {dets[row].tolist()}", advice)
     score_fits = (dets[:, 4] >= 0) & (dets[:, 4] <= HIGHEST_SCORE)
-    _refuse(~score_fits, lambda row: f"{name}: dets row {row} has the score {dets[row, 4]}, expected 0..1")
+    _refuse(~score_fits, lambda row: f"{name}: dets row {row} has the score {dets[row, 4]}, expected 0..1", advice)
     reversed_box = used & ((dets[:, 2] < dets[:, 0]) | (dets[:, 3] < dets[:, 1]))
-    _refuse(reversed_box, lambda row: f"{name}: dets row {row} is not x1 y1 x2 y2: {dets[row, :4].tolist()}")
+    _refuse(reversed_box, lambda row: f"{name}: dets row {row} is not x1 y1 x2 y2: {dets[row, :4].tolist()}", advice)
     no_class = used & ((labels < 0) | (labels >= num_classes))
     _refuse(
         no_class,
         lambda row: (
             f"{name}: row {row} has score {dets[row, 4]} but label {labels[row]}, expected 0..{num_classes - 1}"
         ),
+        advice,
     )
 
 
-def _refuse(bad: NDArray[np.bool_] | np.bool_, message: Callable[[int], str]) -> None:
+def _refuse(bad: NDArray[np.bool_] | np.bool_, message: Callable[[int], str], advice: str) -> None:
     if bad.any():
-        raise ArtifactError(f"{message(int(bad.argmax()))}; the model is not the spec's, or {INFER_AGAIN}")
+        raise ArtifactError(f"{message(int(bad.argmax()))}; {advice}")
 
 
 def _name(image: BinImage, index: int, suffix: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from detector.errors import PipelineError
+from detector.errors import ArtifactError, PipelineError
 from infer.__main__ import main as infer
 from postprocess.__main__ import main as postprocess
 from preprocess.__main__ import main as preprocess
@@ -185,6 +185,17 @@ def test_what_lies_in_the_place_of_a_product_is_mended(work: Work, place: str, k
     kind(path(work))
     mend(work, STAGES.index(stage))
     assert work.products() == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["eval/metrics.json", "eval/detections.json", "coco/annotations/instances_val2017.json"]
+)
+def test_the_page_is_not_written_over_what_it_is_made_of(work: Work, name: str):
+    work.page = work.scored.parent / name
+    before = work.page.read_bytes()
+    with pytest.raises(ArtifactError, match=rf"{name} is the input .* and would be overwritten; give another path"):
+        work.run("report")
+    assert work.page.read_bytes() == before
 
 
 def mend(work: Work, first: int) -> None:
