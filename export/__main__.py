@@ -45,7 +45,7 @@ def parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="one key of the spec, such as network.style=caffe; may be repeated, wins over --model and --spec",
+        help="one key of the spec, such as network.style=caffe; once per key, wins over --model and --spec",
     )
     options.add_argument("--weights_key", metavar="KEY", help=WEIGHTS_KEY)
     options.add_argument(
