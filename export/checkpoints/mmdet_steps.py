@@ -73,7 +73,7 @@ def _resize(step: Mapping[str, Any], picture: Picture) -> None:
         return
     # The default was True until 3.x, which alone says `scale`.
     generation = 2 if "img_scale" in step else picture.generation
-    if step.get("keep_ratio", generation == 2) is False:
+    if not step.get("keep_ratio", generation == 2):
         _take_size(step, picture, stretch=scale[::-1])
     else:
         _take_size(step, picture, short=min(scale), long=max(scale))
@@ -81,7 +81,7 @@ def _resize(step: Mapping[str, Any], picture: Picture) -> None:
 
 def _fix_scale(step: Mapping[str, Any], picture: Picture) -> None:
     _resize(step, picture)
-    if step.get("keep_ratio", False) is not False:
+    if step.get("keep_ratio", False):
         picture.notes.append("FixScaleResize cuts sizes to whole pixels, here they are rounded as by Resize")
 
 
@@ -89,7 +89,7 @@ def _fix_shape(step: Mapping[str, Any], picture: Picture) -> None:
     shape = _pair((step.get("width"), step.get("height")))
     if shape is None:
         picture.notes.append(f"FixShapeResize of the test pipeline to {shown(dict(step))} is not honoured")
-    elif step.get("keep_ratio", False) is False:
+    elif not step.get("keep_ratio", False):
         _take_size(step, picture, stretch=shape[::-1])
     else:
         # Of a square both bounds; any other is a canvas that bounds by itself.

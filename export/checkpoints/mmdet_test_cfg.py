@@ -31,7 +31,7 @@ def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[st
     notes += ignored(found, _TEST_CFG, "test_cfg")
     result = {
         "score_threshold": _threshold(found.get("score_thr", 0), "test_cfg: score_thr", notes),
-        "candidates_per_level": _limit(found.get("nms_pre", -1)),
+        "candidates_per_level": _candidates_per_level(found.get("nms_pre", -1), notes),
         "max_detections": _most(found.get("max_per_img"), notes),
         **_candidates(found.get("min_bbox_size", -1), notes),
         **_suppression(found.get("nms"), notes),
@@ -79,6 +79,13 @@ def _threshold(value: Any, what: str, notes: list[str], *, most: float = 0.99999
         return float(max(value, 0))
     notes.append(f"{what}={shown(value)} is not honoured")
     return None
+
+
+def _candidates_per_level(value: Any, notes: list[str]) -> int | None:
+    """-1 is no limit; other numbers cut mmdetection's sorted list from its end, and 0 leaves none."""
+    if value != -1 and (type(value) is not int or value < 1):
+        notes.append(f"test_cfg: nms_pre={shown(value)} is not honoured, here all candidates are kept")
+    return _limit(value)
 
 
 def _limit(value: Any) -> int | None:

@@ -88,6 +88,12 @@ def test_sizes_of_2x():
     assert "short" not in stretched.image
 
 
+@pytest.mark.parametrize("value", ["0", "None", "False"])
+def test_a_ratio_is_kept_where_the_flag_is_true_to_python(value: str):
+    assert recipe_of(f"dict(type='Resize', img_scale=(640, 512), keep_ratio={value})").image["stretch"] == (512, 640)
+    assert recipe_of("dict(type='Resize', img_scale=(640, 512), keep_ratio=1)").image["short"] == 512
+
+
 def test_padding_to_multiples_decides_the_canvas():
     assert recipe_of(RESIZE, NORM, "dict(type='Pad', size_divisor=128)").canvas == (896, 1408)
     assert recipe_of(RESIZE, NORM).canvas == (800, 1333)

@@ -53,6 +53,7 @@ def test_settings_that_the_spec_has(old: str, new: str, changed: dict[str, Any])
         ("0.6)", "0.6, sigma=1)", "nms of test_cfg: sigma=1 is not honoured"),
         ("0.6)", "0.6, score_threshold=f())", "nms of test_cfg: score_threshold is computed by its config"),
         ("iou_threshold=0.6", "", "nms of test_cfg: iou_threshold=None is not honoured"),
+        ("nms_pre=1000", "nms_pre=0", "test_cfg: nms_pre=0 is not honoured, here all candidates are kept"),
         ("min_bbox_size=0", "min_bbox_size=8", "test_cfg: min_bbox_size=8 drops small boxes"),
         ("score_thr=0.05", "score_thr=1.5", "test_cfg: score_thr=1.5 is not honoured"),
         ("max_per_img=100, ", "", "test_cfg: max_per_img=None is not honoured"),
