@@ -9,7 +9,7 @@ from export.checkpoints.mmdet_keys import Keys, ignored, shown
 from export.checkpoints.mmdet_picture import Picture
 from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
-from export.checkpoints.weights import Recipe
+from export.checkpoints.weights import THRESHOLDS, Recipe
 from export.network.config import FcosNetwork, Network
 
 # mmdetection 3.x: (location, class) pairs ranked by class score, boxes clipped before suppression. 1.x and 2.x before
@@ -51,7 +51,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     decode: dict[str, Any] = {**_DECODE, **({"last_pixel": True} if legacy else {})}
     model = config.get("model")
     if not isinstance(model, dict):
-        return Recipe(_IMAGE, decode, "mmdetection's code")
+        return Recipe(_IMAGE, decode, "mmdetection's code", defaults=THRESHOLDS)
     # 3.x gives the model the preprocessor of the config unless it has its own.
     processor = model.get("data_preprocessor", config.get("data_preprocessor"))
     pipeline = pipeline_of(config)
@@ -63,7 +63,8 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         _preprocess(processor, picture)
     elif not picture.normalizes and (picture.strangers or not pipeline.steps):
         picture.mean = None  # a step that is not known here may be what normalizes
-    decode |= decoding(config, model, picture.notes) | ({"clip_to_image": False} if picture.padded_size else {})
+    limits = decoding(config, model, picture.notes)
+    decode |= limits | ({"clip_to_image": False} if picture.padded_size else {})
     image = _image(picture)
     name = "FCOS" if kind is FcosNetwork else "RetinaNet"
     asides = {
@@ -76,7 +77,15 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
     augments = isinstance(config.get("tta_pipeline"), list | tuple)
     remarks = ("tta_pipeline, which mmdetection runs with --tta only, is not run",) if augments else ()
-    return Recipe({**_IMAGE, **image}, decode, "the file's config", notes=notes, canvas=picture.room(), remarks=remarks)
+    return Recipe(
+        {**_IMAGE, **image},
+        decode,
+        "the file's config",
+        notes=notes,
+        canvas=picture.room(),
+        remarks=remarks,
+        defaults=() if limits else THRESHOLDS,  # the thresholds of a config without them are asked for
+    )
 
 
 def _follow_old_settings(config: Mapping[str, Any], picture: Picture) -> None:

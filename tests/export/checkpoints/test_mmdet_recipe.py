@@ -98,3 +98,9 @@ def test_3x_stretches_by_default(weights: Callable[..., Weights], config_text: s
     assert recipe.image["stretch"] == (800, 1333)
     assert "short" not in recipe.image
     assert recipe.notes == ()
+
+
+def test_thresholds_that_a_config_does_not_tell_are_asked_for(weights: Callable[..., Weights], config_text: str):
+    assert weights(meta={"cfg": config_text}).recipe.defaults == ()
+    found = weights(meta={"cfg": config_text.replace("test_cfg", "other_cfg")}).recipe
+    assert "decode.score_threshold" in found.defaults
