@@ -99,8 +99,8 @@ TOOL = (
     ),
     message(
         r"dynamic\w+ parameter is not specified for model conversion|check failed dym gearcount",
-        "the gear option and the OM do not fit: one has gears, the other none",
-        "compare with the OM's .om.json",
+        "the OM has no gears of the kind that the option asks for",
+        "leave the option out where the OM has one shape, else take the one for its gears: see its .om.json",
     ),
     message(
         r"dymShape paramete[rt] (?:give|set error)",

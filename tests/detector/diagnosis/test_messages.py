@@ -13,7 +13,7 @@ from detector.diagnosis.messages import MESSAGES, said_in
         ("[ERROR] load model from file failed, model file is m.om", "damaged, for another"),
         ("[ERROR] the dymBatch parameter is not correct", "no such gear"),
         ("[ERROR] the dynamic_dims parameter is not correct", "no such gear"),
-        ("the dynamic_dims parameter is not specified for model conversion", "one has gears, the other none"),
+        ("the dynamic_dims parameter is not specified for model conversion", "no gears of the kind"),
         ("[ERROR] om model has 2 input, but dymShape parametet give 1", "each once"),
         ("[ERROR] out i:0 size is zero", "does not know its output sizes"),
         ("[ERROR] arg0 tensorsize: 24 filesize: 7 not match", "file's size"),
