@@ -12,21 +12,26 @@ from onnx import TensorProto, helper
 from convert.fold import drop_dead
 from convert.inference import require_legal
 from convert.isolated import IllegalGraphError
+from convert.lint.parser import parser_problems
+from convert.lint.tensors import known_tensors
 from convert.passes.attributes import drop_newer_defaults
 from convert.passes.axes import axes_as_attribute
 from convert.passes.clip import one_sided_clip
 from convert.passes.comparisons import spell_comparisons
+from convert.passes.explicit import write_out
 from convert.passes.gather_index import count_from_the_front
 from convert.passes.gather_nd import number_batches
 from convert.passes.int32 import narrow_integers
 from convert.passes.nms_operator import DEFAULT_DOMAINS, use_card_operator
 from convert.passes.refine import look_up_picked
 from convert.passes.reshape import drop_allowzero
-from convert.passes.resize import resize_by_factors
+from convert.passes.resize import copy_nearest_rows, resize_by_factors
+from convert.passes.rewrite import default_opset
 from convert.passes.softmax import softmax_over_the_last_axis
 from convert.passes.split import split_as_attribute
+from convert.passes.unread import say_unread
 from convert.passes.where import where_as_gather
-from convert.subgraphs import all_nodes
+from convert.subgraphs import all_nodes, called, name_nodes
 from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP
@@ -40,6 +45,9 @@ IR_VERSIONS = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8}
 # Those that add operators of the newest signature come before those that know older ones.
 PASSES = (
     where_as_gather,
+    write_out,
+    say_unread,
+    copy_nearest_rows,
     narrow_integers,
     count_from_the_front,
     one_sided_clip,
@@ -83,15 +91,12 @@ def lower(model: onnx.ModelProto, atc: AtcSpec = DEFAULTS) -> onnx.ModelProto:
     for rewrite in (use_card_operator, *PLACEMENTS[atc.nms], *PASSES):
         rewrite(lowered, opset)
     drop_dead(lowered.graph)
+    name_nodes(lowered.graph)
     lowered.opset_import[0].version = opset
     lowered.ir_version = IR_VERSIONS[opset]
     _require_legal(lowered)
+    _require_read(lowered)
     return lowered
-
-
-def default_opset(model: onnx.ModelProto) -> int:
-    """Version of ONNX's own operators that a graph uses."""
-    return next(int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS)
 
 
 def opaque(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -116,6 +121,13 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
             f"the graph cannot be said in opset {default_opset(lowered)}: {str(error)[:300]}; set "
             "atc.opset of the spec to a higher one"
         ) from error
+
+
+def _require_read(lowered: onnx.ModelProto) -> None:
+    tensors = known_tensors(lowered)
+    for node in lowered.graph.node:
+        for problem in parser_problems(node, tensors):
+            raise SpecError(f"{called(node)}: {problem.cause}; {problem.fix}")
 
 
 def obstacle(model: onnx.ModelProto) -> str | None:

@@ -14,6 +14,7 @@ from convert.lint.memory import memory_bytes, memory_problems
 from convert.lint.nms import nms_problems, row_problem
 from convert.lint.nodes import node_problems
 from convert.lint.operators import operator_problems
+from convert.lint.parser import parser_problems
 from convert.lint.structure import DEFAULT_DOMAINS, graph_problems, name_problems, signature_problem
 from convert.lint.tensors import Tensors, known_tensors
 from convert.subgraphs import all_nodes
@@ -88,7 +89,7 @@ def _of_node(node: onnx.NodeProto, model: onnx.ModelProto, tensors: Tensors, ops
         return [signature]
     problems = [*operator_problems(node, tensors, opset), *nms_problems(node, tensors)]
     if node.domain in DEFAULT_DOMAINS:
-        problems += node_problems(node, tensors)
+        problems += [*parser_problems(node, tensors), *node_problems(node, tensors)]
     return problems
 
 

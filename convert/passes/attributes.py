@@ -6,7 +6,7 @@ Valid because a newer attribute's default is what the operator did before (Batch
 import onnx
 from onnx import defs, helper
 
-from convert.passes.rewrite import remove_attribute, replace_nodes
+from convert.passes.rewrite import default_opset, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
 
@@ -16,7 +16,7 @@ def drop_newer_defaults(model: onnx.ModelProto, opset: int) -> None:
     Raises:
         SpecError: an attribute with another value, or an operator that is newer than the opset.
     """
-    source = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    source = default_opset(model)
 
     def known(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):  # the card's own operator

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, defs, helper, numpy_helper
 
 from convert.inference import inferred
-from convert.passes.rewrite import add_constant, attribute, constants, replace_nodes
+from convert.passes.rewrite import add_constant, attribute, constants, default_opset, replace_nodes
 from detector.errors import SpecError
 
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64
@@ -38,7 +38,7 @@ class _Narrowing:
         known = inferred(bare)
         values = (*known.input, *known.output, *known.value_info)
         self.graph = model.graph
-        self.opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        self.opset = default_opset(model)
         self.known = constants(model.graph)
         self.kinds = {value.name: value.type.tensor_type.elem_type for value in values}
         self.kinds |= {name: tensor.data_type for name, tensor in self.known.items()}

@@ -1,11 +1,11 @@
 """How a pass changes a graph in place: nodes by their replacement, constants by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from detector.errors import SpecError
 
@@ -18,6 +18,11 @@ def replace_nodes(graph: onnx.GraphProto, replacement: Callable[[onnx.NodeProto]
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in made]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """Version of ONNX's own operators that a graph uses."""
+    return next(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -58,6 +63,24 @@ def int_attribute(node: onnx.NodeProto, name: str, default: int) -> int:
     """Value of an integer attribute."""
     found = attribute(node, name)
     return default if found is None else int(found.i)
+
+
+def ints_attribute(node: onnx.NodeProto, name: str) -> list[int]:
+    """Values of an attribute of integers; none where the node lacks it."""
+    found = attribute(node, name)
+    return [] if found is None else [int(value) for value in found.ints]
+
+
+def text_attribute(node: onnx.NodeProto, name: str, default: str) -> str:
+    """Value of a text attribute."""
+    found = attribute(node, name)
+    return default if found is None else found.s.decode()
+
+
+def set_attribute(node: onnx.NodeProto, name: str, value: int | str | Sequence[int]) -> None:
+    """Give an attribute this value."""
+    remove_attribute(node, name)
+    node.attribute.append(helper.make_attribute(name, value))
 
 
 def remove_attribute(node: onnx.NodeProto, name: str) -> None:

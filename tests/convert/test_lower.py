@@ -40,6 +40,24 @@ def test_what_an_opset_cannot_say_is_refused(frozen):
     lower(frozen, AtcSpec(opset=13))
 
 
+def test_every_node_has_a_name_of_its_own(frozen):
+    first, second, third, fourth = frozen.graph.node[:4]
+    first.name, second.name, third.name, fourth.name = "input", "kept", "kept", ""
+    names = [node.name for node in lower(frozen).graph.node]
+    assert len(set(names)) == len(names)
+    assert "kept" in names
+    assert not {"", "input"} & set(names)
+
+
+def test_what_the_parser_passes_over_is_refused(frozen):
+    frozen.graph.node.append(onnx.helper.make_node("Mean", ["input"], ["m"], name="alone"))
+    frozen.graph.output.append(onnx.helper.make_tensor_value_info("m", 1, [2, 3, 64, 96]))
+    with pytest.raises(
+        SpecError, match=r"node 'alone' \(Mean\): atc's parser refuses it .*one input; leave the operator out"
+    ):
+        lower(frozen)
+
+
 def test_two_nms_nodes_are_refused(frozen):
     nms = next(node for node in frozen.graph.node if node.op_type == "BatchMultiClassNMS")
     frozen.graph.node.append(nms)

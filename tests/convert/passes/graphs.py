@@ -51,6 +51,10 @@ def rewritten(
     feeds: Mapping[str, np.ndarray],
 ) -> list[onnx.NodeProto]:
     """The nodes after a pass, which are legal in the opset and give the same values of the same types."""
+    # ONNX's shape inference counts one window too many where pools round up and transposed ones follow a rule.
+    for output in model.graph.output:
+        for dim in output.type.tensor_type.shape.dim:
+            dim.Clear()
     wanted = run(model, feeds)
     result = onnx.ModelProto()
     result.CopyFrom(model)

@@ -1,0 +1,126 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from convert.lint.check import lint
+from convert.lint.parser import UNREAD
+from convert.passes.explicit import write_out
+from convert.passes.resize import copy_nearest_rows
+from convert.passes.unread import say_unread
+from tests.convert.passes.graphs import graph
+
+X = {"x": np.zeros((1, 2, 8, 8), np.float32)}
+WEIGHTS = {
+    "w": np.ones((2, 2, 3, 3), np.float32),
+    "s": np.array([1, 1, 4, 4], np.float32),
+    "five": np.array(5, np.float32),
+}
+PASSES = (write_out, say_unread, copy_nearest_rows)
+
+
+def causes(model):
+    found = [each for each in lint(model).findings if each.rule in ("parser-refuses", "unread-attribute")]
+    assert all(each.verdict == "fails" for each in found)
+    return [each.cause for each in found]
+
+
+def one(operator, inputs=("x",), **attributes):
+    constants = {name: WEIGHTS[name] for name in inputs[1:] if name}
+    return graph([helper.make_node(operator, inputs, ["y"], **attributes)], X, ["y"], constants)
+
+
+REWRITTEN = [
+    (("Conv", ("x", "w")), {}, "none of kernel_shape, pads, strides, dilations is written out"),
+    (("ConvTranspose", ("x", "w")), {"pads": [0, 0, 0, 0]}, "kernel_shape is not written out"),
+    (("Transpose",), {}, "perm is not written out"),
+    (("MaxPool",), {"kernel_shape": [2, 2], "storage_order": 1}, "storage_order is 1"),
+    (("MaxPool",), {"kernel_shape": [2, 2], "dilations": [1, 2]}, "passes over dilations = [1, 2]"),
+    (("MaxPool",), {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"}, "the card pads as SAME_UPPER"),
+    (("AveragePool",), {"kernel_shape": [4, 4], "auto_pad": "SAME_LOWER"}, "the card pads as SAME_UPPER"),
+    (("ArgMax",), {"select_last_index": 1}, "select_last_index is 1"),
+    (("ArgMin",), {"select_last_index": 1}, "select_last_index is 1"),
+    (("Mod", ("x", "five")), {"fmod": 1}, "passes over fmod = 1"),
+    (
+        ("Resize", ("x", "", "s")),
+        {"coordinate_transformation_mode": "asymmetric"},
+        "row 3 of axis 2 copies row 0 on the card and row 1 in ONNX",
+    ),
+    (("Resize", ("x", "", "s")), {"nearest_mode": "ceil"}, "passes over nearest_mode = 'ceil' with 'half_pixel'"),
+]
+
+
+@pytest.mark.parametrize(("operator", "attributes", "cause"), REWRITTEN)
+def test_what_has_an_exact_rewrite_is_named_and_rewritten(operator, attributes, cause):
+    model = one(*operator, **attributes)
+    (found,) = causes(model)
+    assert cause in found
+    for rewrite in PASSES:
+        rewrite(model, 16)
+    assert causes(model) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes", "cause"),
+    [
+        (("Resize", ("x", "", "s")), {"mode": "cubic", "cubic_coeff_a": -0.5}, "passes over cubic_coeff_a = -0.5"),
+        (("Resize", ("x", "", "s")), {"mode": "linear", "exclude_outside": 1}, "passes over exclude_outside = 1"),
+        (("Clip",), {}, "neither min nor max"),
+        (("Mean",), {}, "it has one input"),
+        (("LRN",), {"size": 4}, "size is 4, which is even"),
+        (("Selu",), {"alpha": 1.0}, "alpha or gamma is not the default"),
+        (("Shape",), {"start": 1}, "passes over start = 1"),
+        (("LpPool",), {"kernel_shape": [2, 2]}, None),
+    ],
+)
+def test_what_has_none_is_named(operator, attributes, cause):
+    found = causes(one(*operator, **attributes))
+    assert len(found) == (cause is not None)
+    assert cause is None or cause in found[0]
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [
+        (("Conv", ("x", "w")), {"pads": [0, 0, 0, 0]}),
+        (("MaxPool",), {"kernel_shape": [3, 3], "auto_pad": "SAME_LOWER", "dilations": [1, 1]}),
+        (("AveragePool",), {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_LOWER"}),
+        (("Resize", ("x", "", "s")), {"mode": "cubic", "cubic_coeff_a": -0.75}),
+        (("Resize", ("x", "", "s")), {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}),
+        (("Resize", ("x", "", "s")), {"nearest_mode": "round_prefer_floor"}),
+        (("Shape",), {"start": 0}),
+        (("Clip", ("x", "five")), {}),
+    ],
+)
+def test_attributes_that_say_what_the_card_does_are_no_problem(operator, attributes):
+    assert causes(one(*operator, **attributes)) == []
+
+
+def test_the_mean_of_the_largest_is_not_the_largest_of_a_region():
+    feeds = {**X, "r": np.zeros((1, 4), np.float32), "i": np.zeros(1, np.int64)}
+    for mode, count in (("max", 1), ("avg", 0)):
+        model = graph([helper.make_node("RoiAlign", ["x", "r", "i"], ["y"], mode=mode)], feeds, ["y"])
+        assert len(causes(model)) == count
+
+
+def test_indices_of_maxima_have_no_parser():
+    model = graph([helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[2, 2])], X, ["y", "i"])
+    assert "it has the output Indices" in causes(model)[0]
+
+
+def test_a_product_of_scattered_values_has_no_parser():
+    feeds = {"x": np.zeros((4,), np.float32), "i": np.zeros((2, 1), np.int64), "u": np.zeros(2, np.float32)}
+    for reduction, count in (("mul", 1), ("add", 0)):
+        model = graph([helper.make_node("ScatterND", ["x", "i", "u"], ["y"], reduction=reduction)], feeds, ["y"])
+        assert len(causes(model)) == count
+
+
+def test_the_rest_of_values_that_are_never_negative_is_read():
+    nodes = [helper.make_node("Abs", ["x"], ["a"]), helper.make_node("Mod", ["a", "five"], ["y"], fmod=1)]
+    assert causes(graph(nodes, X, ["y"], {"five": WEIGHTS["five"]})) == []
+
+
+def test_every_unread_attribute_is_one_of_onnx():
+    for operator, facts in UNREAD.items():
+        known = {name for version in range(13, 20) for name in onnx.defs.get_schema(operator, version).attributes}
+        assert facts.keys() <= known
