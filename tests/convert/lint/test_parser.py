@@ -5,18 +5,16 @@ from onnx import helper
 
 from convert.lint.check import lint
 from convert.lint.parser import UNREAD
-from convert.passes.explicit import write_out
-from convert.passes.resize import copy_nearest_rows
-from convert.passes.unread import say_unread
+from convert.lower import PASSES
 from tests.convert.passes.graphs import graph
 
 X = {"x": np.zeros((1, 2, 8, 8), np.float32)}
 WEIGHTS = {
     "w": np.ones((2, 2, 3, 3), np.float32),
     "s": np.array([1, 1, 4, 4], np.float32),
+    "half": np.array([1, 1, 0.5, 0.5], np.float32),
     "five": np.array(5, np.float32),
 }
-PASSES = (write_out, say_unread, copy_nearest_rows)
 
 
 def causes(model):
@@ -45,6 +43,11 @@ REWRITTEN = [
         ("Resize", ("x", "", "s")),
         {"coordinate_transformation_mode": "asymmetric"},
         "row 3 of axis 2 copies row 0 on the card and row 1 in ONNX",
+    ),
+    (
+        ("Resize", ("x", "", "half")),
+        {"coordinate_transformation_mode": "half_pixel"},
+        "row 0 of axis 2 copies row 1 on the card and row 0 in ONNX",
     ),
     (("Resize", ("x", "", "s")), {"nearest_mode": "ceil"}, "passes over nearest_mode = 'ceil' with 'half_pixel'"),
 ]
