@@ -147,9 +147,9 @@ def _is_agreed(node: onnx.NodeProto, operands: list[Array]) -> bool:
     return True
 
 
-def known_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors whose dimensions are all fixed, by name."""
-    shapes = {name: _fixed_shape(tensor) for name, tensor in tensor_types(model).items()}
+def known_shapes(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors whose dimensions are all fixed, by name; `data_prop` as for `tensor_types`."""
+    shapes = {name: _fixed_shape(tensor) for name, tensor in tensor_types(model, data_prop=data_prop).items()}
     return {name: shape for name, shape in shapes.items() if shape is not None}
 
 

@@ -115,7 +115,7 @@ class _Search:
         self._given = _constants(folded.graph)
         self._values = {tensor.name: tensor for tensor in folded.graph.initializer}
         self._makers = {name: node for node in all_nodes(folded.graph) for name in node.output if name}
-        self._shapes = known_shapes(folded)
+        self._shapes = known_shapes(folded, data_prop=False)
 
     def keepers(self, operand: str) -> list[tuple[onnx.NodeProto, str]]:
         """The nodes whose operands are constant and whose result is not; and what reads the image or an open shape."""

@@ -153,3 +153,5 @@ def test_a_gear_that_the_graph_does_not_take_is_named():
     assert all("node 'the_target' (Gather) does not take its operands" in cause for _, cause in found)
     assert ["'x' [1, 3, 96, 128]" in cause or "'x' [1, 3, 128, 96]" in cause for _, cause in found] == [True, True]
     assert not any(cause.endswith("export it again") for _, cause in found)
+    # The largest that it takes is looked at by the other rules.
+    assert {row.operator for row in report.rows} == {"Reshape"}
