@@ -66,7 +66,7 @@ def listed(node: onnx.NodeProto, operands: Sequence[Array]) -> str | None:
     del operands
     if node.op_type in LISTED:
         return None
-    return f"atc has no kernel that computes {node.op_type} while it compiles"
+    return f"no list of GE or CANN 8.1 names a kernel that computes {node.op_type} while atc compiles"
 
 
 def own(node: onnx.NodeProto, operands: Sequence[Array]) -> str | None:

@@ -71,4 +71,4 @@ def test_shape_arithmetic_of_exporters_is_listed(op):
 
 @pytest.mark.parametrize("op", ["ReduceMin", "ArgMax", "Min", "Mod", "Floor", "Not", "NonZero"])
 def test_what_no_list_names_is_not(op):
-    assert f"no kernel that computes {op}" in listed(node(op, "x"), ())
+    assert f"a kernel that computes {op} while" in listed(node(op, "x"), ())
