@@ -3,6 +3,14 @@
 from detector.diagnosis.message import DRIVER, GEAR, REBUILD, message
 from detector.diagnosis.tables import returns
 
+UNUSABLE = (
+    "the driver is not usable here: not installed, not mounted into the container, held by another container, or no "
+    "right to its device files"
+)
+MOUNT = (
+    "install the driver or mount it (docs/npu_host.md); give --device /dev/davinci_manager and the others; end what "
+    "else holds the card; join the driver's group"
+)
 DEVICE = (
     message(
         r"(?i:ASCEND_(?:RT_)?VISIBLE_DEVICES\S* error|set visible device failed|invalid.{0,40}visible devices)",
@@ -31,11 +39,19 @@ DEVICE = (
         "the card is held by another container or process",
         "end it, or give this one another card",
     ),
+    message(r"dcmi m\w+ initialized? failed", UNUSABLE, MOUNT),
+    message(r"(?i:drvmnggetconsoleloglevel failed)", UNUSABLE, MOUNT, "stage"),
     message(
-        r"dcmi m\w+ initialized? failed|(?i:drvmnggetconsoleloglevel failed)",
-        "the driver is not usable here: not installed, not mounted into the container, or no right to its device files",
-        "install the driver or mount it (docs/npu_host.md); give --device /dev/davinci_manager and the others; join "
-        "the driver's group",
+        r"(?i:prestart[ -]hook).{0,400}(?:failed to mount|npu-smi|davinci|ascend)|"
+        r"ascend-docker-(?:hook|runtime).{0,60}fail",
+        "the container was not started: its runtime could not mount the host's driver",
+        "install the driver on the host (`npu-smi info` works there); or start without the Ascend runtime, with "
+        "--device and -v (docs/npu_host.md)",
+    ),
+    message(
+        r"(?i:failed to recognize ascend chip)",
+        "a program does not know the chip, or sees none",
+        "run `npu-smi info` in the same shell or container; take a release of the program that knows the chip",
     ),
     message(
         r"init runtime platform info failed|SocVersion = \S+.*(?:not support|invalid)",
@@ -70,6 +86,12 @@ DEVICE = (
         "stage",
     ),
     message(
+        r"bs_done_exception_proc_timeout|exception_proc_timeout",
+        "an operator ran longer on an AI core than the card allows",
+        "the plog names it by its task id; a smaller batch or gear, or the graph without it",
+        "stage",
+    ),
+    message(
         r"reason=\[?feature not support",
         "the driver or this chip does not support a call of this CANN",
         DRIVER,
@@ -81,6 +103,12 @@ DEVICE = (
         "the device could not be started",
         DRIVER,
         "stage",
+    ),
+    message(
+        r"\[-1\]\[ACL: general failure\]",
+        "the device layer failed; the reason is in a line before it",
+        "read the [ERROR] lines before it, and the newest $HOME/ascend/log/debug/plog/plog-*.log",
+        "vague",
     ),
 )
 

@@ -109,6 +109,16 @@ LOADER = (
         SETTING,
     ),
     message(
+        r"undefined reference to [`'\"]?(?:acl|ge::|rt[A-Z])|cannot find -l(?:ascendcl|acl_\w+|ge_\w+|runtime)\b",
+        "a program is built without CANN's libraries",
+        "source set_env.sh first, name CANN's lib64 to the linker (CANN_PATH for aclruntime), and build again",
+    ),
+    message(
+        r"not in libopapi\.so|libopapi\.so ?not found",
+        "the installed CANN lacks an operator that the framework calls: it is older, or without its ops package",
+        "install toolkit and ops package of the release that the framework names",
+    ),
+    message(
         r"cannot allocate memory in static TLS block",
         "a library with thread storage was loaded too late",
         "run `export LD_PRELOAD=` with the path of the library that the line names, then start again",
@@ -131,7 +141,7 @@ CRASH_OF_ATC = message(
 MACHINE = (
     message(
         r"std::bad_alloc|Cannot allocate memory|\bMemoryError\b|(?i:out of memory: kill)|oom[-_ ]?kill|"
-        r"(?:^|\s)\d+ Killed\b|^(?:\S+: )?Killed$",
+        r"(?:^|\s)\d+ Killed\b|^(?:\S+: |.*\.\.\.)?Killed$",
         "the host ran out of memory",
         "free memory or add swap; atc: run with TE_PARALLEL_COMPILER=1, fewer gears, a smaller batch",
     ),

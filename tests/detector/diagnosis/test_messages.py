@@ -39,6 +39,15 @@ from detector.diagnosis.messages import MESSAGES, said_in
         ("ImportError: x.so: version `GLIBCXX_3.4.30' not found", "newer system"),
         ("ImportError: libgomp.so.1: cannot allocate memory in static TLS block", "loaded too late"),
         ("OSError: a.so: wrong ELF class: ELFCLASS32", "another processor"),
+        ("/usr/bin/ld: a.o: undefined reference to `aclmdlExecute'", "without CANN's libraries"),
+        ("/usr/bin/ld: cannot find -lascendcl", "without CANN's libraries"),
+        ("RuntimeError: aclnnFoo or aclnnFooGetWorkspaceSize not in libopapi.so", "lacks an operator"),
+        ("start working now, please wait for a moment....Killed", "ran out of memory"),
+        # the container and the card
+        ("runc failed: error running prestart hook #0: failed to mount src: /x/npu-smi", "could not mount"),
+        ("[ERROR] Failed to recognize Ascend chip. (Code = -1)", "does not know the chip"),
+        ("[ERROR] TSCH(-1,null): bs_done_exception_proc_timeout: slot_id=1, fault_task=0", "ran longer"),
+        ("RuntimeError: [-1][ACL: general failure]", "in a line before it"),
         (
             "ERROR: aclruntime-0.0.2-cp39-cp39-linux_x86_64.whl is not a supported wheel on this platform.",
             "wheel is for another",
@@ -131,3 +140,11 @@ def test_the_special_message_comes_before_the_general_one():
     ):
         assert re.search(general, text)
     assert "against another CANN" in said_in("aclruntime.so: undefined symbol: x", []).explanation.cause
+
+
+def test_a_card_that_is_held_is_told_from_a_driver_that_is_missing():
+    console = "DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)"
+    held = explain_log([console, "dcmi model initialized failed, because the device is used. ret is -8020"])
+    assert "held by another" in held[0].explanation.cause
+    missing = explain_log([console, "dcmi module initialize failed. ret is -8005"])
+    assert "not mounted" in missing[0].explanation.cause
