@@ -29,7 +29,7 @@ def parser_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]
 
 
 def _refused(cause: str, fix: str) -> Problem:
-    return Problem("parser-refuses", "fails", f"atc's parser refuses it (E19010, E11018): {cause}", fix, SOURCES)
+    return Problem("parser-refuses", "fails", f"atc's parser refuses it (EZ9999): {cause}", fix, SOURCES)
 
 
 def _unread(name: str, value: object, instead: str, fix: str) -> Problem:
