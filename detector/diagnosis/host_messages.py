@@ -157,7 +157,9 @@ MACHINE = (
         r"Segmentation fault|SIGSEGV|(?:signal|exit(?:ed)?(?: with| code| status)*) 139\b",
         "a crash in native code while an OM was loaded or run",
         f"{WHEEL}; or {REBUILD}",
-        when=r"acl init|load model|ais_bench|aclruntime|python3? \S*\.py|\[INFO\] (?:acl|open device)",
+        "stage",
+        when=r"acl init|load model|ais_bench|aclruntime|python3? \S*\.py|\[INFO\] (?:acl|open device)|"
+        r"aclError|aclmdl\w+|/acl_\w+",
     ),
     CRASH_OF_ATC,
     message(

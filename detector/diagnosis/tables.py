@@ -17,8 +17,9 @@ ASKED = re.compile(r"[A-Z]{2}\d{3,5}|[EW]\d{5}")
 # "ret 507011", "ret is 507011", "errorCode=507011", "runtime result = 507033", "failed: 507015"; a bare number may be a
 # size, so a word must say that it is a code.
 RETURNED = re.compile(
-    r"\b(?:ret(?:urn(?:ed)?)?|(?:err(?:or)?)?[_ ]?(?:code|no|num)|error|result|failed|failure|status)\b[^\w\n]{0,4}"
-    r"(?:(?:code|is|value|with)\b[^\w\n]{0,4}){0,3}([1-5](?:00|07|45|48|61)\d{3})(?!\w)",
+    r"\b(?:acl_?)?"
+    r"(?:ret(?:urn(?:ed)?)?|(?:err(?:or)?|ret)?[_ ]?(?:code|no|num)|err(?:or)?|result|failed|failure|status)\b"
+    r"[^\w\n]{0,4}(?:(?:code|is|value|with)\b[^\w\n]{0,4}){0,3}([1-5](?:00|07|45|48|61)\d{3})(?!\w)",
     re.IGNORECASE,
 )
 NAMED = re.compile(r"\bACL(?:NN_ERR|_ERROR)_[A-Z0-9_]+")

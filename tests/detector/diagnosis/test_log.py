@@ -67,6 +67,8 @@ def first(text: str):
         ("load model from file failed, model file is m.om\nret is 145000", "", "damaged"),
         ("load m.om\nACL_ERROR_RT_TASK_TYPE_NOT_SUPPORT", "507009", "kind of task"),
         ("fail, ret: 0x7BC80", "507008", "chip's name"),
+        # A program that runs into a model that was not loaded.
+        ("m.cpp:1 aclError:145000\nm.cpp:2 aclError:100000\nrun: line 5: 9 Segmentation fault", "145000", "damaged"),
     ],
 )
 def test_the_first_cause_is_told_and_not_what_follows(text: str, code: str, cause: str):

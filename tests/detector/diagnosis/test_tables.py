@@ -133,6 +133,7 @@ def test_codes_are_found_where_they_are_printed(text: str, found: list[str]):
     [
         "CANN failure 507011", "errno:507011",
         "ret 507011", "ret is 507011", "ret=507011", "ret[507011]", "errorCode=507011", "error code is 507011",
+        "aclError:507011", "ret_code = 507011", "aclRet=507011",
         "runtime result = 507011", "failed: 507011", "error:507011", "failed, errorCode = 507011", "ErrCode=507011",
         "ACL error, the error code is : 507011", "failed ret is 507011.", "return code: 507011", "ACL  error,507011",
     ],
