@@ -30,7 +30,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Netwo
         _p6_fact(facts, neck)
     if head:
         _head_facts(facts, head)
-        _class_count(facts, head, file.meta, rows)
+        _class_count(facts, head, file.meta, rows, unknown=is_of_no_version(file.meta, config))
         (_fcos_facts if kind is FcosNetwork else _anchor_facts)(facts, head, file.meta)
     return facts
 
@@ -121,12 +121,26 @@ def counts_background(meta: Mapping[str, object]) -> bool:
     return _text(meta.get("mmdet_version")).startswith(("0.", "1."))
 
 
-def _class_count(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object], rows: int) -> None:
+def is_of_no_version(meta: Mapping[str, object], config: Mapping[str, Any]) -> bool:
+    """Whether neither a file nor the form of its config tells that it is of 3.x, and no version of 0.x to 2.x is named.
+
+    Args:
+        meta: of the file.
+        config: parsed text.
+    """
+    model = config.get("model")
+    preprocessed = isinstance(model, dict) and "data_preprocessor" in model
+    modern = preprocessed or any(key in config for key in ("data_preprocessor", "test_dataloader", "train_dataloader"))
+    return not (_text(meta.get("mmdet_version")) or "mmengine_version" in meta or "dataset_meta" in meta or modern)
+
+
+def _class_count(
+    facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object], rows: int, *, unknown: bool
+) -> None:
     count = _get(head, "num_classes", UNKNOWN)
     if type(count) is not int:
         return
     # A file without a version may be of either kind.
-    unknown = not _text(meta.get("mmdet_version")) and "mmengine_version" not in meta
     background = counts_background(meta) or (unknown and rows == count - 1)
     note = ", which counts the background" if background else ""
     facts.add("num_classes", count - 1 if background else count, f"config text (model.bbox_head.num_classes{note})")

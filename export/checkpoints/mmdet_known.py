@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from export.checkpoints.mmdet_config import section_of
-from export.checkpoints.mmdet_keys import Keys, ignored
+from export.checkpoints.mmdet_keys import Keys, ignored, shown
 from export.network.config import FcosNetwork, Network
 
+_MODEL: Final = "backbone neck bbox_head train_cfg test_cfg data_preprocessor init_cfg pretrained use_syncbn"
+# Detectors of mmdetection that run their parts one after the other, as SingleStageDetector does.
+_DETECTORS: Final = ("FCOS", "RetinaNet", "SingleStageDetector")
 _BACKBONE: Final = """
     depth in_channels stem_channels base_channels num_stages strides dilations out_indices style deep_stem avg_down
-    frozen_stages conv_cfg norm_cfg norm_eval dcn stage_with_dcn plugins with_cp zero_init_residual pretrained init_cfg
+    frozen_stages conv_cfg norm_cfg norm_eval stage_with_dcn plugins with_cp zero_init_residual pretrained init_cfg
     groups base_width
 """
+# Losses whose scores are plain sigmoids of as many rows as there are classes.
+_LOSSES: Final = ("FocalLoss", "CrossEntropyLoss", "GHMC", "QualityFocalLoss", "VarifocalLoss")
 _NECK: Final = """
     in_channels out_channels num_outs start_level end_level add_extra_convs extra_convs_on_inputs
     relu_before_extra_convs no_norm_on_lateral conv_cfg norm_cfg act_cfg activation upsample_cfg init_cfg
@@ -53,7 +58,30 @@ def strange_settings(config: Mapping[str, Any], kind: type[Network]) -> list[str
         "bbox_head.bbox_coder": _CODER,
         "bbox_head.anchor_generator": _GENERATOR,
     }
-    notes = []
+    notes = _strange_model(config)
     for section, names in known.items():
-        notes += ignored(section_of(config, section), Keys(moot=tuple(names.split())), f"model.{section}")
+        keys = Keys(moot=tuple(names.split()), only={"dcn": (None,)} if section == "backbone" else {})
+        notes += ignored(section_of(config, section), keys, f"model.{section}")
+    return notes + _strange_loss(section_of(config, "bbox_head.loss_cls"))
+
+
+def _strange_loss(loss: Mapping[str, Any]) -> list[str]:
+    """Of the loss that decides what becomes of the class rows: softmax is refused by `mmdet_limits`."""
+    notes = []
+    kind, sigmoid = loss.get("type", _LOSSES[0]), loss.get("use_sigmoid", True)
+    if not isinstance(kind, str) or kind.rpartition(".")[2] not in _LOSSES:
+        notes.append(f"model.bbox_head.loss_cls: type={shown(kind)} is not known, scores are taken as sigmoids")
+    if type(sigmoid) is not bool:
+        notes.append(f"model.bbox_head.loss_cls: use_sigmoid={shown(sigmoid)} is no truth value, here it is True")
+    return notes
+
+
+def _strange_model(config: Mapping[str, Any]) -> list[str]:
+    model = config.get("model")
+    if not isinstance(model, dict):
+        return []
+    notes = ignored(model, Keys(moot=tuple(_MODEL.split())), "model")
+    kind = model.get("type", "SingleStageDetector")
+    if not isinstance(kind, str) or kind.rpartition(".")[2] not in _DETECTORS:
+        notes.insert(0, f"model: type={shown(kind)} is not known, here backbone, neck and head run one after the other")
     return notes

@@ -84,7 +84,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         notes=notes,
         canvas=picture.room(),
         remarks=remarks,
-        defaults=() if limits else THRESHOLDS,  # the thresholds of a config without them are asked for
+        defaults=() if limits else THRESHOLDS,
     )
 
 

@@ -66,11 +66,16 @@ def _load(step: Mapping[str, Any], picture: Picture) -> None:
 
 def _resize(step: Mapping[str, Any], picture: Picture) -> None:
     """Bounds from `scale=(1333, 800)`; in whatever order, mmcv takes the larger as the bound of the longer side."""
-    given = step.get("scale", step.get("img_scale"))
-    scale = _pair(given)
+    key = "img_scale" if "img_scale" in step and "scale" not in step else "scale"
+    scale = _pair(step.get(key))
     if scale is None:
-        picture.notes.append(f"the test pipeline resizes to {shown(given)}, which is not honoured")
+        kind = str(step["type"]).rpartition(".")[2]
+        picture.notes.append(f"{kind} of the test pipeline: {key}={shown(step.get(key))} is not honoured")
         return
+    if isinstance(step[key], list) and len(step[key]) == 2:
+        picture.notes.append(
+            f"{key}={shown(step[key])} of the test pipeline is a list, which mmdetection refuses, here it is the pair"
+        )
     # The default was True until 3.x, which alone says `scale`.
     generation = 2 if "img_scale" in step else picture.generation
     if not step.get("keep_ratio", generation == 2):
@@ -119,7 +124,10 @@ def _take_size(step: Mapping[str, Any], picture: Picture, **size: Any) -> None:
     asked = (step.get("backend", "cv2"), step.get("interpolation", "bilinear"))
     known = _FILTERS.get(asked) if all(isinstance(name, str) for name in asked) else None
     if known is None:
-        picture.notes.append(f"{kind} with {shown(asked[0])} and {shown(asked[1])} is not honoured")
+        settings = f"backend={shown(asked[0])}, interpolation={shown(asked[1])}"
+        picture.notes.append(
+            f"{kind} of the test pipeline: {settings} is not honoured, pixels are resized by cv2, bilinear"
+        )
     picture.image = {"filter": known or "cv2", **size}
     picture.padded_size = False
 
@@ -147,7 +155,7 @@ def _pad(step: Mapping[str, Any], picture: Picture) -> None:
     picture.divide(step.get("size_divisor"))
     if size is not None:  # (width, height) since 3.x
         picture.canvas = size[::-1] if picture.generation == 3 else size
-    elif step.get("pad_to_square") is True and "long" in picture.image:
+    elif step.get("pad_to_square") not in (None, UNKNOWN, False) and "long" in picture.image:
         picture.canvas = picture.filled = (picture.image["long"],) * 2
 
 
@@ -164,6 +172,11 @@ def _multi_scale(step: Mapping[str, Any], picture: Picture) -> None:
         steps = [{**resize, "scale": scales} if isinstance(resize, dict) else UNKNOWN, *steps]
         scales = None
     run(steps, picture, scale=scales, augmented=True)
+
+
+def _compose(step: Mapping[str, Any], picture: Picture) -> None:
+    within = step.get("transforms")
+    run(list(within) if isinstance(within, list | tuple) else [UNKNOWN], picture, scale=step.get("scale"))
 
 
 def _flip(_: Mapping[str, Any], __: Picture) -> None:
@@ -223,6 +236,7 @@ _STEPS: Final[dict[str, _Step]] = {
         ),
         _multi_scale,
     ),
+    "Compose": (Keys(read=("transforms",)), _compose),
     "RandomFlip": (Keys(moot=("direction",), only={"prob": _NEVER, "flip_ratio": _NEVER}), _flip),
     "DefaultFormatBundle": (Keys(moot=("pad_val",), only={"img_to_float": (True,)}), _flip),
 }
@@ -233,11 +247,11 @@ def _pair(value: Any) -> tuple[int, int] | None:
     if isinstance(value, list | tuple) and len(value) == 1:
         return _pair(value[0])
     if _is_side(value):
-        return value, value
+        return int(value), int(value)
     if isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_side, value)):
-        return value[0], value[1]
+        return int(value[0]), int(value[1])
     return None
 
 
 def _is_side(value: Any) -> bool:
-    return type(value) is int and value > 0
+    return (type(value) is int or (type(value) is float and value.is_integer())) and value > 0

@@ -6,7 +6,7 @@ Sources: mmdet/models/dense_heads/base_dense_head.py 3.3, mmcv/ops/nms.py 2.1; `
 from collections.abc import Mapping
 from typing import Any, Final
 
-from detector.decode_spec import MOST_DETECTIONS
+from detector.decode_spec import MOST_DETECTIONS, DecodeSpec
 from export.checkpoints.mmdet_keys import Keys, ignored, shown
 
 _TEST_CFG: Final = Keys(read=("nms_pre", "min_bbox_size", "score_thr", "nms", "max_per_img"))
@@ -19,6 +19,8 @@ _NMS: Final = Keys(
 def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """Thresholds and limits.
 
+    {} if the config has none, or computes all of them.
+
     Args:
         config: parsed text; 2.x until 2.3 kept `test_cfg` outside the model, where 3.x has its test loop.
         model: its model.
@@ -30,7 +32,7 @@ def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[st
         return {}
     notes += ignored(found, _TEST_CFG, "test_cfg")
     result = {
-        "score_threshold": _threshold(found.get("score_thr", 0), "test_cfg: score_thr", notes),
+        "score_threshold": _threshold(found.get("score_thr", 0), "score_threshold", "test_cfg: score_thr", notes),
         "candidates_per_level": _candidates_per_level(found.get("nms_pre", -1), notes),
         "max_detections": _most(found.get("max_per_img"), notes),
         **_candidates(found.get("min_bbox_size", -1), notes),
@@ -50,34 +52,37 @@ def _candidates(smallest: Any, notes: list[str]) -> dict[str, Any]:
 
 def _suppression(nms: Any, notes: list[str]) -> dict[str, Any]:
     if not isinstance(nms, dict):
-        notes.append(f"test_cfg: nms={shown(nms)} is not honoured, suppression is plain")
+        most = DecodeSpec().iou_threshold
+        notes.append(f"test_cfg: nms={shown(nms)} is not honoured, suppression is plain, at an IoU of {most}")
         return {}
     # Without a type mmdetection takes plain NMS.
     kind = nms.get("type", "nms")
     if kind != "nms":
-        notes.append(f"suppression is {shown(kind)}, here plain nms")
-        return {}
-    notes += ignored(nms, _NMS, "nms of test_cfg")
-    if nms.get("class_agnostic", False) is not False:
-        notes.append(f"suppression is across classes (class_agnostic={shown(nms['class_agnostic'])}), here per class")
+        notes.append(f"test_cfg.nms: type={shown(kind)} is not honoured, suppression is plain")
+    notes += ignored(nms, _NMS, "test_cfg.nms")
+    if nms.get("class_agnostic", False) not in (False, None):
+        notes.append(
+            f"test_cfg.nms: class_agnostic={shown(nms['class_agnostic'])} suppresses across classes, here per class"
+        )
     offset = nms.get("offset", 0)
     if offset not in (0, 1):
-        notes.append(f"nms of test_cfg: offset={shown(offset)} is not honoured")
-    limit = nms.get("score_threshold", 0)
+        notes.append(f"test_cfg.nms: offset={shown(offset)} is not honoured")
+    limit, overlap = nms.get("score_threshold", 0), nms.get("iou_threshold", nms.get("iou_thr"))
+    if isinstance(overlap, int | float):
+        overlap = min(overlap, 1)  # no overlap exceeds it
     return {
-        "iou_threshold": _threshold(
-            nms.get("iou_threshold", nms.get("iou_thr")), "nms of test_cfg: iou_threshold", notes, most=1
-        ),
+        "iou_threshold": _threshold(overlap, "iou_threshold", "test_cfg.nms: iou_threshold", notes, most=1),
         "nms": "iou_plus_one" if offset == 1 else "iou",
-        "nms_score_threshold": _threshold(limit, "nms of test_cfg: score_threshold", notes),
+        "nms_score_threshold": _threshold(limit, "nms_score_threshold", "test_cfg.nms: score_threshold", notes),
         "max_num": _limit(nms.get("max_num", -1)),
     }
 
 
-def _threshold(value: Any, what: str, notes: list[str], *, most: float = 0.9999999) -> float | None:
+def _threshold(value: Any, name: str, what: str, notes: list[str], *, most: float = 0.9999999) -> float | None:
+    """A threshold of the config; None, and what `DecodeSpec` has instead is said, if it is none of ours."""
     if type(value) in (int, float) and value <= most:
         return float(max(value, 0))
-    notes.append(f"{what}={shown(value)} is not honoured")
+    notes.append(f"{what}={shown(value)} is not honoured, here {getattr(DecodeSpec(), name)}")
     return None
 
 
@@ -85,7 +90,7 @@ def _candidates_per_level(value: Any, notes: list[str]) -> int | None:
     """-1 is no limit; other numbers cut mmdetection's sorted list from its end, and 0 leaves none."""
     if value != -1 and (type(value) is not int or value < 1):
         notes.append(f"test_cfg: nms_pre={shown(value)} is not honoured, here all candidates are kept")
-    return _limit(value)
+    return value if type(value) is int and 0 < value < 2**31 else None
 
 
 def _limit(value: Any) -> int | None:
@@ -100,5 +105,6 @@ def _most(boxes: Any, notes: list[str]) -> int | None:
         return None
     if 0 < boxes <= MOST_DETECTIONS:
         return boxes
-    notes.append(f"{'all' if boxes < 1 else f'up to {boxes}'} boxes of an image are kept")
+    kept = "no" if boxes == 0 else "all" if boxes < 0 else f"up to {boxes}"
+    notes.append(f"test_cfg: max_per_img={boxes} keeps {kept} boxes of an image, here up to {MOST_DETECTIONS}")
     return MOST_DETECTIONS

@@ -121,7 +121,7 @@ NAMED: dict[str, tuple[tuple[str, str], str]] = {
         "FixShapeResize scales boxes",
     ),
     "min_bbox_size": (("min_bbox_size=0", "min_bbox_size=20"), "min_bbox_size=20 drops small boxes"),
-    "class_agnostic": ((_IOU, f"{_IOU}, class_agnostic=True"), "suppression is across classes"),
+    "class_agnostic": ((_IOU, f"{_IOU}, class_agnostic=True"), "class_agnostic=True suppresses across classes"),
 }
 ALL = {**INPUTS, **ROUNDED, **OUTPUTS, **{name: change for name, (change, _) in NAMED.items()}}
 

@@ -94,6 +94,11 @@ def test_a_ratio_is_kept_where_the_flag_is_true_to_python(value: str):
     assert recipe_of("dict(type='Resize', img_scale=(640, 512), keep_ratio=1)").image["short"] == 512
 
 
+def test_steps_within_steps_and_sides_that_are_whole():
+    assert recipe_of(f"dict(type='Compose', transforms=[{RESIZE}, {NORM}])").image == recipe_of(RESIZE, NORM).image
+    assert recipe_of(RESIZE.replace("1333", "1333.0")).image == recipe_of(RESIZE).image
+
+
 def test_padding_to_multiples_decides_the_canvas():
     assert recipe_of(RESIZE, NORM, "dict(type='Pad', size_divisor=128)").canvas == (896, 1408)
     assert recipe_of(RESIZE, NORM).canvas == (800, 1333)
@@ -106,6 +111,7 @@ def test_padding_to_multiples_decides_the_canvas():
 def test_pad_decides_the_canvas():
     assert recipe_of(RESIZE, NORM, "dict(type='Pad', size=(896, 1344))").canvas == (896, 1344)
     assert recipe_of(RESIZE, NORM, "dict(type='Pad', pad_to_square=True)").canvas == (1333, 1333)
+    assert recipe_of(RESIZE, NORM, "dict(type='Pad', pad_to_square=1)").canvas == (1333, 1333)
 
 
 AUGMENTED = (
@@ -136,11 +142,15 @@ AUGMENTED = (
         ((NORM, RESIZE), ["Normalize comes before Resize in the test pipeline, here after it"]),
         (
             ("dict(type='Resize', img_scale=[(1333, 640), (1333, 800)])", NORM),
-            ["the test pipeline resizes to [(1333, 640), (1333, 800)], which is not honoured"],
+            ["Resize of the test pipeline: img_scale=[(1333, 640), (1333, 800)] is not honoured"],
+        ),
+        (
+            ("dict(type='Resize', img_scale=[1333, 800])", NORM),
+            ["img_scale=[1333, 800] of the test pipeline is a list, which mmdetection refuses, here it is the pair"],
         ),
         (
             ("dict(type='Resize', img_scale=(1333, 800), interpolation='magic')", NORM),
-            ["Resize with 'cv2' and 'magic' is not honoured"],
+            ["Resize of the test pipeline: backend='cv2', interpolation='magic' is not honoured"],
         ),
         (
             (RESIZE, "dict(type='Pad', size_divisor=32, pad_val=dict(img=(1, 2)))", NORM),
