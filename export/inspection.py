@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.coco import COCO_CLASSES
+from detector.geometry import Size
 from detector.spec import Fact
 from export.assumptions import WAYS, default_values, is_said, named_classes
 from export.checkpoints import examine, open_checkpoint
@@ -109,12 +110,26 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
         "canvas": canvas,
-        "notes": [*recipe.notes, *recipe.remarks],
+        "notes": [*recipe.notes, *_padding_note(reading, canvas), *recipe.remarks],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
         | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},
         "evidence": "your word (assume: defaults)" if said.get("assume") else recipe.evidence,
         "missing": [key for key in missing if not is_said(said, key)],
     }
+
+
+def _padding_note(reading: Reading, canvas: tuple[int, int] | None) -> list[str]:
+    """What an export to the default canvas would say about padding."""
+    own, values = reading.recipe.own_padding, reading.decision.values
+    if own is None or canvas is None:
+        return []
+    stretch = reading.recipe.image.get("stretch")
+    return own.difference(
+        reading.recipe.source,
+        Size(*canvas),
+        None if stretch is None else Size(*stretch),
+        group_norm="GN" in (values.get("cls_norm"), values.get("box_norm")),
+    )
 
 
 def _option(name: str) -> str:

@@ -41,7 +41,11 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
     _check_canvas(weights, spec.canvas)
-    differences = (*recipe_differences(weights.recipe, spec), *_label_note(weights, spec))
+    differences = (
+        *recipe_differences(weights.recipe, spec),
+        *_padding_note(weights, spec),
+        *_label_note(weights, spec),
+    )
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
     for note in (*weights.recipe.remarks, *weights.place.notes, *weights.place.rivals, *assumptions):
@@ -115,6 +119,17 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
             f"the canvas, which decides the size, is {spec.canvas} in the spec and {theirs} by {recipe.source}"
         )
     return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
+
+
+def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
+    """One phrase if the framework pads some images less than up to the canvas."""
+    norms = {weights.network.cls_norm, weights.network.box_norm}
+    own = weights.recipe.own_padding
+    return (
+        []
+        if own is None
+        else own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
+    )
 
 
 def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:

@@ -14,6 +14,7 @@ from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import add_usual_anchors, fill_statistics, rename, towers
 from export.checkpoints.facts import Fields
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe, Triple
 from export.network.config import RetinaNetwork
@@ -39,6 +40,7 @@ BACKBONE_RENAMES: Final = (
 )
 """ResNet and FPN, which AdelaiDet, cvpods and the FCOS port on Detectron2 name alike."""
 
+_PADDING: Final = OwnPadding("size_divisibility of its FPN", (32,))  # modeling/backbone/fpn.py: the stride of C5
 IMAGE: Final[dict[str, Any]] = {
     "resize": "detectron2",
     "filter": "pillow",
@@ -111,7 +113,7 @@ def recipe_of(file: CheckpointFile, decode: Mapping[str, Any], source: str) -> R
     if "image.mean" in told or "channels" not in image:  # the means tell the order, or leave it open
         told.add("image.channels")
     defaults = (key for key in (*SIZES, *NORMALIZATION, *THRESHOLDS) if key not in told)
-    return Recipe(image, decode, source, defaults=tuple(defaults))
+    return Recipe(image, decode, source, own_padding=_PADDING, defaults=tuple(defaults))
 
 
 def normalized(file: CheckpointFile) -> dict[str, Any]:

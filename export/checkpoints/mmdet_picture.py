@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from export.checkpoints.mmdet_keys import shown
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import Triple
 
 LARGEST: Final = 1e300  # numbers beyond, infinity among them, are no setting of an image
@@ -25,7 +26,9 @@ class Picture:
         normalizes: a step has said so.
         padding: values around the image, whether they were normalized then, and the number of swaps so far.
         filled: what the sides of the padded image are multiples of.
-        divisors: what the sides of the padded image are made multiples of, one after the other.
+        divisors: what its sides are made multiples of by padding, one after the other; None: could not be read.
+        padders: settings that pad, as text.
+        least: (height, width) that every image is padded to at least, or None.
         padded_size: boxes are clipped to the padded image: the `img_shape` of 3.x after Pad.
         notes: what is not honoured.
         strangers: whether a step is none of those known here.
@@ -41,7 +44,9 @@ class Picture:
     normalizes: bool = False
     padding: tuple[Triple, bool, int] | None = None
     filled: tuple[int, ...] = ()
-    divisors: list[int] = field(default_factory=list)
+    divisors: list[int | None] = field(default_factory=list)
+    padders: list[str] = field(default_factory=list)
+    least: tuple[int, int] | None = None
     padded_size: bool = False
     notes: list[str] = field(default_factory=list)
     strangers: bool = False
@@ -68,14 +73,25 @@ class Picture:
         if None in size:
             return self.canvas
         height, width = (max(sides) for sides in zip(size, self.canvas or size, strict=True))
-        for divisor in self.divisors:
+        for divisor in filter(None, self.divisors):
             height, width = (-(-side // divisor) * divisor for side in (height, width))
         return height, width
 
-    def divide(self, divisor: Any) -> None:
-        """Pad to a multiple, if it can be read."""
-        if type(divisor) is int and divisor > 0:
-            self.divisors.append(divisor)
+    def own_padding(self) -> OwnPadding | None:
+        """How far each image is padded by itself; None if that could not be read."""
+        divisors = tuple(divisor for divisor in self.divisors if divisor is not None)
+        if len(divisors) < len(self.divisors):
+            return None
+        usual = "data_preprocessor without pad_size_divisor" if self.generation == 3 else "no step Pad in its pipeline"
+        return OwnPadding(", ".join(self.padders) or usual, divisors, self.least)
+
+    def divide(self, divisor: Any, key: str) -> None:
+        """Pad to a multiple of a setting, named by its key; None is no setting."""
+        if divisor is None:
+            return
+        legal = type(divisor) is int and divisor > 0
+        self.divisors.append(divisor if legal else None)
+        self.padders.append(f"{key}={shown(divisor)}")
 
     def pad(self, value: Any) -> None:
         """Fill what surrounds the image, if the value can be read."""

@@ -9,6 +9,7 @@ from export.checkpoints.mmdet_keys import Keys, ignored, shown
 from export.checkpoints.mmdet_picture import Picture
 from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import THRESHOLDS, Recipe
 from export.network.config import FcosNetwork, Network
 
@@ -23,6 +24,7 @@ _DECODE: Final[dict[str, Any]] = {
     "drop_empty": True,
     "nms": "iou",
 }
+_PUBLISHED: Final = OwnPadding("as in the configs that it publishes", (32,))
 _IMAGE: Final[dict[str, Any]] = {"resize": "mmdet", "filter": "cv2", "padding": "zero"}
 # `batch_augments` are for training.
 _PREPROCESSOR: Final = Keys(
@@ -51,7 +53,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     decode: dict[str, Any] = {**_DECODE, **({"last_pixel": True} if legacy else {})}
     model = config.get("model")
     if not isinstance(model, dict):
-        return Recipe(_IMAGE, decode, "mmdetection's code", defaults=THRESHOLDS)
+        return Recipe(_IMAGE, decode, "mmdetection's code", own_padding=_PUBLISHED, defaults=THRESHOLDS)
     # 3.x gives the model the preprocessor of the config unless it has its own.
     processor = model.get("data_preprocessor", config.get("data_preprocessor"))
     pipeline = pipeline_of(config)
@@ -83,6 +85,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         "the file's config",
         notes=notes,
         canvas=picture.room(),
+        own_padding=picture.own_padding(),
         remarks=remarks,
         defaults=() if limits else THRESHOLDS,
     )
@@ -117,7 +120,7 @@ def _preprocess(processor: Any, picture: Picture) -> None:
         known = all(isinstance(flag, bool) for flag in swaps)
         picture.normalize(settings.get("mean"), settings.get("std") if known else UNKNOWN)
     picture.normalizes = True  # whatever it pads with is not normalized after it
-    picture.divide(settings.get("pad_size_divisor"))
+    picture.divide(settings.get("pad_size_divisor"), "data_preprocessor.pad_size_divisor")
     value = settings.get("pad_value", 0)
     if picture.padding is None:
         picture.pad((value,) * 3 if type(value) in (int, float) else value)

@@ -152,11 +152,15 @@ def _pad(step: Mapping[str, Any], picture: Picture) -> None:
     picture.padded_size = picture.generation == 3
     size = _pair(step.get("size"))
     picture.filled = size or (step.get("size_divisor") or 1,)
-    picture.divide(step.get("size_divisor"))
+    picture.divide(step.get("size_divisor"), "Pad.size_divisor")
     if size is not None:  # (width, height) since 3.x
-        picture.canvas = size[::-1] if picture.generation == 3 else size
+        picture.canvas = picture.least = size[::-1] if picture.generation == 3 else size
+        picture.padders.append(f"Pad.size={shown(step['size'])}")
     elif step.get("pad_to_square") not in (None, UNKNOWN, False) and "long" in picture.image:
         picture.canvas = picture.filled = (picture.image["long"],) * 2
+        picture.padders.append(f"Pad.pad_to_square={shown(step['pad_to_square'])}")
+        if picture.image.get("short") == picture.image["long"]:  # or else squares of many sizes
+            picture.least = picture.canvas
 
 
 def _multi_scale(step: Mapping[str, Any], picture: Picture) -> None:

@@ -11,6 +11,7 @@ from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
 from export.checkpoints.facts import Fields
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe
 from export.network.config import FcosNetwork
@@ -57,6 +58,7 @@ _RECIPE: Final = Recipe(
         "inclusive": True,
     },
     source="the defaults of tianzhi0549/FCOS",
+    own_padding=OwnPadding("DATALOADER.SIZE_DIVISIBILITY=32 of the published configs", (32,)),
     defaults=(*SIZES, *NORMALIZATION, *THRESHOLDS),
 )
 

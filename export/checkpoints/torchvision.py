@@ -14,6 +14,7 @@ from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import Renames, add_usual_anchors, anchors_per_cell, rename, towers
 from export.checkpoints.facts import Fields
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import SIZES, THRESHOLDS, Reading, Recipe
 from export.network.config import LEVELS, FcosNetwork, Network, RetinaNetwork
@@ -37,6 +38,7 @@ _RENAMES: Final = (
     (rf"{_BOX}\.conv\.(\d)\.1\.(.+)", r"head.box_tower.\1.norm.\2"),
 )
 
+_PADDING: Final = OwnPadding("size_divisible=32 of its transform", (32,))
 _IMAGE: Final = {
     "resize": "torchvision",
     "exif": "ignored",  # PIL.Image.open and convert alone
@@ -103,7 +105,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
     decode = _DECODE | (_FCOS if kind is FcosNetwork else _RETINANET)
     defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
-    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", defaults=defaults)
+    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", own_padding=_PADDING, defaults=defaults)
     counted = Fields()
     if len(used) == rows - 1 and file.class_count != len(used):
         source = f"the first of {rows} rows is taken for the background, as torchvision trains; {rows} if there is none"

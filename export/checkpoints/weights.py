@@ -11,6 +11,7 @@ from torch import Tensor
 from detector.errors import CheckpointError, SpecError
 from export.checkpoints.facts import Decision
 from export.checkpoints.nests import BARE, Place
+from export.checkpoints.own_padding import OwnPadding
 from export.network.config import TITLES, Detector, Network, detector_of
 from export.network.detector import tensor_shapes
 
@@ -49,6 +50,7 @@ class Recipe:
         source: where they come from.
         notes: settings that the spec cannot express.
         canvas: (height, width) that the framework pads every image to; None: it has no such.
+        own_padding: how far it pads each image by itself; None: all to `canvas`, or nothing tells.
         label_order: as in `DetectorSpec`.
         remarks: what the framework can do besides, and does not unless it is asked to.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
@@ -61,6 +63,7 @@ class Recipe:
     source: str
     notes: tuple[str, ...] = ()
     canvas: tuple[int, int] | None = None
+    own_padding: OwnPadding | None = None
     label_order: Literal["classes", "annotations"] = "classes"
     remarks: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()

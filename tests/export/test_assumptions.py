@@ -118,7 +118,8 @@ def test_released_files_are_known_by_their_hash():
     sample = SAMPLES["torchvision_retinanet"]
     file = CheckpointFile(Path("own.pth"), "torch-zip", sample.theirs(sample.ours(num_classes=91)), {})
     file.__dict__["sha256"] = "5905b1c5" + "0" * 56  # the property's cache
-    assert resolved(examine(file, {"bn_eps": 1e-5}).weights(), classes="coco").departures == ()
+    found = resolved(examine(file, {"bn_eps": 1e-5}).weights(), classes="coco").departures
+    assert [text for text in found if not text.startswith("each image is padded")] == []
 
 
 @pytest.mark.parametrize(("named", "kept"), [(5, slice(1, None)), (6, slice(None))])

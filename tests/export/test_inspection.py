@@ -57,6 +57,8 @@ def test_answers_are_facts(tianzhi: Path):
 def test_the_recipe_has_its_canvas(tianzhi: Path):
     recipe = inspect(tianzhi, {})["recipe"]
     assert recipe["canvas"] == (800, 1344)
+    assert recipe["notes"][0].startswith("each image is padded to the canvas 800x1344, by the defaults of tianzhi0549")
+    assert "  note: each image is padded" in describe(inspect(tianzhi, {}))
     assert recipe["image"]["channels"] == "BGR"
     assert recipe["decode"]["nms"] == "iou_plus_one"
     assert recipe["missing"] == ["classes"]

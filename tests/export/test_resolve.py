@@ -8,6 +8,7 @@ from detector.geometry import Size
 from detector.spec import Checkpoint
 from detector.spec_files import Settings, read_settings
 from export.checkpoints.nests import Place
+from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import Recipe, Weights
 from export.resolve import default_settings, resolve_spec
 from tests.export.networks import SMALL
@@ -72,6 +73,15 @@ def test_labels_of_old_files_are_in_the_order_of_the_annotations():
     assert (spec.classes, spec.departures) == (("star", "circle", "square"), ())
     with pytest.raises(SpecError, match=r"class 'sta' of the spec my_model_v2 is not among those of my model\.v2\.pth"):
         resolve_spec(weights, CHECKPOINT, Settings({"classes": ("sta", "circle", "square")}))
+
+
+def test_padding_that_the_framework_does_not_do_is_a_departure():
+    recipe = dataclasses.replace(RECIPE, own_padding=OwnPadding("Pad.size_divisor=32", (32,)))
+    (note,) = resolve_spec(weights_of(recipe=recipe), CHECKPOINT, Settings({})).departures
+    assert note.startswith("each image is padded to the canvas 800x1344, by the file's config to multiples of 32 only")
+    assert note.endswith("group normalization, which averages over the padding")
+    fitted = Settings({"canvas": (800, 1344), "image": {"stretch": (800, 1333)}})
+    assert "padded" not in " ".join(resolve_spec(weights_of(recipe=recipe), CHECKPOINT, fitted).departures)
 
 
 def test_a_recipe_that_stretches_gives_way_to_bounds_and_back():

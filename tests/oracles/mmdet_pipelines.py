@@ -65,6 +65,7 @@ INPUTS: dict[str, tuple[str, str]] = {
     "stretched_by_default": ("scale=(320, 320), keep_ratio=True", "scale=(256, 320)"),
     "one_number": ("scale=(320, 320)", "scale=320"),
     "smaller": ("scale=(320, 320)", "scale=(320, 224)"),
+    "composed": (_RESIZE, f"dict(type='Compose', transforms=[{_RESIZE}])"),
     "fix_shape": (_RESIZE, "dict(type='FixShapeResize', width=320, height=256)"),
     "shortest_edge": (_RESIZE, "dict(type='ResizeShortestEdge', scale=240, max_size=320)"),
     "bgr": ("bgr_to_rgb=True", "bgr_to_rgb=False"),
@@ -110,6 +111,12 @@ NAMED: dict[str, tuple[tuple[str, str], str]] = {
         _after(_RESIZE, "dict(type='Pad', size_divisor=320, padding_mode='edge')"),
         "Pad of the test pipeline: padding_mode='edge' is not honoured",
     ),
+    "padded_by_itself": (
+        (_DIVISOR, "pad_size_divisor=32"),
+        "to multiples of 32 only (data_preprocessor.pad_size_divisor=32)",
+    ),
+    "not_padded": ((f", {_DIVISOR}", ""), "not at all (data_preprocessor without pad_size_divisor)"),
+    "no_candidates": (("nms_pre=1000", "nms_pre=0"), "nms_pre=0 is not honoured"),
     "two_paddings": (
         _after(_RESIZE, "dict(type='Pad', size_divisor=32, pad_val=114)"),
         "beyond what Pad has filled",
