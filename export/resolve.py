@@ -44,11 +44,16 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     differences = (
         *recipe_differences(weights.recipe, spec),
         *_padding_note(weights, spec),
-        *_label_note(weights, spec),
     )
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
-    for note in (*weights.recipe.remarks, *weights.place.notes, *weights.place.rivals, *assumptions):
+    for note in (
+        *_label_note(weights, spec),
+        *weights.recipe.remarks,
+        *weights.place.notes,
+        *weights.place.rivals,
+        *assumptions,
+    ):
         log.info("%s: %s", checkpoint.file, note)
     departures = (*differences, *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
@@ -124,12 +129,9 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
 def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     """One phrase if the framework pads some images less than up to the canvas."""
     norms = {weights.network.cls_norm, weights.network.box_norm}
-    own = weights.recipe.own_padding
-    return (
-        []
-        if own is None
-        else own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
-    )
+    if (own := weights.recipe.own_padding) is None:
+        return []
+    return own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
 
 
 def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:

@@ -55,6 +55,7 @@ class Evaluation:
         squeeze: what the canvas costs; None: nothing, or not known.
         oddities: what was taken although it is odd, one line per kind.
         detections_sha256: of the file, hex.
+        numbering: what to know about how the labels are numbered, or None.
     """
 
     metrics: Metrics
@@ -66,6 +67,7 @@ class Evaluation:
     squeeze: Squeeze | None = None
     oddities: tuple[str, ...] = ()
     detections_sha256: str | None = None
+    numbering: str | None = None
 
 
 def reference_of(spec: DetectorSpec) -> Reference | None:
@@ -142,7 +144,7 @@ def _other_data_set(evaluation: Evaluation) -> str | None:
 def remarks(evaluation: Evaluation) -> list[str]:
     """What to know about the figures, one line each."""
     metrics, squeeze = evaluation.metrics, evaluation.squeeze
-    lines = []
+    lines = [] if evaluation.numbering is None else [evaluation.numbering]
     if metrics.pycocotools is not None:
         ap = metrics.pycocotools["AP"]
         lines.append(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from detector.artifacts import make_folder, require_apart, sha256_of, write_error, write_json
 from detector.errors import ArtifactError
@@ -149,38 +150,42 @@ def score_results(
         metrics,
         annotations,
         str(out / DETECTIONS_NAME),
-        _with_order_note(spec, annotations, category_ids, detections, chosen, limits),
+        spec,
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
         oddities=(*known, *odd[count:]),
+        numbering=_numbering(spec, annotations, category_ids, detections, chosen, limits),
     )
     return write_evaluation(out, evaluation, detections)
 
 
-def _with_order_note(
+_TRAINED_ON = ", right if that is the file that was trained on, or in its order"
+
+
+def _numbering(
     spec: DetectorSpec,
     annotations: Annotations,
     category_ids: Sequence[int | str],
     detections: Sequence[Detection],
     image_ids: set[int | str],
     limits: Sequence[int],
-) -> DetectorSpec:
-    """The spec, with a departure where labels numbered otherwise would give another AP."""
+) -> str | None:
+    """What is to be said where the annotation file numbers the labels, or labels numbered otherwise give another AP."""
     others = other_numbering(spec, annotations)
     if others is None:
-        return spec
+        by_file = spec.label_order == "annotations" and spec.category_ids is None
+        return f"labels are numbered in the order of {annotations.source}{_TRAINED_ON}" if by_file else None
     renumbered = dict(zip(category_ids, others, strict=True))
     rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
     ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered, limits=limits).figures["AP"]
-    ways = {"classes": "by the class names", "annotations": "in the order of the annotation file"}
-    other = next(order for order in ways if order != spec.label_order)
-    note = (
+    ways = {"classes": "by the class names", "annotations": f"in the order of the annotation file{_TRAINED_ON}"}
+    other: Literal["classes", "annotations"] = "annotations" if spec.label_order == "classes" else "classes"
+    return (
         f"{annotations.source} lists the classes in another order than the checkpoint: labels are taken "
         f"{ways[spec.label_order]}; taken {ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export "
         f"again with --set label_order={other} if the model was trained so"
     )
-    return spec.model_copy(update={"departures": (*spec.departures, note)})
 
 
 def score_file(

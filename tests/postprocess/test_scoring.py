@@ -13,7 +13,7 @@ from detector.origin import ModelFile, ResultsOrigin, RunFacts, origin_path, wri
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections
-from postprocess.record import Evaluation
+from postprocess.record import Evaluation, remarks
 from postprocess.scoring import Rules, detect_folder, score_file, score_folder
 from postprocess.table import to_text
 from tests.postprocess.conftest import IMAGES
@@ -57,13 +57,25 @@ def test_the_other_numbering_of_labels_is_said_with_its_ap(
     write_manifest(bins, manifest.model_copy(update={"spec": of_mmdet}))
     evaluation = score_folder(results, bins, annotations_file, tmp_path / "out", told=Told())
     assert evaluation.metrics.figures["AP"] == pytest.approx(100)
-    (note,) = json.loads((tmp_path / "out/metrics.json").read_text())["departures"]
+    written = json.loads((tmp_path / "out/metrics.json").read_text())
+    (note,) = written["remarks"]
+    assert written["departures"] == []
     assert note == (
         f"{annotations_file} lists the classes in another order than the checkpoint: labels are taken by the class "
-        "names; taken in the order of the annotation file, AP were 50.00: export again with "
+        "names; taken in the order of the annotation file, right if that is the file that was trained on, or in its "
+        "order, AP were 50.00: export again with "
         "--set label_order=annotations if the model was trained so"
     )
-    assert f"departs from the training framework: {note}" in to_text(evaluation).splitlines()
+    assert note in to_text(evaluation).splitlines()
+    # What the file's framework numbers by the annotation file is right for the file that was trained on.
+    write_manifest(bins, manifest.model_copy(update={"spec": replace(of_mmdet, label_order="annotations")}))
+    (note,) = remarks(score_folder(results, bins, annotations_file, tmp_path / "out", told=Told()))
+    assert "order of the annotation file, right if that is the file that was trained on, or in its order; taken" in note
+    names = tuple(category["name"] for category in document["categories"] if category["name"] in of_mmdet.classes)
+    told = replace(of_mmdet, label_order="annotations", classes=names)
+    write_manifest(bins, manifest.model_copy(update={"spec": told}))
+    (note,) = remarks(score_folder(results, bins, annotations_file, tmp_path / "out", told=Told()))
+    assert note.startswith(f"labels are numbered in the order of {annotations_file}, right if")
 
 
 def test_detections_are_written_in_image_pixels_with_coco_ids(score: Callable[..., Evaluation], tmp_path: Path):
