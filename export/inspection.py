@@ -110,7 +110,12 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
         "canvas": canvas,
-        "notes": [*recipe.notes, *_padding_note(reading, canvas), *recipe.remarks],
+        "notes": [
+            *recipe.notes,
+            *([recipe.unsized] if recipe.unsized else []),
+            *_padding_note(reading, canvas),
+            *recipe.remarks,
+        ],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
         | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},
         "evidence": "your word (assume: defaults)" if said.get("assume") else recipe.evidence,

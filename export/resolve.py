@@ -43,8 +43,13 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     _check_canvas(weights, spec.canvas)
     differences = (
         *recipe_differences(weights.recipe, spec),
+        *_size_note(weights, spec),
         *_padding_note(weights, spec),
     )
+    if "name" not in settings.document and spec.name != Path(checkpoint.file).stem:
+        log.info(
+            "%s: the model is called %s, by letters that a name may have; --set name=…", checkpoint.file, spec.name
+        )
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
     for note in (
@@ -72,7 +77,7 @@ def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]
     """A spec as far as the file and its framework tell it."""
     recipe = weights.recipe
     document: dict[str, Any] = {
-        "name": re.sub(r"[^A-Za-z0-9_-]+", "_", Path(checkpoint.file).stem).strip("_-") or "model",
+        "name": default_name(checkpoint),
         "detector": weights.detector,
         "image": dict(recipe.image),
         "decode": dict(recipe.decode),
@@ -85,6 +90,15 @@ def default_settings(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]
     elif weights.network.num_classes == len(COCO_CLASSES):
         document["classes"] = COCO_CLASSES
     return document
+
+
+def default_name(checkpoint: Checkpoint) -> str:
+    """The file's name in the letters that a model's name may have, with a part of its hash where letters are lost."""
+    stem = Path(checkpoint.file).stem
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")
+    if stem.isascii() and name:
+        return name
+    return f"{name or 'model'}_{checkpoint.sha256[:8]}"
 
 
 def default_canvas(recipe: Recipe) -> tuple[int, int] | None:
@@ -126,6 +140,15 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
     return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
 
 
+def _size_note(weights: Weights, spec: DetectorSpec) -> list[str]:
+    """One phrase if nothing tells how images are sized, and the canvas has to do."""
+    image, recipe = spec.image, weights.recipe
+    if (image.short, image.long, image.stretch) != (None, None, None) or recipe.canvas is not None:
+        return []
+    why = f" ({recipe.unsized})" if recipe.unsized else ""
+    return [f"how images are sized is not known{why}: the canvas {spec.canvas} alone bounds their size"]
+
+
 def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     """One phrase if the framework pads some images less than up to the canvas."""
     norms = {weights.network.cls_norm, weights.network.box_norm}
@@ -151,8 +174,9 @@ def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Map
     missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
     if missing:
         further = ", ".join(asked(weights, settings))
+        why = f" ({weights.recipe.unsized})" if "canvas" in missing and weights.recipe.unsized else ""
         raise SpecError(
-            f"{file} does not tell {', '.join(missing)}: name a model with --model, or give --spec FILE.yaml or "
+            f"{file} does not tell {', '.join(missing)}{why}: name a model with --model, or give --spec FILE.yaml or "
             f"--set {missing[0]}=…" + (f"; nor {further}: these, or --assume defaults" if further else "")
         )
     if "classes" not in settings and defaults["classes"] is COCO_CLASSES:

@@ -31,7 +31,8 @@ class Picture:
         least: (height, width) that every image is padded to at least, or None.
         padded_size: boxes are clipped to the padded image: the `img_shape` of 3.x after Pad.
         notes: what is not honoured.
-        strangers: whether a step is none of those known here.
+        unknown: whether a step is none of those known here.
+        strangers: steps that may decide the size and are not followed, as text.
     """
 
     generation: int
@@ -49,7 +50,8 @@ class Picture:
     least: tuple[int, int] | None = None
     padded_size: bool = False
     notes: list[str] = field(default_factory=list)
-    strangers: bool = False
+    unknown: bool = False
+    strangers: list[str] = field(default_factory=list)
 
     def swap(self) -> None:
         """BGR to RGB or back."""
@@ -76,6 +78,20 @@ class Picture:
         for divisor in filter(None, self.divisors):
             height, width = (-(-side // divisor) * divisor for side in (height, width))
         return height, width
+
+    def stray(self, step: Any) -> None:
+        """A step that is not known here, or of which nothing could be read."""
+        settings = step if isinstance(step, dict) else {"type": "a step that its config computes"}
+        listed = ", ".join(f"{key}={shown(value)}" for key, value in settings.items() if key != "type")
+        self.strangers.append(f"{settings.get('type')}({listed})"[:160])
+
+    def unsized(self) -> str | None:
+        """Why nothing tells the size; None if something does."""
+        if self.room() is not None or "short" in self.image:
+            return None
+        if not self.strangers:
+            return "its config has no test pipeline that resizes"
+        return f"its test pipeline has {', '.join(self.strangers[:3])}, of which no size is read"
 
     def own_padding(self) -> OwnPadding | None:
         """How far each image is padded by itself; None if that could not be read."""

@@ -63,7 +63,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         _follow_old_settings(config, picture)
     if processor is not None:
         _preprocess(processor, picture)
-    elif not picture.normalizes and (picture.strangers or not pipeline.steps):
+    elif not picture.normalizes and (picture.unknown or not pipeline.steps):
         picture.mean = None  # a step that is not known here may be what normalizes
     limits = decoding(config, model, picture.notes)
     decode |= limits | ({"clip_to_image": False} if picture.padded_size else {})
@@ -86,6 +86,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         notes=notes,
         canvas=picture.room(),
         own_padding=picture.own_padding(),
+        unsized=picture.unsized(),
         remarks=remarks,
         defaults=() if limits else THRESHOLDS,
     )

@@ -49,7 +49,8 @@ def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented:
         if kind == "RandomFlip" and augmented:
             continue
         if kind not in _STEPS:
-            picture.strangers = True
+            picture.stray(step)
+            picture.unknown = True
             name = kind or "that its config computes"
             picture.notes.append(f"the test pipeline's step {name} is not run")
             continue
@@ -71,6 +72,7 @@ def _resize(step: Mapping[str, Any], picture: Picture) -> None:
     if scale is None:
         kind = str(step["type"]).rpartition(".")[2]
         picture.notes.append(f"{kind} of the test pipeline: {key}={shown(step.get(key))} is not honoured")
+        picture.stray(step)
         return
     if isinstance(step[key], list) and len(step[key]) == 2:
         picture.notes.append(
@@ -94,6 +96,7 @@ def _fix_shape(step: Mapping[str, Any], picture: Picture) -> None:
     shape = _pair((step.get("width"), step.get("height")))
     if shape is None:
         picture.notes.append(f"FixShapeResize of the test pipeline to {shown(dict(step))} is not honoured")
+        picture.stray(step)
     elif not step.get("keep_ratio", False):
         _take_size(step, picture, stretch=shape[::-1])
     else:
@@ -109,6 +112,7 @@ def _shortest_edge(step: Mapping[str, Any], picture: Picture) -> None:
     long = step.get("max_size")
     if short is None or (long is not None and not _is_side(long)):
         picture.notes.append(f"ResizeShortestEdge of the test pipeline to {shown(dict(step))} is not honoured")
+        picture.stray(step)
         return
     bounds = {"short": min(short), **({} if long is None else {"long": long})}
     _take_size(step, picture, resize="detectron2", **bounds)

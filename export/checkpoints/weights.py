@@ -51,6 +51,7 @@ class Recipe:
         notes: settings that the spec cannot express.
         canvas: (height, width) that the framework pads every image to; None: it has no such.
         own_padding: how far it pads each image by itself; None: all to `canvas`, or nothing tells.
+        unsized: why `image` has no size, where a config was to tell it.
         label_order: as in `DetectorSpec`.
         remarks: what the framework can do besides, and does not unless it is asked to.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
@@ -64,6 +65,7 @@ class Recipe:
     notes: tuple[str, ...] = ()
     canvas: tuple[int, int] | None = None
     own_padding: OwnPadding | None = None
+    unsized: str | None = None
     label_order: Literal["classes", "annotations"] = "classes"
     remarks: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()

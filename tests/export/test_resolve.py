@@ -46,6 +46,37 @@ def test_a_spec_derived_from_the_file_alone():
     assert spec.network["depth"] == 18
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("模型.pth", "model_abababab"), ("v1模型.pth", "v1_abababab"), ("my model.pth", "my_model"), ("(2).pth", "2")],
+)
+def test_names_that_lose_letters_stay_apart_and_are_said(caplog, file: str, name: str):
+    caplog.set_level(logging.INFO)
+    checkpoint = CHECKPOINT.model_copy(update={"file": file})
+    assert resolve_spec(weights_of(), checkpoint, Settings({})).name == name
+    assert f"{file}: the model is called {name}" in caplog.text
+
+
+def test_a_name_that_is_kept_or_given_is_no_news(caplog):
+    caplog.set_level(logging.INFO)
+    kept = CHECKPOINT.model_copy(update={"file": "fcos-r50.pth"})
+    assert resolve_spec(weights_of(), kept, Settings({})).name == "fcos-r50"
+    assert resolve_spec(weights_of(), CHECKPOINT, Settings({"name": "mine"})).name == "mine"
+    assert "is called" not in caplog.text
+
+
+def test_a_size_that_nothing_tells_is_named_in_the_question_and_as_a_departure():
+    unsized = "its test pipeline has Resize(scale_factor=0.5), of which no size is read"
+    image = {"channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    weights = weights_of(recipe=Recipe(image, {}, "the config", unsized=unsized))
+    with pytest.raises(SpecError, match=r"does not tell canvas \(its test pipeline has Resize\(scale_factor=0\.5\)"):
+        resolve_spec(weights, CHECKPOINT, Settings({}))
+    (note,) = resolve_spec(weights, CHECKPOINT, Settings({"canvas": (320, 320)})).departures
+    assert note == f"how images are sized is not known ({unsized}): the canvas 320x320 alone bounds their size"
+    told = Settings({"canvas": (320, 320), "image": {"stretch": (320, 320)}})
+    assert resolve_spec(weights, CHECKPOINT, told).departures == ()
+
+
 def test_eighty_unnamed_classes_are_cocos_and_that_is_said(caplog):
     caplog.set_level(logging.INFO)
     assert resolve_spec(weights_of(80, None), CHECKPOINT, Settings({})).classes[0] == "person"

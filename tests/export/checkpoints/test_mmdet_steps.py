@@ -236,3 +236,24 @@ def test_the_preprocessor_may_stand_beside_the_model_and_tta_is_not_run():
     assert (recipe.image["channels"], recipe.image["mean"]) == ("BGR", (1, 2, 3))
     assert recipe.remarks == ("tta_pipeline, which mmdetection runs with --tta only, is not run",)
     assert recipe.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        ("dict(type='Resize', scale_factor=0.5)", "has Resize(scale_factor=0.5), of which no size is read"),
+        (
+            "dict(type='mmcv.RandomResize', scale=(1, 2))",
+            "has mmcv.RandomResize(scale=(1, 2)), of which no size is read",
+        ),
+        ("dict(type='Resize', img_scale=[(9, 8), (7, 6)])", "has Resize(img_scale=[(9, 8), (7, 6)]), of which"),
+        ("dict(type='FixShapeResize', width=3)", "has FixShapeResize(width=3), of which"),
+        ("made()", "has a step that its config computes(), of which"),
+        ("dict(type='PackDetInputs')", "its config has no test pipeline that resizes"),
+    ],
+)
+def test_why_no_size_is_known(step: str, why: str):
+    unsized = recipe_of(step, NORM).unsized
+    assert unsized is not None
+    assert why in unsized
+    assert recipe_of(step, RESIZE, NORM).unsized is None
