@@ -60,7 +60,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         *assumptions,
     ):
         log.info("%s: %s", checkpoint.file, note)
-    departures = (*differences, *assumptions, *weights.place.rivals)
+    departures = (*differences, *_names_note(weights, settings.document), *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
 
@@ -157,6 +157,14 @@ def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     return own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
 
 
+def _names_note(weights: Weights, settings: Mapping[str, Any]) -> list[str]:
+    """One phrase if COCO's names are taken although the file has others, which do not fit."""
+    source = weights.sources.get("classes", "")
+    if "classes" in settings or weights.classes is not None or not source.endswith("not used"):
+        return []
+    return [f"the {weights.network.num_classes} classes are taken as COCO's: {source}"]
+
+
 def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     """One phrase if nothing but an annotation file tells which label is which class."""
     if spec.label_order == "classes" or spec.category_ids is not None:
@@ -180,7 +188,7 @@ def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Map
             f"--set {missing[0]}=…" + (f"; nor {further}: these, or --assume defaults" if further else "")
         )
     if "classes" not in settings and defaults["classes"] is COCO_CLASSES:
-        log.info("%s names no classes; its %d rows are taken as COCO's", file, len(COCO_CLASSES))
+        log.info("%s names no classes that fit; its %d rows are taken as COCO's", file, len(COCO_CLASSES))
 
 
 def missing_image(image: Mapping[str, Any]) -> list[str]:

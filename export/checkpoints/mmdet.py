@@ -21,8 +21,9 @@ from export.checkpoints.canonical import (
     shape_facts,
 )
 from export.checkpoints.config_text import ConfigError, parse_config
+from export.checkpoints.config_values import config_values
 from export.checkpoints.facts import ASSUMED, Fields, decide
-from export.checkpoints.mmdet_config import NORM_EPS, counts_background, text_facts
+from export.checkpoints.mmdet_config import NORM_EPS, counts_background, is_of_no_version, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
 from export.checkpoints.mmdet_known import strange_settings
 from export.checkpoints.mmdet_limits import refuse_settings
@@ -98,7 +99,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
     notes = (*strange_settings(config, kind), *recipe.notes, *unread)
-    recipe = replace(recipe, label_order=order, notes=notes)
+    remarks = (*_unversioned(file.meta, config, classes), *recipe.remarks)
+    recipe = replace(recipe, label_order=order, notes=notes, remarks=remarks)
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
@@ -159,15 +161,27 @@ def _classes(meta: Mapping[str, object], rows: int) -> tuple[tuple[str, ...] | N
 
 def _read_config(file: CheckpointFile) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The config in a file, and what is to be said if there is one that is not read."""
-    text = _config_of(file.meta)
+    found = {key: file.meta[key] for key in ("cfg", "config") if file.meta.get(key) not in (None, "")}
+    value = next((value for value in found.values() if isinstance(value, str | Mapping)), None)
+    if value is None:
+        return {}, tuple(f"meta.{key} in the file is neither text nor a dictionary, and not read" for key in found)
     try:
-        config = parse_config(text)
+        config = parse_config(value) if isinstance(value, str) else config_values(value)
     except ConfigError as error:
         raise CheckpointError(f"{file.path}: the config text inside has {error}") from error
-    unread = text.strip() and not config
+    unread = isinstance(value, str) and value.strip() and not config
     return config, ("the config text in the file is no Python, and not read",) if unread else ()
 
 
-def _config_of(meta: Mapping[str, object]) -> str:
-    texts = [meta.get(key) for key in ("cfg", "config")]
-    return next((text for text in texts if isinstance(text, str)), "")
+def _unversioned(
+    meta: Mapping[str, object], config: Mapping[str, Any], classes: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """What is to be said where the file's version decides how labels are numbered, and it names none."""
+    earlier = label_order(config, {**meta, "mmdet_version": "2.0"}, classes) == "annotations"
+    if not (config and earlier and is_of_no_version(meta, config)):
+        return ()
+    note = (
+        "no mmdet_version in the file: labels are taken in the order of the class names; mmdetection numbers them in "
+        "the order of the annotation file that was trained on, if that is another: --set label_order=annotations"
+    )
+    return (note,)

@@ -53,7 +53,7 @@ class Recipe:
         own_padding: how far it pads each image by itself; None: all to `canvas`, or nothing tells.
         unsized: why `image` has no size, where a config was to tell it.
         label_order: as in `DetectorSpec`.
-        remarks: what the framework can do besides, and does not unless it is asked to.
+        remarks: what to know besides that is no departure from what the framework does.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
         evidence: what of the file says that it is run with these defaults; None: nothing.

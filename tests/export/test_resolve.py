@@ -80,7 +80,15 @@ def test_a_size_that_nothing_tells_is_named_in_the_question_and_as_a_departure()
 def test_eighty_unnamed_classes_are_cocos_and_that_is_said(caplog):
     caplog.set_level(logging.INFO)
     assert resolve_spec(weights_of(80, None), CHECKPOINT, Settings({})).classes[0] == "person"
-    assert "names no classes; its 80 rows are taken as COCO's" in caplog.text
+    assert "names no classes that fit; its 80 rows are taken as COCO's" in caplog.text
+
+
+def test_names_that_do_not_fit_are_a_departure_where_cocos_are_taken():
+    sources = {"classes": "meta.CLASSES names 79 classes, the head has 80: not used"}
+    weights = dataclasses.replace(weights_of(80, None), sources=sources)
+    (note,) = resolve_spec(weights, CHECKPOINT, Settings({})).departures
+    assert note == f"the 80 classes are taken as COCO's: {sources['classes']}"
+    assert resolve_spec(weights, CHECKPOINT, Settings({"classes": "coco"})).departures == ()
 
 
 def test_what_the_file_does_not_tell_is_asked_for():

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from detector.errors import CheckpointError
+from export.checkpoints.config_text import parse_config
 from export.checkpoints.weights import Weights
 
 
@@ -101,3 +102,26 @@ def test_a_garbage_config_is_no_config(weights: Callable[..., Weights]):
     found = weights(meta={"cfg": "model = dict(("})
     assert found.recipe.source == "mmdetection's code"
     assert found.sources["strides"].startswith("assumed: ")
+
+
+def test_a_config_that_is_a_dictionary_is_read(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("score_thr=0.05", "score_thr=0.125")
+    (written, found) = (weights(meta={"cfg": config}) for config in (text, parse_config(text)))
+    assert found.recipe.decode["score_threshold"] == 0.125
+    assert (found.network, found.recipe) == (written.network, written.recipe)
+
+
+def test_a_config_that_is_neither_is_named(weights: Callable[..., Weights]):
+    found = weights(meta={"cfg": 5}).recipe
+    assert "meta.cfg in the file is neither text nor a dictionary, and not read" in found.notes
+
+
+def test_a_config_without_a_version_says_how_labels_are_taken(weights: Callable[..., Weights], config_text: str):
+    old = "\n".join(line for line in config_text.splitlines() if "data_preprocessor" not in line)
+    old = old.replace("test_dataloader = dict(dataset=", "data = dict(test=")
+    meta = {"cfg": old, "CLASSES": ("a", "b", "c")}
+    (note,) = weights(meta=meta).recipe.remarks
+    assert note.startswith("no mmdet_version in the file: labels are taken in the order of the class names")
+    assert weights(meta={**meta, "mmdet_version": "2.20.0"}).recipe.remarks == ()
+    assert weights(meta={**meta, "cfg": old.replace("CocoDataset", "VOCDataset")}).recipe.remarks == ()
+    assert weights(meta={"cfg": config_text, "dataset_meta": {"classes": ("a", "b", "c")}}).recipe.remarks == ()
