@@ -1,5 +1,8 @@
 """The canonical graph without its suppression, for `atc.nms: host`: outputs boxes and scores, what NMS chooses from.
 
+Graphs that someone else exported have both too, `convert.adopt` writes them: no operator of the card's is left, so that
+its parser's opsets bind nobody.
+
 Valid because `postprocess` suppresses, clips and sorts them as the tail that is cut off does, in float32. N is what the
 graph keeps for NMS anyway: with a limit per level the locations of the best pairs, 3350 for FCOS at 800x1344 and 80
 classes, that is N x (4 + C) x 4 bytes = 1.1 MB per image against 12.9 MB of its input. A sparse list of pairs would
@@ -18,25 +21,24 @@ from detector.spec import DetectorSpec, replace
 NAMES = ("boxes", "scores")
 
 
-def with_candidate_outputs(fixed: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:
+def with_candidate_outputs(fixed: onnx.ModelProto) -> onnx.ModelProto:
     """Cut a canonical graph of fixed input before its suppression, and fold it.
 
     Args:
         fixed: of `with_fixed_input`; left unchanged.
-        spec: of the detector.
 
     Returns:
         Outputs boxes (B, N, 4) x1 y1 x2 y2 in canvas pixels and scores (B, N, C), float32, zero where a pair is no
         candidate.
 
     Raises:
-        SpecError: someone else exported the graph, or the shapes are not static.
+        SpecError: the graph ends in detections, or the shapes are not static.
     """
     made = {name for node in fixed.graph.node for name in node.output}
-    if spec.detector == "other" or not made.issuperset(NAMES):
+    if not made.issuperset(NAMES):
         raise SpecError(
-            "atc.nms 'host' needs a graph of `python -m export`, which names its candidates; set atc.nms to "
-            "'device' or 'refine'"
+            "atc.nms 'host' leaves suppression to postprocess, and this graph ends in detections: set atc.nms to "
+            "'device', or export it with boxes and class scores as its outputs"
         )
     cut = onnx.ModelProto()
     cut.CopyFrom(fixed)

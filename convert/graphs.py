@@ -48,7 +48,7 @@ def _frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
     if not plan.is_foreign:
         _require_runnable(fixed, where=str(plan.onnx_file))
     if plan.spec.atc.nms == "host":
-        fixed = with_candidate_outputs(fixed, plan.spec)
+        fixed = with_candidate_outputs(fixed)
     problem = obstacle(fixed)
     if problem is not None:  # folding removes none of these; onnxruntime folds by itself
         return fixed, problem

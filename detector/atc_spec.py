@@ -41,7 +41,8 @@ class AtcSpec(Part):
     Attributes:
         soc_version: chip name as atc spells it; `310P3` is taken for `Ascend310P3`.
         log: atc's log level.
-        opset: of the ONNX that atc reads; 11 is what every CANN release from 5.0.4 on takes, and AOE.
+        opset: of the ONNX that atc reads; 11 is what every CANN release from 5.0.4 on takes, and AOE; 17 and 18 from
+            CANN 7.0 on, and under nms "host" only: the card's NMS has a parser up to 16.
         nms: where boxes are suppressed: "device": by the card's operator, in float16; "host": by postprocess, the OM
             ends at boxes and scores; "refine": by the card's operator, a later node recovers the float32 boxes of
             what it picked.
@@ -72,7 +73,7 @@ class AtcSpec(Part):
 
     soc_version: Literal["Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7"] = "Ascend310P3"
     log: Literal["debug", "info", "warning", "error", "null"] = "error"
-    opset: Literal[11, 13, 16] = 11
+    opset: Literal[11, 13, 16, 17, 18] = 11
     nms: Literal["device", "host", "refine"] = "device"
     candidates: Count | None = None
     batch_sizes: tuple[Count, ...] | None = None

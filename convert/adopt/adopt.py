@@ -16,6 +16,7 @@ from convert.adopt.input import feed_image, find_image
 from convert.adopt.meaning import layer_behind
 from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import Detections, find_detections
+from convert.candidates import NAMES
 from convert.inference import inferred, require_legal, rewritten, without_weights
 from convert.isolated import IllegalGraphError
 from convert.sound.graph import require_sound
@@ -90,8 +91,9 @@ def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size:
     _require_probabilities(known, found, spec, where)
     if found.needs_suppression:
         _require_done_inside(spec.decode, where)
+    taken = (*CANONICAL, *(NAMES if spec.atc.nms == "host" else ()))
     names = _other_names(
-        graph, lambda name: name in CANONICAL or (name.startswith(PREFIX) and not name.startswith(COLUMNS))
+        graph, lambda name: name in taken or (name.startswith(PREFIX) and not name.startswith(COLUMNS))
     )
     rename(graph, names)
     feed_image(graph, image.renamed(names))

@@ -200,13 +200,24 @@ def _clipped(write: Writer, boxes: str, *, before: bool) -> str:
 def _suppressed(write: Writer, boxes: str, scores: str) -> tuple[str, str, str]:
     """The card's operator: boxes (batch, M, 4), scores (batch, M) and labels (batch, M) float."""
     decode = write.spec.decode
+    # Here the operator itself applies the threshold: nothing before it has done so.
+    threshold = max(decode.score_threshold, decode.nms_score_threshold)
+    if write.spec.atc.nms == "host":
+        _write_candidates(write, boxes, scores, threshold)
     inputs = [write.add("Unsqueeze", [boxes, write.constant("axis_2", [2])], "nms.boxes"), scores]
     outputs = [f"{PREFIX}nmsed_{part}" for part in ("boxes", "scores", "classes", "num")]
-    # Here the operator itself applies the threshold: nothing before it has done so.
-    attributes = {**nms_attributes(decode), "score_threshold": max(decode.score_threshold, decode.nms_score_threshold)}
+    attributes = {**nms_attributes(decode), "score_threshold": threshold}
     node = helper.make_node(NMS_OP, inputs, outputs, name=f"{PREFIX}nms", domain=NMS_DOMAIN, **attributes)
     write.graph.node.append(node)
     return outputs[0], outputs[1], outputs[2]
+
+
+def _write_candidates(write: Writer, boxes: str, scores: str, threshold: float) -> None:
+    """`boxes` and `scores` for `convert.candidates`: scores are zero where a pair is no candidate."""
+    above = write.add("Greater", [scores, write.number("candidate_threshold", threshold)], "scores.is_candidate")
+    kept = write.add("Mul", [scores, _as_float(write, above, "scores.candidate")], "scores.kept")
+    for name, tensor in (("boxes", boxes), ("scores", kept)):
+        write.graph.node.append(helper.make_node("Identity", [tensor], [name], name=f"{PREFIX}{name}.output"))
 
 
 def _write_outputs(write: Writer, boxes: str, scores: str, labels: str) -> None:

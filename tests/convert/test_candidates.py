@@ -9,15 +9,9 @@ from convert.plan import plan_conversion
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.onnx_file import write_onnx
-from detector.spec import replace
 from detector.spec_files import load_spec
 from postprocess.suppress import suppress
 from tests.conftest import run_onnx
-
-
-@pytest.fixture
-def host(spec):
-    return replace(spec, atc={"nms": "host"})
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +19,8 @@ def no_atc(monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
 
-def test_the_graph_ends_at_candidates(canonical, host):
-    cut = with_candidate_outputs(with_fixed_input(canonical, batch_size=2, canvas=Size(64, 96)), host)
+def test_the_graph_ends_at_candidates(canonical):
+    cut = with_candidate_outputs(with_fixed_input(canonical, batch_size=2, canvas=Size(64, 96)))
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in cut.graph.output}
     assert shapes == {"boxes": [2, 96, 4], "scores": [2, 96, 3]}
     assert not cut.functions
@@ -63,9 +57,12 @@ def test_the_stand_in_is_made_again_beside_its_om(canonical, tmp_path):
         convert(plan_conversion(tmp_path / "tiny.onnx", batch_size=2, output=tmp_path / "t"))
 
 
-def test_someone_elses_graph_has_no_candidates_of_ours(canonical, host):
-    with pytest.raises(SpecError, match=r"atc\.nms 'host' needs a graph of `python -m export`"):
-        with_candidate_outputs(canonical, host.model_copy(update={"detector": "other"}))
+def test_a_graph_that_ends_in_detections_is_refused(canonical):
+    for node in canonical.graph.node:
+        node.output[:] = ["given.scores" if name == "scores" else name for name in node.output]
+        node.input[:] = ["given.scores" if name == "scores" else name for name in node.input]
+    with pytest.raises(SpecError, match=r"atc\.nms 'host' leaves suppression to postprocess, and this graph ends in"):
+        with_candidate_outputs(canonical)
 
 
 def test_canvases_with_equally_many_candidates_share_an_om(canonical, spec, tmp_path):
