@@ -129,6 +129,12 @@ def plan_conversion(
     )
     if change is not None:
         spec = replace(spec, departures=(*spec.departures, change))
+    if carried is None and not spec.image.is_sized:
+        log.warning(
+            "assumed: the canvas %s alone bounds the size of images, as the spec of %s has no image.short, long, stretch",
+            spec.canvas,
+            spec.name,
+        )
     spec, largest = with_batch(spec, batch_size)
     output = output or Path("om_models") / _product_name(spec, largest)
     _refuse_illegal(spec, output, largest)

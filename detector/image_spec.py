@@ -125,6 +125,11 @@ class ImageSpec(Part):
         return self
 
     @property
+    def is_sized(self) -> bool:
+        """Whether another rule than the canvas decides how large an image becomes."""
+        return (self.short, self.long, self.stretch) != (None, None, None)
+
+    @property
     def sizing(self) -> dict[str, Any]:
         """What decides where an image lies: keywords of `Letterbox.fit`."""
         return {"rule": self.resize, "short": self.short, "long": self.long, "stretch": self.stretch}

@@ -142,8 +142,8 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
 
 def _size_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     """One phrase if nothing tells how images are sized, and the canvas has to do."""
-    image, recipe = spec.image, weights.recipe
-    if (image.short, image.long, image.stretch) != (None, None, None) or recipe.canvas is not None:
+    recipe = weights.recipe
+    if spec.image.is_sized or recipe.canvas is not None:
         return []
     why = f" ({recipe.unsized})" if recipe.unsized else ""
     return [f"how images are sized is not known{why}: the canvas {spec.canvas} alone bounds their size"]

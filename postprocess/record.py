@@ -143,8 +143,12 @@ def _other_data_set(evaluation: Evaluation) -> str | None:
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """What to know about the figures, one line each."""
-    metrics, squeeze = evaluation.metrics, evaluation.squeeze
+    metrics, squeeze, spec = evaluation.metrics, evaluation.squeeze, evaluation.spec
     lines = [] if evaluation.numbering is None else [evaluation.numbering]
+    if spec is not None and spec.graph is not None and not spec.image.is_sized:
+        lines.append(
+            "the spec has no image.short, long or stretch: the canvas alone bounds the size of images, which is assumed"
+        )
     if metrics.pycocotools is not None:
         ap = metrics.pycocotools["AP"]
         lines.append(

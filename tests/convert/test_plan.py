@@ -54,6 +54,18 @@ def test_a_foreign_detector_without_a_spec_is_refused(tmp_path):
         plan_conversion(tmp_path / "theirs.onnx", batch_size=1)
 
 
+def test_a_foreign_detector_without_a_rule_of_size_is_told_that_the_canvas_bounds_it(tmp_path, caplog):
+    onnx.save(foreign.detector(foreign.three()), tmp_path / "theirs.onnx")
+    graph = {"outputs": {"boxes": "boxes", "scores": "scores", "labels": "labels"}}
+    unsized = foreign.spec_of(graph)
+    image = {"channels": "RGB", "mean": [0, 0, 0], "std": [255, 255, 255], "long": 64}
+    plan_conversion(tmp_path / "theirs.onnx", batch_size=1, spec=unsized)
+    assert f"assumed: the canvas {unsized.canvas} alone bounds the size of images, as the spec of" in caplog.text
+    caplog.clear()
+    plan_conversion(tmp_path / "theirs.onnx", batch_size=1, spec=foreign.spec_of(graph, image=image))
+    assert "alone bounds" not in caplog.text
+
+
 def test_a_spec_beside_the_one_that_the_file_carries_must_say_the_same(model_file, spec):
     assert plan_conversion(model_file, batch_size=1, spec=spec).spec == spec
     other = spec.model_copy(update={"classes": ("circle", "square", "moon")})

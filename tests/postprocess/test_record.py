@@ -209,3 +209,12 @@ def test_where_the_spec_departs_from_its_framework_is_recorded(spec: DetectorSpe
     departing = replace(spec, departures=("decode.iou_threshold is 0.5 in the spec and 0.6 by the file's config",))
     assert to_record(evaluation(departing))["departures"] == list(departing.departures)
     assert to_record(evaluation(None))["departures"] == []
+
+
+def test_a_foreign_model_whose_canvas_alone_bounds_the_size_says_so(spec: DetectorSpec):
+    foreign = replace(spec, detector="other", graph={"outputs": {"boxes": "b", "scores": "s"}})
+    (remark,) = to_record(evaluation(foreign))["remarks"]
+    assert remark.startswith("the spec has no image.short, long or stretch: the canvas alone bounds the size")
+    sized = replace(foreign, image={**spec.image.model_dump(exclude_unset=True), "long": 64})
+    assert to_record(evaluation(sized))["remarks"] == []
+    assert to_record(evaluation(spec))["remarks"] == []
