@@ -131,7 +131,8 @@ def plan_conversion(
         spec = replace(spec, departures=(*spec.departures, change))
     if carried is None and not spec.image.is_sized:
         log.warning(
-            "assumed: the canvas %s alone bounds the size of images, as the spec of %s has no image.short, long, stretch",
+            "assumed: the canvas %s alone bounds the size of images, for the spec of %s has no image.short, long or "
+            "stretch",
             spec.canvas,
             spec.name,
         )

@@ -60,7 +60,7 @@ def test_a_foreign_detector_without_a_rule_of_size_is_told_that_the_canvas_bound
     unsized = foreign.spec_of(graph)
     image = {"channels": "RGB", "mean": [0, 0, 0], "std": [255, 255, 255], "long": 64}
     plan_conversion(tmp_path / "theirs.onnx", batch_size=1, spec=unsized)
-    assert f"assumed: the canvas {unsized.canvas} alone bounds the size of images, as the spec of" in caplog.text
+    assert f"assumed: the canvas {unsized.canvas} alone bounds the size of images, for the spec of" in caplog.text
     caplog.clear()
     plan_conversion(tmp_path / "theirs.onnx", batch_size=1, spec=foreign.spec_of(graph, image=image))
     assert "alone bounds" not in caplog.text
