@@ -1,19 +1,22 @@
 """Will atc take this ONNX for the 310P? Every rule we know a source for, without CANN."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import onnx
 
 from convert.fold import fold_constants
 from convert.gears.open_shapes import with_input_shapes
-from convert.lint.facts import facts
+from convert.lint.facts import Release, facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
+from convert.lint.folded import folded
 from convert.lint.gear_shapes import open_shape_findings
 from convert.lint.gears import Gears, gear_problems, shapes_of
 from convert.lint.memory import memory_bytes, memory_problems
+from convert.lint.names import name_findings
 from convert.lint.nms import nms_problems, row_problem
 from convert.lint.nodes import node_problems
-from convert.lint.operators import operator_problems
+from convert.lint.operators import kernel_problems, parsed_problems
 from convert.lint.parser import parser_problems
 from convert.lint.structure import DEFAULT_DOMAINS, graph_problems, name_problems, signature_problem
 from convert.lint.tensors import Tensors, known_tensors
@@ -38,27 +41,29 @@ def lint(
         SpecError: chip or release is not in the table.
     """
     soc = _known_soc(soc)
-    if cann not in facts().opsets:
-        raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().opsets)}")
+    release = facts().releases.get(cann)
+    if release is None:
+        raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().releases)}")
     gears = gears or Gears()
     versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     opset = versions[0] if versions else None
     broken = list(graph_problems(model))
-    as_given = model
     left_open, shapes = open_shape_findings(model, [] if broken else shapes_of(model.graph, gears))
     # atc compiles each gear as a static graph; the other rules look at the largest.
-    model = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
-    tensors = known_tensors(model)
-    findings, verdicts = _of_nodes(model, tensors, opset or facts().opsets[cann][1])
-    needed = memory_bytes(model.graph, tensors)
+    given = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
+    known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
+    tensors = known_tensors(known)
+    context = _Context(given, tensors, opset or release.last, release, computed)
+    findings, verdicts = _of_nodes(context)
+    needed = memory_bytes(known.graph, tensors)
     of_graph = [
         *broken,
         *_opset_problems(model, opset, cann),
-        *gear_problems(as_given.graph, gears),
+        *gear_problems(model.graph, gears),
         *memory_problems(needed, soc),
     ]
-    rows = row_problem(model.graph, tensors)
-    findings += left_open
+    rows = row_problem(known.graph, tensors)
+    findings += [*name_findings(model.graph, release), *left_open]
     findings += [Finding.at(problem) for problem in (*of_graph, *([rows] if rows else []))]
     notes = {name: operator.note for name, operator in facts().operators.items()}
     return Report(soc, cann, opset, tuple(findings), rows_of(verdicts, notes), needed)
@@ -71,30 +76,49 @@ def _known_soc(soc: str) -> str:
     return name
 
 
-def _of_nodes(model: onnx.ModelProto, tensors: Tensors, opset: int) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What the rules of one node are told beside the node; `computed` are results that atc folds."""
+
+    model: onnx.ModelProto
+    tensors: Tensors
+    opset: int
+    release: Release
+    computed: frozenset[str]
+
+
+def _of_nodes(context: _Context) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
     findings: list[Finding] = []
     verdicts: list[tuple[str, Verdict]] = []
-    of_names = name_problems(model.graph)
-    for index, node in enumerate(all_nodes(model.graph)):  # those of the outermost graph come first
-        problems = [*of_names.get(index, ()), *_of_node(node, model, tensors, opset)]
+    of_names = name_problems(context.model.graph)
+    for index, node in enumerate(all_nodes(context.model.graph)):  # those of the outermost graph come first
+        problems = [*of_names.get(index, ()), *_of_node(node, context)]
         name = node.name or f"{node.op_type} of {node.output[0] if node.output else 'nothing'!r}"
         findings += [Finding.at(problem, node=name, operator=node.op_type) for problem in problems]
         verdicts.append((node.op_type, worst(problem.verdict for problem in problems)))
     return findings, verdicts
 
 
-def _of_node(node: onnx.NodeProto, model: onnx.ModelProto, tensors: Tensors, opset: int) -> list[Problem]:
-    signature = signature_problem(node, model)
+def _of_node(node: onnx.NodeProto, context: _Context) -> list[Problem]:
+    tensors = context.tensors
+    signature = signature_problem(node, context.model)
     if signature:  # the other rules take the inputs and attributes for those of the operator
         return [signature]
-    problems = [*operator_problems(node, tensors, opset), *nms_problems(node, tensors)]
-    if node.domain in DEFAULT_DOMAINS:
-        problems += [*parser_problems(node, tensors), *node_problems(node, tensors)]
+    is_standard = node.domain in DEFAULT_DOMAINS
+    problems = [*parsed_problems(node, context.opset, context.release)]
+    if is_standard:
+        problems += parser_problems(node, tensors)
+    if context.computed.intersection(node.output):
+        return problems
+    problems += [*kernel_problems(node, tensors, context.opset), *nms_problems(node, tensors)]
+    if is_standard:
+        problems += node_problems(node, tensors, context.release)
     return problems
 
 
 def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Iterator[Problem]:
-    first, last, source = facts().opsets[cann]
+    release = facts().releases[cann]
+    first, last = release.first, release.last
     if opset is None:
         yield Problem("opset", "fails", "the file names no opset of ai.onnx", "export it again", ("ge",))
     elif not first <= opset <= last:
@@ -103,14 +127,15 @@ def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Ite
             "fails",
             f"opset {opset}; CANN {cann} takes {first} to {last}",
             f"export with opset {min(max(opset, first), last)}, or use another CANN",
-            (source,),
+            (release.source,),
         )
     domains = sorted({entry.domain or "ai.onnx" for entry in model.opset_import})
-    if len(model.opset_import) > 1:
+    if len(model.opset_import) > 1 and not release.has_several_domains:
         yield Problem(
             "opset-domains",
             "fails",
-            f"the file imports {len(model.opset_import)} opset domains ({', '.join(domains)}); atc takes one (E16005)",
+            f"the file imports {len(model.opset_import)} opset domains ({', '.join(domains)}); atc before CANN 9.2 "
+            "takes one (E16005)",
             "remove the domains that the graph does not need (`python -m convert` does)",
             ("ge",),
         )

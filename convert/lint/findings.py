@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Verdict = Literal["ok", "warns", "fails"]
-_ORDER: tuple[Verdict, ...] = ("ok", "warns", "fails")
+Verdict = Literal["ok", "warns", "slow", "fails"]
+_ORDER: tuple[Verdict, ...] = ("ok", "warns", "slow", "fails")
 GRAPH = "(graph)"
 
 
@@ -15,7 +15,8 @@ class Problem:
 
     Attributes:
         rule: its name.
-        verdict: "fails": atc or this pipeline refuses it, or the result is wrong; "warns": slow, inexact or uncertain.
+        verdict: "fails": atc or this pipeline refuses it, or the result is wrong; "slow": it runs, but on the AI CPU;
+            "warns": inexact or uncertain.
         cause: what, with what was found.
         fix: the next step.
         sources: keys of the table's sources.
@@ -55,6 +56,7 @@ class Row:
     operator: str
     ok: int
     warns: int
+    slow: int
     fails: int
     note: str | None
 
@@ -120,6 +122,7 @@ def rows_of(verdicts: list[tuple[str, Verdict]], notes: dict[str, str | None]) -
             operator,
             counts[operator, "ok"],
             counts[operator, "warns"],
+            counts[operator, "slow"],
             counts[operator, "fails"],
             notes.get(operator),
         )

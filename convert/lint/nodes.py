@@ -1,11 +1,13 @@
 """Rules of single operators: what atc's parsers and the 310P kernels make of their attributes, inputs and values."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
 
+from convert.lint.facts import Release
 from convert.lint.findings import Problem
 from convert.lint.float16 import constant_problems, exp_problems
 from convert.lint.operands import operand_problems
@@ -14,14 +16,15 @@ from convert.lint.tensors import Tensors
 Rule = Callable[[onnx.NodeProto, Tensors], Iterator[Problem]]
 NMS_INPUTS = 5
 NMS_BOXES_MAX = 700  # of max_output_boxes_per_class: the operator list warns of exhausted hardware beyond
+TOP_K_FEW, TOP_K_MANY = 8, 32768  # fewer of more elements than these are for the AI CPU
 SIMPLE_COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
 
 
-def node_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def node_problems(node: onnx.NodeProto, tensors: Tensors, release: Release) -> Iterator[Problem]:
     """What the rules of the node's operator say, and that of constants for every operator."""
     if node.op_type in RULES:
         yield from RULES[node.op_type](node, tensors)
-    yield from operand_problems(node, tensors)
+    yield from operand_problems(node, tensors, release)
     yield from constant_problems(node, tensors)
 
 
@@ -71,6 +74,7 @@ def _top_k(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
             "fold the constants, so that k is one (atc's parser reads it, whatever its type)",
             ("ops-info", "surgeon"),
         )
+    yield from _slow_top_k(node, tensors)
     readers = sorted({reader.op_type for reader in tensors.readers.get(indices, ()) if not _is_cast_to_int32(reader)})
     if readers:
         yield Problem(
@@ -88,6 +92,27 @@ def _top_k(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
             "fold the constants, or use a fixed k",
             ("atc",),
         )
+
+
+def _slow_top_k(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    """What the kernel of static shapes leaves to the AI CPU."""
+    shape, k = tensors.shape(node.input[0]), tensors.constant(_input(node, 1))
+    if shape is None or k is None or k.size != 1:
+        return
+    axis, rows, total = _attributes(node).get("axis", -1), int(k.reshape(-1)[0]), math.prod(shape)
+    if len(shape) != 1 and axis % len(shape) != len(shape) - 1 and axis % len(shape) == 1:
+        why = "it sorts along axis 1"
+    elif 0 < rows < TOP_K_FEW and total > TOP_K_MANY:
+        why = f"it picks {rows} (below {TOP_K_FEW}) of {total} elements (above {TOP_K_MANY})"
+    else:
+        return
+    yield Problem(
+        "ai-cpu",
+        "slow",
+        f"TopK runs on the AI CPU, which is slow: {why}",
+        f"transpose so that the sorted axis is the last, and ask for at least {TOP_K_FEW}, where time counts",
+        ("top-k",),
+    )
 
 
 def _is_cast_to_int32(node: onnx.NodeProto) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from convert.lint.facts import Release
 from convert.lint.findings import Problem
 from convert.lint.tensors import Tensors
 
@@ -15,7 +16,7 @@ Operand = NDArray[Any]
 Rule = Callable[[onnx.NodeProto, tuple[int, ...], Operand], Iterator[Problem]]
 
 
-def operand_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def operand_problems(node: onnx.NodeProto, tensors: Tensors, release: Release) -> Iterator[Problem]:
     """What the rule of the node's operator says, where the operand is constant and the tensor's shape known."""
     for position, rule in RULES.get(node.op_type, ()):
         if position >= len(node.input) or _whole(node, "batch_dims"):
@@ -24,7 +25,9 @@ def operand_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem
         if shape is None or operand is None or not operand.size:
             continue
         if -len(shape) <= _whole(node, "axis", -1) < len(shape):
-            yield from rule(node, shape, operand)
+            for problem in rule(node, shape, operand):
+                if not (node.op_type == "Gather" and problem.verdict == "warns" and release.counts_from_the_end):
+                    yield problem
 
 
 def _whole(node: onnx.NodeProto, name: str, default: int = 0) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
-from convert.lint.facts import Operator, facts
+from convert.lint.facts import AiCpu, Operator, Release, facts
 from convert.lint.findings import Problem
 from convert.lint.structure import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
@@ -16,22 +16,24 @@ IMAGE_SIZED_OPS = frozenset({"NonZero", "NonMaxSuppression", "Compress", "Unique
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})
 # Integer arithmetic; comparisons and data movement have kernels of their own for int64.
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Pow", "Min", "Max", "Sum", "Clip"})
+_TYPE_NAMES = {"int32": TensorProto.INT32, "float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
 # Beyond what any release takes, the graph's own opset is the problem, not each of its nodes.
 _ANY_OPSET = range(
-    min(first for first, _, _ in facts().opsets.values()), max(last for _, last, _ in facts().opsets.values()) + 1
+    min(release.first for release in facts().releases.values()),
+    max(release.last for release in facts().releases.values()) + 1,
 )
 
 
-def operator_problems(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
-    """What the table says about one node.
+def parsed_problems(node: onnx.NodeProto, opset: int, release: Release) -> Iterator[Problem]:
+    """What the table says of a node to atc's parser, which reads every node, those that are folded later too.
 
     Args:
         node: any.
-        tensors: of its graph.
         opset: of ai.onnx.
+        release: of atc.
     """
     if node.domain not in DEFAULT_DOMAINS:
-        yield _foreign(node)
+        yield _foreign(node, release)
         return
     operator = facts().operators.get(node.op_type)
     if operator is None:
@@ -44,33 +46,43 @@ def operator_problems(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Ite
             ("plugin",),
         )
         return
-    yield from _missing(node, operator, opset)
-    yield from _types(node, operator, tensors)
+    yield from _missing_parser(node, operator, release)
+    if operator.absent != "parser":
+        yield from _opset(node.op_type, opset, operator, release)
+
+
+def kernel_problems(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
+    """What the table says of a node to the card, which runs those that atc has not folded.
+
+    Args:
+        node: any.
+        tensors: of its graph.
+        opset: of ai.onnx.
+    """
+    operator = facts().operators.get(node.op_type)
+    if operator is None or node.domain not in DEFAULT_DOMAINS:
+        return
+    yield from _kernel(node, operator, tensors)
     yield from _mixed(node, tensors, opset)
-    yield from _size(node, tensors)
+    yield from _size(node, tensors, opset)
 
 
-def _foreign(node: onnx.NodeProto) -> Problem:
+def _foreign(node: onnx.NodeProto, release: Release) -> Problem:
     fix = "run `python -m convert`: its lowering makes it the card's operator in the default domain"
     if (node.domain, node.op_type) != (NMS_DOMAIN, NMS_OP):
         fix = "export the model with ONNX's own operators"
-    return Problem(
-        "foreign-domain",
-        "fails",
-        f"{node.op_type} is of the domain {node.domain!r}; atc takes the default domain only (E16005)",
-        fix,
-        ("ge",),
-    )
+    why = "it has no parser in CANN" if release.has_several_domains else "atc takes the default domain only (E16005)"
+    return Problem("foreign-domain", "fails", f"{node.op_type} is of the domain {node.domain!r}; {why}", fix, ("ge",))
 
 
-def _missing(node: onnx.NodeProto, operator: Operator, opset: int) -> Iterator[Problem]:
-    name = node.op_type
+def _missing_parser(node: onnx.NodeProto, operator: Operator, release: Release) -> Iterator[Problem]:
+    name, codes = node.op_type, f"E16002, {release.codes}010"
     if name in CONTROL_FLOW_OPS:
         yield Problem(
             "control-flow",
             "fails",
             f"{name} decides while it runs what is computed: no fixed shapes, no gears"
-            + (", and atc has no parser for it (E16002)" if operator.absent else ""),
+            + (f", and atc has no parser for it ({codes})" if operator.absent else ""),
             "export at fixed sizes, traced rather than scripted, so that the exporter unrolls it",
             operator.sources,
         )
@@ -78,70 +90,109 @@ def _missing(node: onnx.NodeProto, operator: Operator, opset: int) -> Iterator[P
         yield Problem(
             "absent-operator",
             "fails",
-            f"atc has no parser for {name} (E16002, E19010)",
+            f"atc has no parser for {name} ({codes})",
             "export it in simpler operators (a lower opset often does)",
             operator.sources,
         )
-    elif operator.absent == "kernel":
-        yield Problem(
-            "absent-operator",
-            "fails",
-            f"{name} becomes {operator.ascend}, of which the 310P has no AI Core kernel (an AI CPU one: UNCONFIRMED)",
-            "export it in other operators",
-            operator.sources,
-        )
-    first, last = operator.opsets
-    if operator.absent != "parser" and opset in _ANY_OPSET and not first <= opset <= last:
-        yield _opset_of_parser(name, opset, operator)
-    elif name != NMS_OP and not onnx.defs.has(name, opset):
+
+
+def _opset(name: str, opset: int, operator: Operator, release: Release) -> Iterator[Problem]:
+    has_parser = opset in operator.opsets
+    if not has_parser and opset in _ANY_OPSET:
+        known = sorted(operator.opsets)
+        nearest = min(known, key=lambda each: (abs(each - opset), each))
+        gaps = sorted(set(range(known[0], known[-1])) - operator.opsets)
+        but = f" but {', '.join(map(str, gaps))}" if gaps else ""
         yield Problem(
             "operator-opset",
             "fails",
-            f"ONNX has no {name} in opset {opset}",
+            f"the parser of {name} is registered for opset {known[0]} to {known[-1]}{but}, this is {opset} "
+            f"(E16002, {release.codes}010)",
+            f"export with --opset {nearest}",
+            operator.sources,
+        )
+    elif name != NMS_OP and not onnx.defs.has(name, opset):
+        yield Problem(
+            "operator-opset",
+            "warns" if has_parser else "fails",
+            f"ONNX has no {name} in opset {opset}" + ("; atc's parser has" if has_parser else ""),
             "export with the opset that the graph was made for",
             ("plugin",),
         )
 
 
-def _opset_of_parser(name: str, opset: int, operator: Operator) -> Problem:
-    first, last = operator.opsets
-    return Problem(
-        "operator-opset",
-        "fails",
-        f"the parser of {name} is registered for opset {first} to {last}, this is {opset} (E16002, E76002)",
-        f"export with --opset {min(max(opset, first), last)}",
-        operator.sources,
-    )
-
-
-def _types(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Iterator[Problem]:
-    if operator.absent:
+def _kernel(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Iterator[Problem]:
+    if operator.absent == "parser" or node.op_type in CONTROL_FLOW_OPS:
         return
-    wrong = False
-    for index, name in enumerate(node.input):
-        legal, kind = operator.types_of(index), tensors.kinds.get(name, TensorProto.UNDEFINED)
-        if not name or legal is None or kind == TensorProto.UNDEFINED or kind in legal:
-            continue
-        wrong, spelled = True, _spell(frozenset((kind,)))
-        better = "float32" if kind in (TensorProto.DOUBLE, TensorProto.BFLOAT16) else "int32"
-        yield Problem(
-            "element-type",
-            "fails",
-            f"input {index} ({name!r}) is {spelled}; the 310P kernel {operator.ascend} takes {_spell(legal)}",
-            f"cast it to {better} before" if better not in spelled else "cast it to a type that the kernel has",
-            operator.sources,
-        )
-    if (
-        not wrong
-        and node.op_type in ARITHMETIC
-        and any(tensors.kinds.get(name) == TensorProto.INT64 for name in node.input)
-    ):
+    kinds = [tensors.kinds.get(name, TensorProto.UNDEFINED) if name else 0 for name in node.input]
+    ai_cpu = facts().ai_cpu.get(node.op_type)
+    if operator.absent or _wrong_input(operator, kinds) is not None:
+        if ai_cpu is not None and ai_cpu.takes(kinds):
+            yield _slow(operator, ai_cpu, kinds)
+        elif operator.absent:
+            yield Problem(
+                "absent-operator",
+                "fails",
+                f"{node.op_type} becomes {operator.ascend}, of which no list of CANN 8.1 names a kernel"
+                + (" for these element types" if ai_cpu else "")
+                + ", neither one of the AI Core nor one of the AI CPU",
+                "export it in other operators",
+                (*operator.sources, "ai-cpu"),
+            )
+        else:
+            yield from _types(node, operator, kinds)
+    elif node.op_type in ARITHMETIC and TensorProto.INT64 in kinds:
         yield Problem(
             "int64-arithmetic",
             "warns",
             f"{node.op_type} computes in int64, which may fall to the slow AI CPU",
             "compute in int32 (`python -m convert` does)",
             ("surgeon",),
+        )
+
+
+def _wrong_input(operator: Operator, kinds: list[int]) -> int | None:
+    """The first input whose element type the AI Core does not take."""
+    for index, kind in enumerate(kinds):
+        legal = operator.types_of(index)
+        if kind != TensorProto.UNDEFINED and legal is not None and kind not in legal:
+            return index
+    return None
+
+
+def _slow(operator: Operator, ai_cpu: AiCpu, kinds: list[int]) -> Problem:
+    index = _wrong_input(operator, kinds)
+    why, fix = "no kernel", "export it in other operators where time counts"
+    if not operator.absent and index is not None:
+        why = f"no kernel for input {index} in {_spell(frozenset((kinds[index],)))}"
+        fix = f"cast to {_better(kinds[index])} before it where time counts"
+    return Problem(
+        "ai-cpu",
+        "slow",
+        f"{ai_cpu.ascend} runs on the AI CPU, which is slow: the 310P's AI Core has {why}",
+        fix,
+        ("ops-info", "ai-cpu"),
+    )
+
+
+def _better(kind: int) -> str:
+    return "float32" if kind in (TensorProto.DOUBLE, TensorProto.BFLOAT16) else "int32"
+
+
+def _types(node: onnx.NodeProto, operator: Operator, kinds: list[int]) -> Iterator[Problem]:
+    for index, (name, kind) in enumerate(zip(node.input, kinds, strict=True)):
+        legal = operator.types_of(index)
+        if legal is None or kind == TensorProto.UNDEFINED or kind in legal:
+            continue
+        spelled = _spell(frozenset((kind,)))
+        better = next((each for each in (_better(kind), "float32", "float16") if _TYPE_NAMES[each] in legal), None)
+        yield Problem(
+            "element-type",
+            "fails",
+            f"input {index} ({name!r}) is {spelled}; the 310P kernel {operator.ascend} takes {_spell(legal)}, and no "
+            "kernel of the AI CPU takes it instead",
+            f"cast it to {better} before" if better else "cast it to a type that the kernel has",
+            (*operator.sources, "ai-cpu"),
         )
 
 
@@ -174,7 +225,7 @@ def _spell(kinds: frozenset[int]) -> str:
     return ", ".join(sorted(names.get(name, name) for name in spelled))
 
 
-def _size(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def _size(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
     """The first node after which sizes depend on values; those that read its result are not named again."""
     if node.op_type in CONTROL_FLOW_OPS:
         return
@@ -189,7 +240,7 @@ def _size(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
             "end the graph at boxes and scores before it, or keep a fixed number with TopK and BatchMultiClassNMS",
             ("atc",),
         )
-    elif depends and node.op_type in facts().operators:
+    elif depends and onnx.defs.has(node.op_type, opset):
         yield Problem(
             "dynamic-output",
             "fails",

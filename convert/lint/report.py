@@ -46,12 +46,12 @@ def _grouped(findings: tuple[Finding, ...]) -> list[list[Finding]]:
 
 def _summary(report: Report) -> Iterator[str]:
     width = max([len(row.operator) for row in report.rows], default=8)
-    yield f"{'operator':{width}}   ok  warns  fails"
+    yield f"{'operator':{width}}   ok  warns   slow  fails"
     for row in report.rows:
         note = f"  {row.note}" if row.note else ""
-        yield f"{row.operator:{width}} {row.ok:4d}  {row.warns:5d}  {row.fails:5d}{note}"
+        yield f"{row.operator:{width}} {row.ok:4d}  {row.warns:5d}  {row.slow:5d}  {row.fails:5d}{note}"
     counts = report.counts()
     yield (
         f"{report.soc}, CANN {report.cann}, opset {report.opset}: {counts['ok']} nodes ok, {counts['warns']} warn, "
-        f"{counts['fails']} fail; at least {report.memory_bytes / GIGABYTE:.2f} GB on the card"
+        f"{counts['slow']} slow, {counts['fails']} fail; at least {report.memory_bytes / GIGABYTE:.2f} GB on the card"
     )

@@ -21,9 +21,7 @@ def graph_problems(model: onnx.ModelProto) -> Iterator[Problem]:
     if not graph.node:
         yield Problem("empty-graph", "fails", "the file holds no nodes (E16004)", _EXPORT, ("ge",))
         return
-    for value in graph.input:
-        if not value.type.tensor_type.HasField("shape"):
-            yield _fails("graph-input", f"input {value.name!r} is no tensor, or of an unknown number of dimensions")
+    yield from _input_problems(graph)
     made = {name for node in graph.node for name in node.output} | _given(graph)
     for value in graph.output:
         if value.name not in made:
@@ -31,6 +29,14 @@ def graph_problems(model: onnx.ModelProto) -> Iterator[Problem]:
     for tensor in (*graph.initializer, *constants(graph)):
         if not is_whole(tensor):
             yield _fails("weight", f"{tensor.name!r} has the shape {list(tensor.dims)} and other data than that")
+
+
+def _input_problems(graph: onnx.GraphProto) -> Iterator[Problem]:
+    if not {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}:
+        yield Problem("no-input", "fails", "the graph has no input (E16001)", _EXPORT, ("ge",))
+    for value in graph.input:
+        if not value.type.tensor_type.HasField("shape"):
+            yield _fails("graph-input", f"input {value.name!r} is no tensor, or of an unknown number of dimensions")
 
 
 def name_problems(graph: onnx.GraphProto) -> dict[int, list[Problem]]:
@@ -75,11 +81,21 @@ def signature_problem(node: onnx.NodeProto, model: onnx.ModelProto) -> Problem |
     context = checker.C.CheckerContext()
     context.ir_version, context.opset_imports = model.ir_version, {"": opset}
     try:
-        checker.check_node(node, context)
+        checker.check_node(_with_named_outputs(node), context)
     except checker.ValidationError as error:
         reason = " ".join(str(error).partition("==> Context")[0].split())
         return _fails("signature", f"no {node.op_type} of opset {opset}: {reason}")
     return None
+
+
+def _with_named_outputs(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Outputs without a name are a matter of `convert.lint.names`."""
+    if "" not in node.output:
+        return node
+    named = onnx.NodeProto()
+    named.CopyFrom(node)
+    named.output[:] = [name or f"unnamed.{index}" for index, name in enumerate(node.output)]
+    return named
 
 
 def is_whole(tensor: TensorProto) -> bool:

@@ -44,7 +44,7 @@ def test_a_failure_exits_with_1_and_says_cause_and_fix(broken, tmp_path):
     assert code == 1
     assert "FAILS  NonZero  dynamic-output  at rows_0, rows_1, rows_2 and 2 more" in said
     assert any(line.strip().startswith("-> end the graph at boxes and scores") for line in said)
-    assert any(line.startswith("NonZero") and line.split()[1:4] == ["0", "0", "5"] for line in said)
+    assert any(line.startswith("NonZero") and line.split()[1:5] == ["0", "0", "0", "5"] for line in said)
 
 
 def test_a_warning_alone_exits_with_0(lowered, tmp_path):
