@@ -20,9 +20,10 @@ from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
 from convert.lint.check import lint
 from convert.lint.gears import Gears
 from convert.lint.report import first_causes
+from convert.passes.rewrite import default_opset
 from convert.plan import Plan
-from convert.precision.files import read_keep
-from convert.precision.modes import require_names
+from convert.precision.files import keep_text, read_keep
+from convert.precision.modes import parsed_keep
 from detector import om_file
 from detector.artifacts import (
     make_folder,
@@ -80,8 +81,7 @@ def convert(plan: Plan) -> Conversion:
     _keep_om(plan)
     lowered = None if problem else lowered_graph(plan, frozen)
     if lowered is not None:
-        if plan.spec.atc.keep_dtype is not None:
-            require_names(lowered.graph, read_keep(Path(plan.spec.atc.keep_dtype)))
+        plan = _with_parsed_types(plan, lowered)
         problem = _lint_problem(plan, lowered)
     if problem is not None and not plan.may_stand_alone:
         raise SpecError(
@@ -100,6 +100,15 @@ def convert(plan: Plan) -> Conversion:
         return _build_om(plan, lowered) if plan.target == "om" else _build_stand_in(plan, frozen, lowered)
 
 
+def _with_parsed_types(plan: Plan, lowered: onnx.ModelProto) -> Plan:
+    """The plan with the content of --keep_dtype as atc is to read it, where the file has names that atc passes over."""
+    if plan.spec.atc.keep_dtype is None:
+        return plan
+    keep = read_keep(Path(plan.spec.atc.keep_dtype))
+    parsed = parsed_keep(lowered.graph, keep, default_opset(lowered))
+    return plan if parsed == keep else dataclasses.replace(plan, keep_text=keep_text(parsed))
+
+
 def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
     """The first rules of atc and the card that the lowered graph breaks; None: it keeps all that are known."""
     report = lint(lowered, soc=plan.soc_version, gears=Gears.of(plan.spec.atc))
@@ -114,6 +123,8 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
     write_onnx(plan.lowered_file, lowered)
     if plan.aipp_file:
         write_text(plan.aipp_file, aipp_text(aipp_of(plan.spec)))
+    if plan.keep_file:
+        write_text(plan.keep_file, str(plan.keep_text))
     with _folder_aside(plan.output) as aside:
         product = aside / plan.output.name
         made = run_atc(plan.command_into(product), product, log_file=Path(f"{plan.output}.atc.log"))
@@ -146,7 +157,10 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
             write_text(aside / plan.aipp_file.name, aipp_text(aipp_of(plan.spec)))
         companions = _companions(plan)
         for option, file in companions.items():
-            shutil.copyfile(str(getattr(plan.spec.atc, option)), aside / file)
+            if option == "keep_dtype" and plan.keep_text is not None:
+                write_text(aside / file, plan.keep_text)
+            else:
+                shutil.copyfile(str(getattr(plan.spec.atc, option)), aside / file)
         # Killed between two of them, it leaves no model, and no script that would build one of two conversions.
         for suffix in (".onnx", ".atc.sh"):
             Path(f"{plan.output}{suffix}").unlink(missing_ok=True)

@@ -36,6 +36,7 @@ class Plan:
         is_changed: it was changed after its export, and is taken so.
         may_stand_alone: "cpu" was asked for by name, so that a stand-in without the files for atc will do.
         assumed: what nobody said, see `convert.chosen_spec.assumed`.
+        keep_text: content of --keep_dtype with the types that atc knows, where the spec's file has others.
     """
 
     onnx_file: Path
@@ -47,6 +48,7 @@ class Plan:
     is_changed: bool = False
     may_stand_alone: bool = False
     assumed: tuple[str, ...] = ()
+    keep_text: str | None = None
 
     @property
     def soc_version(self) -> str:
@@ -69,6 +71,11 @@ class Plan:
         return Path(f"{self.output}.aipp.cfg") if self.spec.image.dtype == "uint8" else None
 
     @property
+    def keep_file(self) -> Path | None:
+        """What atc reads in place of the spec's --keep_dtype file; None: that file itself."""
+        return Path(f"{self.output}.keep_dtype.txt") if self.keep_text is not None else None
+
+    @property
     def command(self) -> list[str]:
         """The atc command on this machine."""
         return self.command_into(self.output)
@@ -81,6 +88,7 @@ class Plan:
             output,
             batch_size=self.batch_size,
             soc_version=self.soc_version,
+            files={"keep_dtype": str(self.keep_file)} if self.keep_file else None,
             insert_op_conf=self.aipp_file,
         )
 

@@ -38,6 +38,13 @@ def write_keep(path: Path, names: Iterable[str]) -> None:
     write_text(path, "".join(f"{name}\n" for name in names))
 
 
+def keep_text(keep: Keep) -> str:
+    """The content of a --keep_dtype file."""
+    return "".join(
+        f"{line}\n" for line in (*sorted(keep.names), *(f"{TYPE_PREFIX}{type_}" for type_ in sorted(keep.types)))
+    )
+
+
 def read_mixlist(path: Path) -> dict[str, bool | None]:
     """Read a --modify_mixlist file; an addition outweighs a removal, as the manual's examples show.
 

@@ -5,13 +5,17 @@ atc_tools/CLI_options), the matrix unit's types (Ascend310P3.ini: f16f16f16 and 
 operators' element types and `precision_reduce` flags (aic-ascend310p-ops-info.json), the last two of CANN 8.1.RC1.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 import onnx
 
+from convert.precision.ir_types import as_parsed, ir_types, main_type
 from detector.errors import SpecError
+
+log = logging.getLogger(__name__)
 
 
 class Compute(Enum):
@@ -36,17 +40,6 @@ MODES = {
 MATRIX_OPS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
 # Without a float32 kernel on the AI Core: MaxPool, MaxPoolV3, AvgPoolV2, BatchMultiClassNonMaxSuppression.
 HALF_ONLY_OPS = frozenset({"MaxPool", "AveragePool", "BatchMultiClassNMS"})
-# Ascend IR type of the ONNX operators whose name differs (the ONNX plug-ins of hicann/ops-nn, ops-math and ops-cv).
-# An operator that atc writes out as several has the type of the one that computes.
-IR_TYPES = {
-    "And": "LogicalAnd", "AveragePool": "AvgPoolV2", "BatchMultiClassNMS": "BatchMultiClassNonMaxSuppression",
-    "BatchNormalization": "BatchNorm", "Clip": "ClipByValue", "Concat": "ConcatD", "Conv": "Conv2D",
-    "ConvTranspose": "Conv2DTranspose", "Div": "RealDiv", "Gather": "GatherV2", "GatherND": "GatherNd",
-    "Gemm": "MatMulV2", "GreaterOrEqual": "GreaterEqual", "InstanceNormalization": "InstanceNorm",
-    "LessOrEqual": "LessEqual", "MatMul": "BatchMatMulV2", "Max": "Maximum", "MaxPool": "MaxPoolV3",
-    "Min": "Minimum", "Pad": "PadV3", "Slice": "StridedSlice", "Softmax": "SoftmaxV2", "TopK": "TopKV2",
-    "Where": "SelectV2",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +48,15 @@ class Keep:
 
     Attributes:
         names: of nodes.
-        types: Ascend IR types.
+        types: Ascend types right after parsing, see `convert.precision.ir_types`.
     """
 
     names: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
 
-    def has(self, node: onnx.NodeProto) -> bool:
-        """Whether the file names this node or its type."""
-        return node.name in self.names or ir_type(node) in self.types
+    def has(self, node: onnx.NodeProto, opset: int) -> bool:
+        """Whether the file names this node, or a type of one of the operators that the parser makes of it."""
+        return node.name in self.names or not self.types.isdisjoint(ir_types(node, opset))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +75,27 @@ class Rules:
     mix: Mapping[str, bool | None] = field(default_factory=dict)
 
 
-def ir_type(node: onnx.NodeProto) -> str:
-    """The Ascend IR type of a node."""
-    return IR_TYPES.get(node.op_type, node.op_type)
-
-
-def assign(graph: onnx.GraphProto, rules: Rules) -> list[Compute]:
+def assign(graph: onnx.GraphProto, rules: Rules, opset: int) -> list[Compute]:
     """What each node computes with, in the graph's order; for nodes without float tensors it means nothing.
 
     A kept operator of the matrix unit still reads float16: "if the chip lacks the element type, the highest that the
-    operator has" (--keep_dtype). UNCONFIRMED: that this is float16 in, float32 out.
+    operator has" (--keep_dtype): float16 in, float32 out, with a float32 bias (CANN 8.1, conv2d.py).
+
+    Args:
+        graph: lowered, or made runnable after that.
+        rules: what decides.
+        opset: of the graph that atc reads.
 
     Raises:
         SpecError: the keep_dtype file names a node or type that the graph lacks.
     """
-    require_names(graph, rules.keep)
-    _require_types(graph, rules.keep)
+    keep, mix = parsed_keep(graph, rules.keep, opset), _parsed_mix(graph, rules.mix, opset)
     mode = MODES[rules.mode]
     chosen: list[Compute] = []
     producers: dict[str, Compute] = {}
     for node in graph.node:
-        compute = _mixed(node, rules.mix, producers) if mode == "allow_mix_precision" else _plain(node, mode)
-        if mode != "must_keep_origin_dtype" and rules.keep.has(node):
+        compute = _mixed(node, mix, producers, opset) if mode == "allow_mix_precision" else _plain(node, mode)
+        if mode != "must_keep_origin_dtype" and keep.has(node, opset):
             compute = highest(node)
         chosen.append(compute)
         producers.update(dict.fromkeys(node.output, compute))
@@ -127,35 +119,63 @@ def _plain(node: onnx.NodeProto, mode: str) -> Compute:
     return highest(node)
 
 
-def _mixed(node: onnx.NodeProto, mix: Mapping[str, bool | None], producers: Mapping[str, Compute]) -> Compute:
+def _mixed(
+    node: onnx.NodeProto, mix: Mapping[str, bool | None], producers: Mapping[str, Compute], opset: int
+) -> Compute:
     """White: float16; black: float32; grey: as the operator before it, by its first input that has one."""
-    lower = mix.get(ir_type(node), True if node.op_type in MATRIX_OPS else None)
+    lower = mix.get(main_type(node, opset), True if node.op_type in MATRIX_OPS else None)
     if lower is None:
         before = next((producers[name] for name in node.input if name in producers), Compute.FULL)
         lower = before is Compute.HALF
     return Compute.HALF if lower else highest(node)
 
 
-def require_names(graph: onnx.GraphProto, keep: Keep) -> None:
-    """A name that no operator bears would be found by atc alone, on the other machine.
+def parsed_keep(graph: onnx.GraphProto, keep: Keep, opset: int) -> Keep:
+    """The file with the types that atc knows when it reads it; a name that nothing bears keeps nothing, in silence.
+
+    Args:
+        graph: that atc reads.
+        keep: of the file.
+        opset: of that graph.
 
     Raises:
-        SpecError: the keep_dtype file names a node that the lowered graph lacks.
+        SpecError: the file names a node or a type that the graph lacks.
     """
+    _require_names(graph, keep)
+    present = _present(graph, opset)
+    types: set[str] = set()
+    for name in sorted(keep.types):
+        found = as_parsed(name, present, told_in="keep_dtype")
+        if not found:
+            raise SpecError(
+                f"keep_dtype names OpType::{name}, which the lowered graph lacks; its Ascend IR types are "
+                f"{', '.join(sorted(present))}"
+            )
+        types.update(found)
+    return Keep(keep.names, frozenset(types))
+
+
+def _parsed_mix(graph: onnx.GraphProto, mix: Mapping[str, bool | None], opset: int) -> dict[str, bool | None]:
+    """The same of a mix list, which may well name types that this graph has not."""
+    present = _present(graph, opset)
+    parsed: dict[str, bool | None] = {}
+    for name, lower in mix.items():
+        found = as_parsed(name, present, told_in="modify_mixlist")
+        if not found:
+            log.warning("modify_mixlist names the type %s, which the graph lacks: it changes nothing here", name)
+        parsed.update(dict.fromkeys(found, lower))
+    return parsed
+
+
+def _present(graph: onnx.GraphProto, opset: int) -> frozenset[str]:
+    return frozenset(type_ for node in graph.node for type_ in ir_types(node, opset))
+
+
+def _require_names(graph: onnx.GraphProto, keep: Keep) -> None:
     missing = sorted(keep.names - {node.name for node in graph.node})
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise SpecError(
             f"keep_dtype names the node {missing[0]!r}{more}, which the lowered graph lacks: names are those of the "
             ".atc.onnx that atc reads"
-        )
-
-
-def _require_types(graph: onnx.GraphProto, keep: Keep) -> None:
-    types = {ir_type(node) for node in graph.node}
-    unknown = sorted(keep.types - types)
-    if unknown:
-        raise SpecError(
-            f"keep_dtype names OpType::{unknown[0]}, which the lowered graph lacks; its Ascend IR types are "
-            f"{', '.join(sorted(types))}"
         )

@@ -12,6 +12,7 @@ from convert.fold import drop_dead
 from convert.graphs import frozen_graph, with_gears
 from convert.isolated import naming
 from convert.lower import lower
+from convert.passes.rewrite import default_opset
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
 from convert.precision.card_rounding import is_card_nms, with_runnable_nms
@@ -36,11 +37,13 @@ class Card:
         model: with the node names of the .atc.onnx; its NMS rounds coordinates as the card's does.
         kinds: element type per tensor.
         spec: of the model.
+        opset: of the graph that atc reads, which decides the names of types.
     """
 
     model: onnx.ModelProto
     kinds: dict[str, int]
     spec: DetectorSpec
+    opset: int
 
     @property
     def candidates(self) -> list[str]:
@@ -58,7 +61,7 @@ class Card:
 
     def rounded(self, rules: Rules) -> onnx.ModelProto:
         """The same before AIPP, with the input that atc reads."""
-        computes = assign(self.model.graph, rules)
+        computes = assign(self.model.graph, rules, self.opset)
         model = with_precise_norms(with_half_storage(self.model, self._protected(computes), self.kinds))
         drop_dead(model.graph)
         return model
@@ -83,12 +86,13 @@ def card_graph(plan: Plan) -> Card:
 
 
 def _card(plan: Plan, frozen: onnx.ModelProto) -> Card:
-    model = with_runnable_nms(lower(frozen, plan.spec.atc))
+    lowered = lower(frozen, plan.spec.atc)
+    model = with_runnable_nms(lowered)
     names = [node.name for node in model.graph.node]
     twice = next((name for name in names if not name or names.count(name) > 1), None)
     if twice is not None:
         raise SpecError(f"{plan.onnx_file}: a node is called {twice!r} and not the only one: atc tells nodes by name")
-    return Card(model, element_types(model), _spec(plan, frozen))
+    return Card(model, element_types(model), _spec(plan, frozen), default_opset(lowered))
 
 
 def simulate(plan: Plan, rules: Rules) -> Path:

@@ -49,15 +49,15 @@ def test_the_mix_list_says_what_may_be_lowered(tmp_path):
     nodes = [helper.make_node(op, [a], [b], name=b) for op, a, b in
              [("Exp", "x", "a"), ("Relu", "a", "b"), ("Conv", "b", "c"), ("Relu", "c", "d")]]  # fmt: skip
     graph = helper.make_graph(nodes, "g", [], [])
-    assert assign(graph, Rules("allow_mix_precision", mix=mix)) == [
+    assert assign(graph, Rules("allow_mix_precision", mix=mix), 13) == [
         Compute.HALF, Compute.HALF, Compute.MIXED, Compute.FULL,
     ]  # fmt: skip
 
 
 def test_the_mode_that_keeps_everything_has_no_use_for_a_keep_file():
     graph = helper.make_graph([helper.make_node("Conv", ["x"], ["y"], name="conv")], "g", [], [])
-    assert assign(graph, Rules("must_keep_origin_dtype", Keep(frozenset({"conv"})))) == [Compute.FULL]
-    assert assign(graph, Rules("force_fp16", Keep(frozenset({"conv"})))) == [Compute.MIXED]
+    assert assign(graph, Rules("must_keep_origin_dtype", Keep(frozenset({"conv"}))), 13) == [Compute.FULL]
+    assert assign(graph, Rules("force_fp16", Keep(frozenset({"conv"}))), 13) == [Compute.MIXED]
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_the_modes_decide_for_every_kind_of_operator():
     graph = helper.make_graph(nodes, "g", [], [])
 
     def by_mode(mode):
-        return [compute.name for compute in assign(graph, Rules(mode))]
+        return [compute.name for compute in assign(graph, Rules(mode), 13)]
 
     assert by_mode("force_fp16") == ["HALF", "HALF", "HALF", "HALF"]
     assert by_mode("allow_fp32_to_fp16") == ["FULL", "HALF", "HALF", "FULL"]
