@@ -1,12 +1,12 @@
 """BatchMultiClassNMS as the card computes it, in numpy: every tensor in float16, boxes scaled, strict comparisons.
 
 Facts are those of atc.md section 6.2 (kernel of CANN 8.1 for 310P): float16 throughout; boxes times 0.1 and far corners
-minus 1 before, plus 1 and times 10 after; about 4080 candidates per class; a box is suppressed if IoU > limit; a row is
-kept if score > limit; best of all classes first; unused rows zero but for their class.
+minus 1 before, plus 1 and times 10 after; about 4080 candidates per class; a row is kept if score > limit; best of all
+classes first; unused rows zero but for their class. With t' = float16(t / (1 + t)) of the IoU limit t a box is
+suppressed if intersection > float16(float16(area + area) * t'): IoU > t but for roundings (settled: do_nms_compute).
 
-UNCONFIRMED, no card was at hand: the order of the roundings inside the overlap (here: one after every operation, sides
-with the 1 put back, intersection over union), the order of equal scores (here: lower class, lower row), and the kernels
-of other CANN releases.
+UNCONFIRMED, no card was at hand: the roundings inside intersection and area (here: one after every operation, sides
+with the 1 put back), the order of equal scores (here: lower class, lower row), and the kernels of other CANN releases.
 """
 
 from dataclasses import dataclass
@@ -132,7 +132,6 @@ class CardNms:
         sides = np.maximum(far - near + extra, self.kind(0))
         with np.errstate(over="ignore"):  # in float16 without the scaling: 256 x 256 px is infinite
             area = sides[:, 0] * sides[:, 1]
-        limit = self.kind(self.iou_threshold)
         alive = np.arange(len(near))
         kept: list[int] = []
         while len(alive) and len(kept) < self.max_size_per_class:
@@ -140,8 +139,21 @@ class CardNms:
             kept.append(int(first))
             shared = np.minimum(far[first], far[rest]) - np.maximum(near[first], near[rest]) + extra
             shared = np.maximum(shared, self.kind(0))
-            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            with np.errstate(over="ignore"):
                 both = shared[:, 0] * shared[:, 1]
-                overlap = both / (area[first] + area[rest] - both)  # 0 / 0 for boxes without area: not suppressed
-            alive = rest[~(overlap > limit)]
+            alive = rest[~self.suppresses(both, area[first], area[rest])]
         return kept
+
+    def suppresses(self, both: Floats, area: Floats, areas: Floats) -> NDArray[np.bool_]:
+        """Whether a box suppresses others.
+
+        Args:
+            both: (K,) intersections with it.
+            area: of the box.
+            areas: (K,) of the others.
+        """
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            if self.kind is np.float16:
+                return np.asarray(both > (area + areas) * np.float16(self.iou_threshold / (1 + self.iou_threshold)))
+            iou = both / (area + areas - both)  # 0 / 0 for boxes without area: not suppressed
+            return np.asarray(iou > self.kind(self.iou_threshold))

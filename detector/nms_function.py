@@ -41,24 +41,25 @@ def nms_function(opset: int) -> onnx.FunctionProto:
         NMS_OP,
         ["boxes", "scores"],
         ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
-        [*_constants(), *_suppression(), *_best_rows()],
+        [*function_constants(), *_suppression(), *best_rows()],
         [helper.make_opsetid("", opset)],
         [*NMS_ATTRIBUTES],
     )
 
 
-def _constants() -> list[onnx.NodeProto]:
+def function_constants() -> list[onnx.NodeProto]:
+    """What the function is told, and small numbers."""
     return [
         _constant_ref("score_limit", "value_float", "score_threshold"),
         _constant_ref("iou_limit", "value_float", "iou_threshold"),
         _constant_ref("per_class", "value_int", "max_size_per_class"),
         _constant_ref("total", "value_int", "max_total_size"),
-        _constant("zero", [0]),
-        _constant("one", [1]),
-        _constant("two", [2]),
-        _constant("three", [3]),
-        _constant("flat_shape", [0, -1]),
-        _constant("vector", [-1]),
+        constant("zero", [0]),
+        constant("one", [1]),
+        constant("two", [2]),
+        constant("three", [3]),
+        constant("flat_shape", [0, -1]),
+        constant("vector", [-1]),
     ]
 
 
@@ -79,7 +80,7 @@ def _suppression() -> list[onnx.NodeProto]:
     ]
 
 
-def _best_rows() -> list[onnx.NodeProto]:
+def best_rows() -> list[onnx.NodeProto]:
     """corners, kept_flat, shape -> the operator's outputs."""
     node = helper.make_node
     return [
@@ -106,7 +107,8 @@ def _best_rows() -> list[onnx.NodeProto]:
     ]
 
 
-def _constant(name: str, values: list[int]) -> onnx.NodeProto:
+def constant(name: str, values: list[int]) -> onnx.NodeProto:
+    """A vector of integers."""
     return helper.make_node("Constant", [], [name], value_ints=values)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from detector.card_nms_function import card_nms_function
 from detector.errors import ArtifactError, SpecError
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.pairwise_nms import PAIRWISE_OP, pairwise_function
@@ -77,10 +78,12 @@ def _shown(number: object) -> str:
 def _require_own_function(function: onnx.FunctionProto, spec: DetectorSpec, path: Path) -> None:
     """What is called as our operators are must be what we write: on the card they are the card's, whatever it says."""
     opset = next((entry.version for entry in function.opset_import if not entry.domain), 0)
-    ours = {NMS_OP: nms_function(opset)}
+    ours = {NMS_OP: [nms_function(opset)]}
+    if spec.precision is not None:  # computes with the card's numbers
+        ours[NMS_OP].append(card_nms_function(opset))
     if spec.decode.nms in ("areas_plus_one", "diou_plus_one"):
-        ours[PAIRWISE_OP] = pairwise_function(spec.decode, opset)
-    if function.name not in ours or _text(ours[function.name]) != _text(function):
+        ours[PAIRWISE_OP] = [pairwise_function(spec.decode, opset)]
+    if all(_text(function) != _text(each) for each in ours.get(function.name, [])):
         raise ArtifactError(
             f"{path}: its function {NMS_DOMAIN}.{function.name} is not the one that this project writes, so that "
             f"the CPU would not do what the card does: {MADE_BY}"

@@ -3,9 +3,8 @@
     boxes, scores float16 -> x 0.1, second corner - 1 -> suppression -> second corner + 1, x 10 -> float16
 
 Every arrow on the outside rounds to float16, as the kernel does (atc.md section 6.2: CANN 8.1.RC1,
-impl/batch_multi_class_non_max_suppression.py), and so does the score threshold. Suppression itself is our function's:
-overlaps in float32 of the rounded boxes, where the kernel computes overlaps in float16 too and looks at the best 4080
-or so per class. UNCONFIRMED: all of it on a device.
+impl/batch_multi_class_non_max_suppression.py), and so does the score threshold. Suppression itself is
+`detector.card_nms_function`: the kernel's comparison in float16, of the best 4080 per class.
 """
 
 from typing import Any
@@ -17,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from convert.fold import fold_constants
 from convert.inference import rewritten
-from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
+from detector.card_nms_function import card_nms_function
+from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
 SHRINK, GROW = 0.1, 10.0  # the kernel's, so that areas fit float16
 SECOND_CORNER = np.array([0, 0, 1, 1], np.float32)
@@ -52,7 +52,7 @@ def with_runnable_nms(model: onnx.ModelProto) -> onnx.ModelProto:
         nodes += _Call(result.graph, copy).nodes() if copy.op_type == NMS_OP else [copy]
     del result.graph.node[:]
     result.graph.node.extend(nodes)
-    result.functions.append(nms_function(_opset(result)))
+    result.functions.append(card_nms_function(_opset(result)))
     return result
 
 
@@ -87,8 +87,7 @@ class _Call:
         node, given = self._node, list(self._node.output)
         corner = self._constant("corner", SECOND_CORNER)
         small = self._rounded(self._op("Mul", self._cast(node.input[0], FLOAT), self._constant("shrink", SHRINK)))
-        # What the kernel takes off the second corner it gives back in its areas, so that overlaps are the usual ones.
-        node.input[0] = self._op("Add", self._rounded(self._op("Sub", small, corner)), corner)
+        node.input[0] = self._rounded(self._op("Sub", small, corner))
         node.input[1] = self._cast(node.input[1], FLOAT)
         del node.output[:]
         node.output.extend(f"{self._prefix}.{name}" for name in OUTPUTS)

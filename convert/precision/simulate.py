@@ -25,7 +25,7 @@ from detector.spec import DetectorSpec, replace
 
 CAVEAT = (
     "a prediction: float16 storage between operators, float32 inside them; UNCONFIRMED on a device: the order in which "
-    "the matrix unit adds up, what atc fuses, how kernels round inside"
+    "the matrix unit adds up, what atc fuses, how Exp and Div round inside (float16 by default, op_precision_mode)"
 )
 
 

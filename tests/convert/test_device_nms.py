@@ -135,3 +135,31 @@ def test_more_rows_than_the_kernel_takes_are_refused(limit, size):
     operator(**{limit: 1000})
     with pytest.raises(SpecError, match=f"{limit} is {size}, the card's operator takes 1 to 1000: set decode"):
         operator(**{limit: size})
+
+
+def test_decisions_on_random_pairs_differ_from_iou_as_often_as_the_kernels():
+    """Rates in percent of pairs that overlap well, float16 on both sides; the sources' are 0.00, 0.03, 0.18, 0.12."""
+    rng, count, half = np.random.default_rng(0), 200_000, np.float16
+    near, sides = rng.uniform(0, 1000, (count, 2)), rng.uniform(8, 400, (count, 2))
+    box = np.concatenate([near, near + sides], 1)
+    other = box + rng.normal(0, 0.15, (count, 4)) * np.tile(sides, 2)
+    (a, b), (c, d) = ((x[:, :2], x[:, 2:] - half(1)) for x in (each.astype(half) * half(0.1) for each in (box, other)))
+
+    def area(start, end):
+        return np.maximum(end - start + half(1), half(0)).prod(1, dtype=half)
+
+    both, areas = area(np.maximum(a, c), np.minimum(b, d)), (area(a, b), area(c, d))
+    for limit, rate in ((0.5, 0.0), (0.6, 0.03), (0.65, 0.18), (0.7, 0.12)):
+        ours = operator(iou_threshold=limit).suppresses(both, *areas)
+        by_iou = both / (areas[0] + areas[1] - both) > half(limit)
+        assert 100 * (ours != by_iou).mean() == pytest.approx(rate, abs=0.04), limit
+
+
+def test_the_kernels_product_decides_in_float16():
+    limit = np.float16(0.65 / 1.65)
+    both, area, areas = (np.array([value], np.float16) for value in (39.4, 50.0, 50.0))
+    assert both[0] <= np.float16(np.float16(100) * limit)
+    assert not operator(iou_threshold=0.65).suppresses(both, area, areas)
+    assert operator(iou_threshold=0.65, kind=np.float32).suppresses(
+        *(x.astype(np.float32) for x in (both, area, areas))
+    )
