@@ -6,13 +6,16 @@ import onnx
 from onnx import TensorProto
 
 from convert.lint.facts import AiCpu, Operator, Release, facts
-from convert.lint.findings import Problem
+from convert.lint.findings import Problem, Verdict
 from convert.lint.structure import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
 from detector.nms_function import NMS_DOMAIN, NMS_OP
 
 # The number of their results depends on the image.
 IMAGE_SIZED_OPS = frozenset({"NonZero", "NonMaxSuppression", "Compress", "Unique"})
+# What atc compiles nevertheless, for shapes that are open while it runs.
+_IMAGE_SIZED_VERDICTS: dict[str, Verdict] = {"NonMaxSuppression": "warns", "NonZero": "slow", "Unique": "slow"}
+_REPORTED = {"NonMaxSuppression": "; with five inputs it is reported to compile on CANN 9.0.1, on others UNCONFIRMED"}
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})
 # Integer arithmetic; comparisons and data movement have kernels of their own for int64.
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Pow", "Min", "Max", "Sum", "Clip"})
@@ -122,7 +125,8 @@ def _opset(name: str, opset: int, operator: Operator, release: Release) -> Itera
 
 
 def _kernel(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Iterator[Problem]:
-    if operator.absent == "parser" or node.op_type in CONTROL_FLOW_OPS:
+    is_known = node.op_type in ("Shape", "Size") and tensors.shape(node.input[0]) is not None  # atc computes it
+    if operator.absent == "parser" or node.op_type in CONTROL_FLOW_OPS or is_known:
         return
     kinds = [tensors.kinds.get(name, TensorProto.UNDEFINED) if name else 0 for name in node.input]
     ai_cpu = facts().ai_cpu.get(node.op_type)
@@ -234,13 +238,13 @@ def _size(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Proble
     if node.op_type in IMAGE_SIZED_OPS:
         yield Problem(
             "dynamic-output",
-            "fails",
+            _IMAGE_SIZED_VERDICTS.get(node.op_type, "fails"),
             f"{node.op_type} gives as many rows as the image has objects: all that follows has no fixed shape, no "
-            "gears, no static OM",
+            "gears, no static OM" + _REPORTED.get(node.op_type, ""),
             "end the graph at boxes and scores before it, or keep a fixed number with TopK and BatchMultiClassNMS",
-            ("atc",),
+            ("atc", "segfault") if node.op_type in _REPORTED else ("atc",),
         )
-    elif depends and onnx.defs.has(node.op_type, opset):
+    elif depends and _is_inferred(node.op_type, opset):
         yield Problem(
             "dynamic-output",
             "fails",
@@ -248,3 +252,8 @@ def _size(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Proble
             "fix the input shapes and fold the constants (`python -m convert` does; so do onnxslim and onnxsim)",
             ("atc",),
         )
+
+
+def _is_inferred(operator: str, opset: int) -> bool:
+    has_schema = onnx.defs.has(operator, opset)
+    return has_schema and onnx.defs.get_schema(operator, opset).has_type_and_shape_inference_function

@@ -181,9 +181,39 @@ def _clip(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
         yield _refused("it has neither min nor max", "leave the operator out: it does nothing")
 
 
-def _mean(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    if len(node.input) == 1:
-        yield _refused("it has one input", "leave the operator out: it does nothing")
+def _dropout(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    if any(node.input[1:]):
+        yield _no_place("the input ratio or training_mode", "export the model for inference: it has no Dropout then")
+
+
+def _pad(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    if any(node.input[3:]):
+        yield _no_place("the input axes", "write the pads of all axes out")
+
+
+def _square_sum(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    if any(node.input[1:]):
+        yield _no_place("the input axes", "write it as Mul and ReduceSum")
+
+
+def _no_place(what: str, fix: str) -> Problem:
+    return _refused(f"{what} has no place in the operator that it makes (E19999; until August 2026 passed over)", fix)
+
+
+def _is_inf(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    if not (int_attribute(node, "detect_positive", 1) and int_attribute(node, "detect_negative", 1)):
+        yield _refused("it looks for infinities of one sign", "look for both, and compare with 0")
+
+
+def _split(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    shape, parts = tensors.shape(node.input[0]), int_attribute(node, "num_outputs", 0)
+    axis = int_attribute(node, "axis", 0)
+    if parts and shape is not None and -len(shape) <= axis < len(shape) and shape[axis] % parts:
+        yield _refused(f"{shape[axis]} is no multiple of num_outputs = {parts}", "give the sizes by the input split")
+
+
+def _col2im(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    yield _refused("it asks for attributes that ONNX has not", "write it in other operators")
 
 
 def _scatter_nd(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
@@ -192,8 +222,11 @@ def _scatter_nd(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
 
 
 def _lrn(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    if int_attribute(node, "size", 1) % 2 == 0:
-        yield _refused(f"size is {int_attribute(node, 'size', 1)}, which is even", "export the model with an odd size")
+    size = int_attribute(node, "size", 1)
+    if size % 2 == 0:
+        yield _unread(
+            "size", size, "the card takes as many channels on both sides", "export the model with an odd size"
+        )
 
 
 def _selu(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
@@ -222,7 +255,12 @@ RULES: dict[str, Rule] = {
     "Mod": _mod,
     "Resize": _resize,
     "Clip": _clip,
-    "Mean": _mean,
+    "Col2Im": _col2im,
+    "Dropout": _dropout,
+    "IsInf": _is_inf,
+    "Pad": _pad,
+    "ReduceSumSquare": _square_sum,
+    "Split": _split,
     "ScatterND": _scatter_nd,
     "LRN": _lrn,
     "Selu": _selu,

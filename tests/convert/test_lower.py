@@ -50,10 +50,10 @@ def test_every_node_has_a_name_of_its_own(frozen):
 
 
 def test_what_the_parser_passes_over_is_refused(frozen):
-    frozen.graph.node.append(onnx.helper.make_node("Mean", ["input"], ["m"], name="alone"))
+    frozen.graph.node.append(onnx.helper.make_node("Selu", ["input"], ["m"], name="alone", alpha=1.0))
     frozen.graph.output.append(onnx.helper.make_tensor_value_info("m", 1, [2, 3, 64, 96]))
     with pytest.raises(
-        SpecError, match=r"node 'alone' \(Mean\): atc's parser refuses it .*one input; leave the operator out"
+        SpecError, match=r"node 'alone' \(Selu\): atc's parser refuses it .*not the default; write it as"
     ):
         lower(frozen)
 

@@ -194,8 +194,8 @@ DEFECTS = [
     (few_of_many(axis=1, rows=1, k=9), "ai-cpu", "slow", "TopK .* sorts along axis 1"),
     (plain("HardSwish", "input"), "operator-opset", "fails", "registered for opset 14 to 18, this is 13"),
     # sizes that depend on the image, control flow
-    (plain("NonZero", "input"), "dynamic-output", "fails", "as many rows as the image has objects"),
-    (suppression(5), "dynamic-output", "fails", "NonMaxSuppression gives as many rows"),
+    (plain("NonZero", "input"), "dynamic-output", "slow", "as many rows as the image has objects"),
+    (suppression(5), "dynamic-output", "warns", "many rows .* reported to compile on CANN 9.0.1"),
     (suppression(3), "nms-inputs", "fails", "segmentation fault"),
     (suppression(4), "nms-inputs", "fails", "has 4 inputs: atc ends with a segmentation fault"),
     (suppression(5, boxes_per_class=701), "nms-boxes", "warns", "beyond 700"),
@@ -295,8 +295,8 @@ def test_a_graph_straight_from_export_fails_for_all_its_reasons(canonical):
 def test_the_counts_are_those_of_the_nodes(good):
     add(good, "NonZero", ["input"])
     report = lint(good)
-    assert report.counts() == {"ok": len(good.graph.node) - 1, "warns": 0, "slow": 0, "fails": 1}
-    assert next(row for row in report.rows if row.operator == "NonZero").fails == 1
+    assert report.counts() == {"ok": len(good.graph.node) - 1, "warns": 0, "slow": 1, "fails": 0}
+    assert next(row for row in report.rows if row.operator == "NonZero").slow == 1
 
 
 def test_the_chip_is_taken_with_and_without_its_prefix(good):
