@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.freeze import freeze
 from convert.lint.check import lint
+from convert.lint.command import CANNS
 from convert.lint.facts import facts
 from convert.lower import lower
 from detector.atc_spec import AtcSpec
@@ -330,3 +331,33 @@ def test_every_source_of_the_table_is_explained():
     used = {key for operator in facts().operators.values() for key in operator.sources}
     used |= {release.source for release in facts().releases.values()}
     assert used <= facts().sources.keys()
+
+
+def test_the_releases_of_the_command_are_those_of_the_table():
+    assert tuple(facts().releases) == CANNS
+
+
+@pytest.mark.parametrize(("cann", "verdicts"), [("9.1", {"fails"}), ("9.2", set())])
+def test_several_domains_are_taken_from_the_release_that_keeps_a_version_for_each(good, cann, verdicts):
+    second_domain(good)
+    found = {each.verdict for each in lint(good, cann=cann).findings if each.rule == "opset-domains"}
+    assert found == verdicts
+
+
+@pytest.mark.parametrize(("cann", "count"), [("8.2", 1), ("8.5", 0)])
+def test_gather_counts_from_the_end_where_its_parser_asks_for_it(good, cann, count):
+    add(good, "Gather", ["input", int64s(-1)], axis=3)
+    assert sum(each.rule == "gather-index" for each in lint(good, cann=cann).findings) == count
+
+
+@pytest.mark.parametrize(("version", "verdict"), [(8, "warns"), (9, "fails")])
+def test_an_operator_that_the_parser_has_and_onnx_has_not_is_a_warning(good, version, verdict):
+    good.opset_import[0].version = version
+    add(good, "GreaterOrEqual", ["input", "input"])
+    found = [each.verdict for each in lint(good, cann="9.1").findings if each.operator == "GreaterOrEqual"]
+    assert found == [verdict]
+
+
+def test_every_kernel_of_the_ai_cpu_is_one_of_an_operator_with_a_parser():
+    assert all(facts().operators[name].absent != "parser" for name in facts().ai_cpu)
+    assert {each for entry in facts().ai_cpu.values() for each in entry.lists} == {"aicpu", "tf"}
