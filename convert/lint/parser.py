@@ -208,7 +208,16 @@ def _is_inf(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
 def _split(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
     shape, parts = tensors.shape(node.input[0]), int_attribute(node, "num_outputs", 0)
     axis = int_attribute(node, "axis", 0)
-    if parts and shape is not None and -len(shape) <= axis < len(shape) and shape[axis] % parts:
+    if parts and node.input[0] in tensors.makers:
+        yield Problem(
+            "parser-refuses",
+            "fails",
+            "atc's parser ends with a segmentation fault: it looks up the size that num_outputs divides, which it knows "
+            "of the graph's inputs only",
+            "give the sizes by the input split, or export with opset 17",
+            SOURCES,
+        )
+    elif parts and shape is not None and -len(shape) <= axis < len(shape) and shape[axis] % parts:
         yield _refused(f"{shape[axis]} is no multiple of num_outputs = {parts}", "give the sizes by the input split")
 
 

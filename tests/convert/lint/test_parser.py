@@ -129,3 +129,14 @@ def test_every_unread_attribute_is_one_of_onnx():
     for operator, facts in UNREAD.items():
         known = {name for version in range(13, 20) for name in onnx.defs.get_schema(operator, version).attributes}
         assert facts.keys() <= known
+
+
+def test_equal_parts_of_what_the_graph_computes_crash_the_parser():
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Split", ["r"], ["y", "z"], axis=1, num_outputs=2),
+    ]
+    (cause,) = causes(graph(nodes, X, ["y", "z"], opset=18))
+    assert "segmentation fault" in cause
+    nodes[1].input[0] = "x"
+    assert causes(graph(nodes[1:], X, ["y", "z"], opset=18)) == []
