@@ -212,8 +212,8 @@ def _split(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
         yield Problem(
             "parser-refuses",
             "fails",
-            "atc's parser ends with a segmentation fault: it looks up the size that num_outputs divides, which it knows "
-            "of the graph's inputs only",
+            "atc's parser ends with a segmentation fault: it looks up the size that num_outputs divides, and knows "
+            "those of the graph's inputs only",
             "give the sizes by the input split, or export with opset 17",
             SOURCES,
         )
