@@ -235,9 +235,9 @@ def test_an_unknown_option_is_named_with_the_nearest(model_file):
 
 
 def test_files_of_options_lie_beside_the_script(model_file, tmp_path):
-    (tmp_path / "my_types.cfg").write_text("OpType::Exp\n")
+    (tmp_path / "my_types.cfg").write_text("OpType::Sigmoid\n")
     options = {"keep_dtype": str(tmp_path / "my_types.cfg")}
     done = convert(plan_conversion(model_file, batch_size=1, options=options, output=tmp_path / "om" / "t"))
     assert "--keep_dtype=t.keep_dtype.cfg" in (tmp_path / "om" / "t.atc.sh").read_text()
-    assert (tmp_path / "om" / "t.keep_dtype.cfg").read_text() == "OpType::Exp\n"
+    assert (tmp_path / "om" / "t.keep_dtype.cfg").read_text() == "OpType::Sigmoid\n"
     assert tmp_path / "om" / "t.keep_dtype.cfg" in done.files
