@@ -37,8 +37,8 @@ def test_an_abort_is_an_error_here():
 def test_memory_is_bounded_before_it_is_taken(monkeypatch):
     monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
     with pytest.raises(IllegalGraphError, match=r"more than 16,777,216 bytes of memory.*set OMLINE_MAX_GRAPH_MEMORY"):
-        isolated(lambda: np.ones(2**25, np.uint8).tobytes())
-    assert isolated(lambda: np.ones(2**25, np.uint8).tobytes()[:1], size=2**25) == b"\1"
+        isolated(lambda: np.ones(2**28, np.uint8).tobytes())
+    assert isolated(lambda: np.ones(2**28, np.uint8).tobytes()[:1], size=2**25) == b"\1"
 
 
 def test_time_is_bounded(monkeypatch):
@@ -64,7 +64,7 @@ def test_where_the_work_was_is_named(monkeypatch):
 
     monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
     with pytest.raises(IllegalGraphError, match=r"^node 'a' \(Tile\) takes more than 16,777,216 bytes"):
-        isolated(ended_by(lambda: np.ones(2**25, np.uint8)))
+        isolated(ended_by(lambda: np.ones(2**28, np.uint8)))
     with pytest.raises(IllegalGraphError, match=r"ends with SIGABRT at node 'a' \(Tile\), so"):
         isolated(ended_by(os.abort))
     with pytest.raises(IllegalGraphError, match=r"ends with SIGABRT at it, so"):

@@ -227,7 +227,7 @@ PLANTED = {
     ),
     "log level": ({"log": "verbose"}, "", r"atc\.log: .*'debug'.* got 'verbose'"),
     "deprecated option": ({"op_select_implmode": "high_precision"}, "", r"unknown key 'atc\.op_select_implmode'"),
-    "opset": ({"opset": 17}, "", r"atc\.opset: .* got '17'"),
+    "opset": ({"opset": 19}, "", r"atc\.opset: .* got '19'"),
 }
 
 
