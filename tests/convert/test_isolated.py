@@ -38,7 +38,7 @@ def test_memory_is_bounded_before_it_is_taken(monkeypatch):
     monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
     with pytest.raises(IllegalGraphError, match=r"more than 16,777,216 bytes of memory.*set OMLINE_MAX_GRAPH_MEMORY"):
         isolated(lambda: np.ones(2**28, np.uint8).tobytes())
-    assert isolated(lambda: np.ones(2**28, np.uint8).tobytes()[:1], size=2**25) == b"\1"
+    assert isolated(lambda: np.ones(2**25, np.uint8).tobytes()[:1], size=2**25) == b"\1"
 
 
 def test_time_is_bounded(monkeypatch):

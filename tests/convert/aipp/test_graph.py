@@ -91,7 +91,7 @@ def test_lint_speaks_before_anything_is_written(canonical, tmp_path, monkeypatch
     monkeypatch.setattr("convert.graphs.lower", lambda frozen, atc: frozen)
     write_onnx(tmp_path / "tiny.onnx", canonical)
     plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, target="auto", output=tmp_path / "out" / "tiny")
-    with pytest.raises(SpecError, match="cannot be lowered for atc: .* takes the default domain only"):
+    with pytest.raises(SpecError, match=r"cannot be lowered for atc: .* takes the default domain only"):
         convert(plan)
     assert not (tmp_path / "out").exists()
 
