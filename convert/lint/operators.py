@@ -192,8 +192,7 @@ def _types(node: onnx.NodeProto, operator: Operator, kinds: list[int]) -> Iterat
         better = next((each for each in (_better(kind), "float32", "float16") if _TYPE_NAMES[each] in legal), None)
         yield Problem(
             "element-type",
-            # D-FINE's position embedding is such a Concat of constants; nothing public says what atc makes of it.
-            "warns" if (node.op_type, kind) == ("Concat", TensorProto.DOUBLE) else "fails",
+            "fails",
             f"input {index} ({name!r}) is {spelled}; the 310P kernel {operator.ascend} takes {_spell(legal)}, and no "
             "kernel of the AI CPU takes it instead",
             f"cast it to {better} before" if better else "cast it to a type that the kernel has",
