@@ -121,6 +121,7 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
     for stale in (om, Path(f"{om}.sha256"), plan.sidecar):
         stale.unlink(missing_ok=True)
     write_onnx(plan.lowered_file, lowered)
+    graph_sha256 = sha256_of(plan.lowered_file)
     if plan.aipp_file:
         write_text(plan.aipp_file, aipp_text(aipp_of(plan.spec)))
     if plan.keep_file:
@@ -129,7 +130,7 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
         product = aside / plan.output.name
         made = run_atc(plan.command_into(product), product, log_file=Path(f"{plan.output}.atc.log"))
         to_disk(aside)
-        write_json(plan.sidecar, {**_record(plan), om_file.KEY: sha256_of(made)})
+        write_json(plan.sidecar, {**_record(plan, graph_sha256), om_file.KEY: sha256_of(made)})
         _take_name(made, om)
     to_disk(om.parent)
     files = [file for file in (plan.lowered_file, plan.aipp_file, om, plan.sidecar) if file]
@@ -150,8 +151,9 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
     # Made aside and moved together: a full disk or an interrupt leaves all files of one conversion or none.
     with _folder_aside(plan.output) as aside:
         write_onnx(aside / f"{name}.atc.onnx", lowered)
-        write_json(aside / f"{name}.om.json", {**_record(plan), **_kept_hash(plan)})
-        write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name)), mode=0o755)
+        graph_sha256 = sha256_of(aside / f"{name}.atc.onnx")
+        write_json(aside / f"{name}.om.json", {**_record(plan, graph_sha256), **_kept_hash(plan)})
+        write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name), graph_sha256), mode=0o755)
         write_onnx(aside / f"{name}.onnx", stand_in_graph(plan, frozen))
         if plan.aipp_file:
             write_text(aside / plan.aipp_file.name, aipp_text(aipp_of(plan.spec)))
@@ -219,13 +221,14 @@ def _take_name(file: Path, target: Path) -> None:
         raise write_error(target, error) from error
 
 
-def _record(plan: Plan) -> dict[str, Any]:
+def _record(plan: Plan, graph_sha256: str) -> dict[str, Any]:
     """What stands beside an OM, which cannot carry its spec itself."""
     return {
         "spec": plan.spec.model_dump(mode="json"),
         "batch_size": plan.batch_size,
         "assumed": list(plan.assumed),
         "source": {"file": plan.onnx_file.name, "sha256": sha256_of(plan.onnx_file)},
+        om_file.GRAPH_KEY: graph_sha256,
     }
 
 

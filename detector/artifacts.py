@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ def atomic_file(path: Path, *, mode: int = 0o644, lasting: bool = True) -> Itera
     """
     temporary: Path | None = None
     try:
+        _refuse_stream(path)
         handle, name = tempfile.mkstemp(prefix=f"{hidden_name(path.name)}.", suffix=".part", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
@@ -49,6 +51,15 @@ def atomic_file(path: Path, *, mode: int = 0o644, lasting: bool = True) -> Itera
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _refuse_stream(path: Path) -> None:
+    """A device would be replaced by a file, and so would the link by which /dev/stdout leads to an open stream."""
+    if not os.path.lexists(path):
+        return
+    is_stream = path.is_symlink() and path.readlink().is_relative_to("/proc")
+    if is_stream or (path.exists() and stat.S_IFMT(path.stat().st_mode) in (stat.S_IFCHR, stat.S_IFBLK)):
+        raise OSError(errno.EINVAL, "a device or an open stream; what is written takes the place of a file", str(path))
 
 
 def hidden_name(name: str) -> str:
@@ -129,6 +140,7 @@ _HINTS = {
     errno.EPERM: "have its permissions changed, or give another path",
     errno.ENOENT: "give another path",
     errno.EROFS: "give a path on a disk that can be written",
+    errno.EINVAL: "give another path",
     errno.ENAMETOOLONG: "give a shorter path",
 }
 

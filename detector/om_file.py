@@ -1,11 +1,13 @@
 """An OM and the SHA-256 that was noted of it when it was built: what was swapped or cut short since is refused.
 
-`convert` notes it in `<om>.json`, the script for a host with CANN in `<om>.sha256`, as `sha256sum` writes it.
+`convert` notes it in `<om>.json`, the script for a host with CANN in `<om>.sha256`, as `sha256sum` writes it, with that
+of the graph behind it: `<om>.json` describes the same graph, or it is another model's.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
@@ -14,17 +16,24 @@ from detector.files.json_text import JsonError, read_json
 from detector.files.regular import read_bytes
 
 KEY = "om_sha256"
+GRAPH_KEY = "graph_sha256"  # of the .atc.onnx
 
 
 def require_as_built(om: Path) -> None:
     """Compare an OM with what was noted of it; nothing was if atc ran by hand.
 
     Raises:
-        ArtifactError: it is another file than was built.
+        ArtifactError: it is another file than was built, or what describes it is another model's.
     """
     noted = noted_sha256(om)
     if noted is None or not om.exists():
         return
+    built, described = _graph_of(om)
+    if None not in (built, described) and built != described:
+        raise ArtifactError(
+            f"{om}.json describes the graph with SHA-256 {str(described)[:16]}…, {om} was built from "
+            f"{str(built)[:16]}… ({om}.sha256): it is another model's; copy it again with the script that built the OM"
+        )
     found = sha256_of(om)
     if found != noted:
         raise ArtifactError(
@@ -39,19 +48,44 @@ def noted_sha256(om: Path) -> str | None:
     Raises:
         ArtifactError: a file beside it is damaged.
     """
-    listed = Path(f"{om}.sha256")
+    listed = _listed(om)
+    if listed is not None:
+        return _hex(listed[:1], Path(f"{om}.sha256"))
+    noted = _described(om).get(KEY)
+    return None if noted is None else _hex([noted], Path(f"{om}.json"))
+
+
+def _graph_of(om: Path) -> tuple[object, object]:
+    """The SHA-256 of the graph, by the script that built an OM from it and by what describes the OM; None: not said."""
+    listed = _listed(om) or []
+    return (listed[2] if len(listed) > 2 else None), _described(om).get(GRAPH_KEY)
+
+
+def _listed(om: Path) -> list[str] | None:
+    """The words of `<om>.sha256`: digest and name by turns; None: there is none."""
     try:
-        if listed.exists():
-            return _hex(read_bytes(listed, SMALL_BYTES).decode("ascii", "replace").split()[:1], listed)
-        document = read_json(Path(f"{om}.json"))
+        return read_bytes(Path(f"{om}.sha256"), SMALL_BYTES).decode("ascii", "replace").split()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ArtifactError(f"cannot read what is beside {om}: {error.filename}: {error.strerror}") from error
+        raise _unreadable(om, error) from error
+
+
+def _described(om: Path) -> dict[str, Any]:
+    """The content of `<om>.json`; empty: there is none."""
+    try:
+        document = read_json(Path(f"{om}.json"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unreadable(om, error) from error
     except JsonError as error:
         raise ArtifactError(f"{om}.json is {error}; build the OM again (make om AGAIN=1)") from error
-    noted = document.get(KEY) if isinstance(document, dict) else None
-    return None if noted is None else _hex([noted], Path(f"{om}.json"))
+    return document if isinstance(document, dict) else {}
+
+
+def _unreadable(om: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"cannot read what is beside {om}: {error.filename}: {error.strerror}")
 
 
 def _hex(words: Sequence[object], file: Path) -> str:

@@ -11,10 +11,12 @@ import pydantic
 from detector.artifacts import read_product, write_text
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
-from detector.files.json_text import JsonError, require_single_keys
+from detector.files.digest import digest_of
+from detector.files.json_text import JsonError, parse_json
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, spec_problem
 
+DIGEST = "origin_sha256"
 INFER_AGAIN = "run inference again (make infer AGAIN=1)"
 
 
@@ -61,6 +63,7 @@ class ResultsOrigin(pydantic.BaseModel):
         spec: the model's; None where it carries none, and in records of earlier versions.
         run: on what it ran.
         results: hex SHA-256 by file name in the result folder.
+        origin_sha256: of all the others, see `detector.files.digest`; None in records of earlier versions.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +79,7 @@ class ResultsOrigin(pydantic.BaseModel):
     spec: DetectorSpec | None = None
     run: RunFacts | None = None
     results: Mapping[str, str] | None = None
+    origin_sha256: str | None = None
 
 
 def origin_path(results: Path) -> Path:
@@ -90,7 +94,8 @@ def write_origin(results: Path, origin: ResultsOrigin, *, mode: int) -> None:
     Raises:
         ArtifactError: as `detector.artifacts.write_text`.
     """
-    text = json.dumps(origin.model_dump(), indent=1, ensure_ascii=False)  # pydantic fails at names that are not UTF-8
+    facts = origin.model_dump()  # not as JSON: pydantic fails at names that are not UTF-8
+    text = json.dumps({**facts, DIGEST: digest_of(facts, key=DIGEST)}, indent=1, ensure_ascii=False)
     write_text(origin_path(results), text + "\n", mode=mode)
 
 
@@ -98,16 +103,18 @@ def find_origin(results: Path) -> ResultsOrigin | None:
     """The origin of a result folder, or None if it was not recorded (ais_bench run by hand).
 
     Raises:
-        ArtifactError: the record is damaged.
+        ArtifactError: the record is damaged, or was changed since.
     """
     path = origin_path(results)
     try:
         text = read_product(path, MANIFEST_BYTES, again=INFER_AGAIN)
         origin = ResultsOrigin.model_validate_json(text.removeprefix(codecs.BOM_UTF8))
-        require_single_keys(text)
+        facts = parse_json(text)
     except FileNotFoundError:
         return None
     except (pydantic.ValidationError, JsonError) as error:
         reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ArtifactError(f"{path} is not the origin of results: {reason}; {INFER_AGAIN}") from error
+    if origin.origin_sha256 not in (None, digest_of(facts, key=DIGEST)):
+        raise ArtifactError(f"{path} is not as infer wrote it (its SHA-256 is another): changed since; {INFER_AGAIN}")
     return origin

@@ -218,6 +218,10 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         evaluation = score_file(args.detections, truth, out, limits=args.max_detections)
     else:
         out = out or Path("./detection-results/")
+        if out.is_dir() and results.is_dir() and out.samefile(results):
+            top.error(
+                f"--det_results_path {out} is the folder of the results, which must hold nothing else: give another"
+            )
         if args.no_annotations:
             print(json.dumps(detect_folder(results, info, args.annotations_path, out, told=told, rules=rules)))
             return

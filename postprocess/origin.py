@@ -98,6 +98,8 @@ def _unbound(origin: ResultsOrigin | None, spec: DetectorSpec, manifest: BinsMan
     if origin is None:
         return ["not found: the results cannot be bound to the bins and the model"]
     lines = []
+    if origin.origin_sha256 is None:
+        lines.append("no digest of its own (an earlier version's): whether it was changed since is not checked")
     if origin.bins_fingerprint is None:
         lines.append("the bins had no manifest, the results cannot be bound to them")
     if origin.results is None:

@@ -1,11 +1,9 @@
 """metrics.json: the figures, what they were computed on and by, and the published AP they answer to."""
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from detector.files.digest import digest_of
 from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
 from postprocess.coco import Annotations
@@ -214,13 +212,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "detections_file": evaluation.detections_file,
         "detections_sha256": evaluation.detections_sha256,
     }
-    return {**record, DIGEST: digest_of(record)}
-
-
-def digest_of(record: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of everything a record says but its digest; how it is spaced and ordered plays no part."""
-    facts = {key: value for key, value in record.items() if key != DIGEST}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {**record, DIGEST: digest_of(record, key=DIGEST)}
 
 
 def _reference(evaluation: Evaluation) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from convert.atc.run import ATC_HINT, NO_PRODUCT_STEP, NO_SUCCESS_STEP, SIGNALS, SUCCESS
 from detector.artifacts import hidden_name
 from detector.files.lock import lock_path
-from detector.onnx_seal import SEAL_BYTES, SEAL_KEY
 from detector.tools import PATIENCE
 
 # Of the folder in which one process builds; its number follows.
@@ -26,12 +25,13 @@ def building_folder(output: Path, process: int) -> Path:
     return output.with_name(f"{hidden_name(output.name)}{BUILDING}{process}")
 
 
-def atc_script(command: Sequence[str], output: Path) -> str:
+def atc_script(command: Sequence[str], output: Path, graph_sha256: str) -> str:
     """A script that runs the command in its own folder on a host with CANN, and checks the product as `run_atc` does.
 
     Args:
         command: of `atc_command`, with file names relative to the script.
         output: the product without suffix, relative to the script.
+        graph_sha256: hex SHA-256 of the graph that the command names; no other is built.
     """
     om, log = f"{output}.om", f"{output}.atc.log"
     aside = f"{hidden_name(output.name)}{BUILDING}"
@@ -49,12 +49,11 @@ fail() {{
 cd "$(dirname "$0")" || exit 1
 command -v atc >/dev/null || fail "atc not found; {ATC_HINT}" 5
 [ -w . ] || fail "cannot write in $(pwd): copy the script and the .atc.onnx to a folder of your own"
-# It ends with the SHA-256 of what is before.
-if [ -f {graph} ] && tail -c {SEAL_BYTES} {graph} | grep -aq {SEAL_KEY}; then
-    [ "$(tail -c 64 {graph})" = "$(head -c -{SEAL_BYTES} {graph} | sha256sum | cut -c 1-64)" ] ||
-        fail "{graph} was changed after it was made; copy it again, or convert again and copy both"
-elif [ -f {graph} ]; then
-    echo "warning: {graph} carries no SHA-256 of its content; whether it was changed cannot be told" >&2
+[ -f {graph} ] || fail "{graph} not found; copy it from where this script was made"
+[ "$(sha256sum <{graph} | cut -c 1-64)" = {graph_sha256} ] ||
+    fail "{graph} is not the graph that this script was made for; copy both again from where they were made"
+if [ -e {om}.json ] && ! grep -q {graph_sha256} {om}.json; then
+    fail "{om}.json does not describe {graph}; copy both again from where they were made"
 fi
 
 # One build at a time, by the lock that `python -m convert` takes too; it is free when its process is dead.
@@ -131,7 +130,7 @@ esac
 grep -q "{SUCCESS}" {log} || fail "atc exited with 0 but never said '{SUCCESS}'; {_plain(NO_SUCCESS_STEP)}; $explain"
 [ -e "$aside/{om}" ] || fail "atc reported success but left no {om}; {_plain(NO_PRODUCT_STEP)}; $explain"
 [ -s "$aside/{om}" ] || fail "atc reported success but left an empty {om}; {_plain(NO_PRODUCT_STEP)}; $explain"
-(cd "$aside" && sha256sum {om} >{om}.sha256) || exit 1
+(cd "$aside" && sha256sum {om} >{om}.sha256 && printf '%s  %s\n' {graph_sha256} {graph} >>{om}.sha256) || exit 1
 sync
 mv -f "$aside/{om}.sha256" {om}.sha256 && mv -f "$aside/{om}" {om} || exit 1
 sync

@@ -25,6 +25,8 @@ _ADVICE = re.compile(r"^(?:\[?\w*\]?\s*)?(?:Solution|Possible Cause|TraceBack \(
 _HEAD = re.compile(r"Inner Error\W*(?:Please contact support engineer\W*)?$", re.IGNORECASE)
 
 
+# Characters of a line that are read: a tool that writes megabytes without a line's end says no more than its beginning.
+LINE_CHARACTERS = 10_000
 # What a shell says of a program that a signal ended; exit codes as a shell and as Python give them.
 _ENDED = {139: "Segmentation fault", -11: "Segmentation fault", 137: "Killed", -9: "Killed"}
 
@@ -61,7 +63,7 @@ def explain_log(lines: Iterable[str], exit_code: int = 0) -> list[Complaint]:
         lines: of the log.
         exit_code: of the program, where it is known: a crash may be its only complaint.
     """
-    texts = [" ".join(line.split()) for line in [*lines, _ENDED.get(exit_code, "")]]
+    texts = [" ".join(line[:LINE_CHARACTERS].split()) for line in [*lines, _ENDED.get(exit_code, "")]]
     found: dict[str, Complaint] = {}
     head = ""
     for text in filter(None, texts):

@@ -12,6 +12,7 @@ import pydantic
 from detector.artifacts import read_product, sha256_of
 from detector.errors import ArtifactError
 from detector.files.bounds import SMALL_BYTES
+from detector.files.digest import digest_of
 from detector.files.json_text import JsonError, parse_json
 from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
@@ -23,7 +24,7 @@ from postprocess.coco import (
     read_detections,
 )
 from postprocess.evaluate import MAX_DETECTIONS, figures_of
-from postprocess.record import digest_of
+from postprocess.record import DIGEST
 from postprocess.rows.columns import Detections
 from postprocess.rows.oddities import say, sourced
 from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
@@ -168,7 +169,7 @@ def read_record(results: Path) -> Record:
         raise ArtifactError(f"{path} is not what eval writes: {spec_problem(error)}; {again}") from error
     if record.metrics_sha256 is None:
         say(sourced(str(path), [UNBOUND]))
-    elif record.metrics_sha256 != digest_of(facts):
+    elif record.metrics_sha256 != digest_of(facts, key=DIGEST):
         again = _eval_again(results, record.annotations_file, _result_file(record))
         raise ArtifactError(f"{path} is not as eval wrote it (its SHA-256 is another): changed since; {again}")
     return record

@@ -120,6 +120,7 @@ def test_the_om_is_bound_to_its_description(model_file, tmp_path, monkeypatch):
     done = convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
     record = json.loads((tmp_path / "t.om.json").read_text())
     assert record["om_sha256"] == hashlib.sha256(b"om\n").hexdigest()
+    assert record["graph_sha256"] == hashlib.sha256((tmp_path / "t.atc.onnx").read_bytes()).hexdigest()
     assert load_spec(done.model) == done.spec
     convert(plan_conversion(model_file, batch_size=2, target="cpu", output=tmp_path / "t"))  # described anew
     assert json.loads((tmp_path / "t.om.json").read_text()) == record

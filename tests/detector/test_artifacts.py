@@ -171,3 +171,17 @@ def test_a_name_that_is_not_utf8_cannot_be_recorded(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"cannot write .*r\.json: a name .* is not UTF-8 .*b\\udcff.* rename"):
         write_json(tmp_path / "r.json", {"file": "a/b\udcff.jpg"})
     assert not [*tmp_path.iterdir()]
+
+
+def test_an_open_stream_is_not_replaced_by_a_file(tmp_path: Path):
+    for target in ("/proc/self/fd/1", "/dev/null"):
+        link = tmp_path / "out"
+        link.symlink_to(target)
+        with pytest.raises(ArtifactError, match=r"out: a device or an open stream; .*; give another path"):
+            write_text(link, "x")
+        assert link.is_symlink()
+        link.unlink()
+    (tmp_path / "file").write_text("old")
+    link.symlink_to(tmp_path / "file")
+    write_text(link, "new")
+    assert link.read_text() == "new"

@@ -11,6 +11,7 @@ import pytest
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
+from detector.files.digest import digest_of
 from detector.files.lock import exclusive
 from detector.onnx_file import write_onnx
 from detector.spec import DetectorSpec, replace
@@ -18,7 +19,7 @@ from detector.spec_files import load_spec
 from infer.__main__ import main
 from pipeline.stream import stream
 from postprocess.bins import Told
-from postprocess.record import Evaluation, digest_of
+from postprocess.record import DIGEST, Evaluation
 from postprocess.scoring import Rules, score_folder
 from preprocess.folder import preprocess_folder
 
@@ -47,7 +48,7 @@ def run(model: Path, coco: Path, out: Path, **options: Any) -> Evaluation:
 
 def metrics(folder: Path) -> dict[str, Any]:
     record = json.loads((folder / "metrics.json").read_text())
-    assert record.pop("metrics_sha256") == digest_of(record)
+    assert record.pop(DIGEST) == digest_of(record, key=DIGEST)
     assert record.pop("detections_file") == str(folder / "detections.json")
     # Another batch size is another product.
     assert Path(record.pop("product")["file"]).exists()

@@ -114,6 +114,22 @@ def test_detections_alone_end_with_one_json_object(
     assert last == {"images": 3, "detections": 3, "detections_file": f"{tmp_path}/out/detections.json"}
 
 
+def test_products_do_not_go_among_the_results(results: Path, bins: Path):
+    before = sorted(results.iterdir())
+    done = command(
+        "eval",
+        "--bin_data_path",
+        results,
+        "--test_annotation",
+        bins,
+        "--det_results_path",
+        f"{results}/../{results.name}",
+    )
+    assert done.returncode == 2
+    assert "is the folder of the results, which must hold nothing else: give another" in done.stderr
+    assert sorted(results.iterdir()) == before
+
+
 def test_escape_sequences_in_names_are_shown(annotations_file: Path, tmp_path: Path):
     document = json.loads(annotations_file.read_text())
     document["categories"][1]["name"] = "circle\x1b[2J\u202e"

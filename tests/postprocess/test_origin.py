@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,23 @@ def test_a_model_whose_name_is_not_utf8_is_told_when_it_is_recorded(results: Pat
     )
     with pytest.raises(ArtifactError, match=r"cannot write .*result_origin\.json: a name .* is not UTF-8 .*m\\udcff"):
         write_origin(results, origin, mode=0o640)
+
+
+@pytest.mark.parametrize(
+    "change", [{"precision": "force_fp16"}, {"results": None}, {"model": {"file": "m.onnx", "sha256": "1"}}]
+)
+def test_a_record_that_was_changed_since_is_refused(results: Path, manifest: BinsManifest, change: dict[str, Any]):
+    record(results, manifest.spec, results={})
+    path = origin_path(results)
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(facts.items()))))  # spacing and order play no part
+    require_origin(results, manifest.spec)
+    path.write_text(json.dumps({**facts, **change}))
+    with pytest.raises(
+        ArtifactError, match=r"_origin\.json is not as infer wrote it .*: changed since; run inference again"
+    ):
+        require_origin(results, manifest.spec)
+    del facts["origin_sha256"]
+    path.write_text(json.dumps(facts))
+    (line,) = model_of(results, {"": manifest})[2]
+    assert "no digest of its own (an earlier version's)" in line

@@ -19,10 +19,10 @@ from convert.atc.script import atc_script, building_folder
 from detector.errors import ArtifactError
 from detector.files.lock import exclusive
 from detector.om_file import noted_sha256, require_as_built
-from detector.onnx_file import write_onnx
-from detector.onnx_seal import SEAL_BYTES
 from detector.spec_files import load_spec
 
+GRAPH = b"the graph"
+GRAPH_SHA256 = hashlib.sha256(GRAPH).hexdigest()
 BUILDS = 'echo x >"$out.om"; echo "ATC run success, welcome"'
 # Says its number and that of a process that it starts, writes on and on, and ignores what a polite caller sends.
 ENDLESS = """trap '' TERM
@@ -41,8 +41,11 @@ def fake_atc(folder: Path, body: str) -> dict[str, str]:
 
 
 def write_script(folder: Path) -> str:
+    graph = folder / "m_bs1.atc.onnx"
+    if not graph.exists():
+        graph.write_bytes(GRAPH)
     words = atc_command(load_spec("fcos_r50_caffe_fpn_1x"), Path("m_bs1.atc.onnx"), Path("m_bs1"), batch_size=1)
-    (folder / "m_bs1.atc.sh").write_text(atc_script(words, Path("m_bs1")))
+    (folder / "m_bs1.atc.sh").write_text(atc_script(words, Path("m_bs1"), GRAPH_SHA256))
     return str(folder / "m_bs1.atc.sh")
 
 
@@ -80,24 +83,36 @@ def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.glob(".m_bs1*")]
 
 
-def test_a_graph_that_was_changed_since_is_not_built(tmp_path, canonical):
-    graph = tmp_path / "m_bs1.atc.onnx"
-    write_onnx(graph, canonical)
+def test_no_graph_but_its_own_is_built(tmp_path):
     env = fake_atc(tmp_path, BUILDS)
-    done = run_script(tmp_path, env)
-    assert (done.returncode, done.stderr) == (0, "")
-    whole = graph.read_bytes()
-    graph.write_bytes(whole[:-SEAL_BYTES])
-    done = run_script(tmp_path, env)
-    said = "warning: m_bs1.atc.onnx carries no SHA-256 of its content; whether it was changed cannot be told\n"
-    assert (done.returncode, done.stderr) == (0, said)
-    for place in (100, len(whole) - 1):
-        damaged = bytearray(whole)
-        damaged[place] ^= 1
-        graph.write_bytes(damaged)
+    for other in (GRAPH[:-1], GRAPH + b"!", b"another model's whole graph"):
+        (tmp_path / "m_bs1.atc.onnx").write_bytes(other)
         done = run_script(tmp_path, env)
         assert done.returncode == 1
-        assert done.stderr.startswith("error: m_bs1.atc.onnx was changed after it was made; copy it again, or convert")
+        assert done.stderr.startswith("error: m_bs1.atc.onnx is not the graph that this script was made for; copy both")
+    script = write_script(tmp_path)
+    (tmp_path / "m_bs1.atc.onnx").unlink()
+    done = subprocess.run(["/bin/sh", script], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.partition(";")[0]) == (1, "error: m_bs1.atc.onnx not found")
+    assert not (tmp_path / "m_bs1.om").exists()
+
+
+def test_what_describes_the_om_is_of_the_same_graph(tmp_path):
+    env = fake_atc(tmp_path, BUILDS)
+    om, description = tmp_path / "m_bs1.om", tmp_path / "m_bs1.om.json"
+    description.write_text(json.dumps({"graph_sha256": GRAPH_SHA256}))
+    assert run_script(tmp_path, env).returncode == 0
+    require_as_built(om)
+    description.write_text(json.dumps({"graph_sha256": "0" * 64}))
+    with pytest.raises(
+        ArtifactError, match=r"m_bs1\.om\.json describes the graph with SHA-256 0{16}…, .* another model's"
+    ):
+        require_as_built(om)
+    done = run_script(tmp_path, env)
+    assert (done.returncode, done.stderr.partition(";")[0]) == (
+        1,
+        "error: m_bs1.om.json does not describe m_bs1.atc.onnx",
+    )
 
 
 def test_the_script_passes_atc_the_command_as_it_is(tmp_path):
@@ -157,7 +172,7 @@ def test_the_script_notes_what_it_built(tmp_path):
     assert run_script(tmp_path, fake_atc(tmp_path, BUILDS)).returncode == 0
     assert noted_sha256(tmp_path / "m_bs1.om") == hashlib.sha256(b"x\n").hexdigest()
     assert sorted(path.name for path in tmp_path.glob("*m_bs1*")) == [
-        "m_bs1.atc.log", "m_bs1.atc.sh", "m_bs1.om", "m_bs1.om.sha256",
+        "m_bs1.atc.log", "m_bs1.atc.onnx", "m_bs1.atc.sh", "m_bs1.om", "m_bs1.om.sha256",
     ]  # fmt: skip
     (tmp_path / "m_bs1.om").write_bytes(b"y\n")
     with pytest.raises(ArtifactError, match=r"m_bs1\.om is not the file that was built"):
@@ -214,7 +229,7 @@ def only(tmp_path: Path, *absent: str) -> str:
     """A PATH that lacks some programs."""
     folder = tmp_path / "programs"
     folder.mkdir()
-    for name in {"sh", "cat", "date", "dirname", "env", "flock", "grep", "mkdir", "mkfifo", "mv", "rm", "setsid",
+    for name in {"sh", "cat", "cut", "date", "dirname", "env", "flock", "grep", "mkdir", "mkfifo", "mv", "rm", "setsid",
                  "sha256sum", "sync", "tr", "uname", "sleep"} - set(absent):  # fmt: skip
         program = shutil.which(name)
         assert program

@@ -1,6 +1,6 @@
 import pytest
 
-from detector.diagnosis.log import explain_log
+from detector.diagnosis.log import LINE_CHARACTERS, explain_log
 
 FAILED = "ATC run failed, Please check the detail log, Try 'atc --help' for more information"
 
@@ -134,3 +134,8 @@ def test_the_exit_code_may_be_the_only_complaint(exit_code: int, cause: str):
 def test_a_log_of_many_lines_is_quick():
     lines = [f"[INFO] epoch {number} of the run, all is well with worker {number}" for number in range(20_000)]
     assert explain_log([*lines, "E10016: x"])[0].code == "E10016"
+
+
+def test_of_a_line_without_end_the_beginning_is_read():
+    (found,) = explain_log(["E10016 said first " + "x" * LINE_CHARACTERS + " E10001"])
+    assert found.code == "E10016"
