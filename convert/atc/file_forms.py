@@ -13,7 +13,8 @@ from typing import Any
 
 from detector.files.json_text import JsonError, parse_json
 
-SECTIONS = ("[ByOpType]", "[ByNodeName]")
+BY_NODE_NAME = "[ByNodeName]"
+SECTIONS = ("[ByOpType]", BY_NODE_NAME)
 MODES = ("high_precision", "high_performance", "keep_fp16", "super_performance", "support_out_of_bound_index")
 """Modes of `op_precision_mode` that the contract names; operators know more, so that only a misspelling is refused."""
 

@@ -28,14 +28,17 @@ SIMULATE_EPILOG = """example:
   python -m postprocess eval --bin_data_path work/demo/results/forecast --test_annotation work/demo/bins \\
       --annotations_path work/demo/coco/annotations --det_results_path work/demo/forecast
 
-What it writes runs wherever the CPU stand-in runs. It is a prediction, see the README.
+What it writes runs wherever the CPU stand-in runs. It is a prediction, see the README: where operators may compute in
+float16 inside (Exp, RealDiv; atc.op_precision_mode decides), the ends of the range lie beside it: .low.onnx and
+.high.onnx.
 """
 
 BISECT_EPILOG = """example:
   python -m convert bisect --onnx work/demo/demo.onnx --bins work/demo/bins --accept 0.5 --output work/demo/keep.txt
 
 A loss is counted in points of 100 against the float32 graph: of box AP where annotations are given, else of agreement
-(score-weighted, a moved box counts by COCO's IoU thresholds). The file goes to atc with --keep_dtype.
+(score-weighted, a moved box counts by COCO's IoU thresholds), at the worse end of what Exp and Div may do inside. The
+file goes to atc with --keep_dtype.
 """
 
 
@@ -87,15 +90,24 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     options.add_argument("--batch_size", type=cli.positive, help="images per run; not with atc.dims, which says it")
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
     args = options.parse_args(argv)
-    from convert.precision.simulate import CAVEAT, simulate
+    from convert.precision.inside import Inside
+    from convert.precision.simulate import CAVEAT, RANGE_CAVEAT, precision_name, simulate
 
     plan, rules = _plan(args)
     if args.output is None:
         plan = replace(plan, output=plan.output.with_name(f"{plan.output.name}_{rules.mode}"))
-    model = simulate(plan, rules)
-    logging.getLogger("convert").info("%s is %s", model, CAVEAT)
-    say(f"{model}  {model.stat().st_size} bytes")
-    say(json.dumps({"model": str(model), "precision": f"{rules.mode} (simulated)"}))
+    done = simulate(plan, rules)
+    nearest, *ends = done.models.values()
+    logging.getLogger("convert").info("%s is %s", nearest, CAVEAT)
+    if ends:
+        types = ", ".join(f"{type_} ({count})" for type_, count in done.inside.items())
+        logging.getLogger("convert").info("%s %s", types, RANGE_CAVEAT)
+    for model in done.models.values():
+        say(f"{model}  {model.stat().st_size} bytes")
+    say(json.dumps({
+        "model": str(nearest), "precision": precision_name(rules), "float16_inside": done.inside,
+        "range": [str(done.models[end]) for end in (Inside.LOW, Inside.HIGH)] if ends else None,
+    }))  # fmt: skip
 
 
 def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
@@ -113,7 +125,7 @@ def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
         "--runs",
         type=cli.positive,
         default=200,
-        help="graphs to run at most, but always the first two (default %(default)s)",
+        help="sets of nodes to try at most, but always the first two (default %(default)s)",
     )
     options.add_argument("--batch_size", type=cli.positive, default=1, help="images per run (default %(default)s)")
     options.add_argument("--output", type=Path, help="file to write; default: om_models/<model>.keep_dtype.txt")
@@ -135,6 +147,7 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     if plan.spec.atc.nms == "host" and not args.annotations_path:
         raise SpecError("atc.nms 'host' leaves suppression to postprocess: bisect needs --annotations_path to score it")
     card, exact = card_graph(plan), stand_in(plan)
+    card.warn_of_unread(rules)
     with tempfile.TemporaryDirectory(prefix="convert-bisect.") as folder:
         trials = Trials(Path(folder), card.spec)
         if args.bins:
@@ -151,12 +164,14 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     say(json.dumps({
         "keep_dtype": str(output), "nodes": len(found.names), "loss": found.loss, "loss_without": found.loss_without,
         "loss_with_all": found.loss_at_best, "runs": found.runs, "is_minimal": found.is_minimal,
+        "float16_inside": card.types_inside(rules),
     }))  # fmt: skip
 
 
 def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, Rules]":
     from convert.plan import NO_GEARS, plan_conversion
-    from convert.precision.files import read_keep, read_mixlist
+    from convert.precision.files import read_keep, read_mixlist, read_operator_modes
+    from convert.precision.inside import OperatorModes
     from convert.precision.modes import MODES as SYNONYMS
     from convert.precision.modes import Keep, Rules
     from detector.geometry import Size
@@ -176,8 +191,8 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
         options={**options, **given, **({} if with_gears else NO_GEARS)},
     )
     atc = plan.spec.atc
-    if atc.customize_dtypes or atc.op_precision_mode:
-        logging.getLogger("convert").warning("customize_dtypes and op_precision_mode of the spec are not simulated")
+    if atc.customize_dtypes:
+        logging.getLogger("convert").warning("customize_dtypes of the spec is not simulated")
     mode = args.precision_mode or atc.precision_mode or atc.precision_mode_v2 or "force_fp16"
     if args.modify_mixlist and SYNONYMS[mode] != "allow_mix_precision":
         raise SpecError(f"--modify_mixlist needs --precision_mode allow_mix_precision or mixed_float16, got {mode}")
@@ -186,5 +201,6 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
         mode=mode,
         keep=read_keep(Path(keep)) if keep else Keep(),
         mix=read_mixlist(Path(mixlist)) if mixlist else {},
+        operator_modes=(read_operator_modes(Path(atc.op_precision_mode)) if atc.op_precision_mode else OperatorModes()),
     )
     return plan, rules

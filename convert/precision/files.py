@@ -1,9 +1,11 @@
-"""The files of atc's --keep_dtype and --modify_mixlist."""
+"""The files of atc's --keep_dtype, --modify_mixlist and --op_precision_mode."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from convert.atc.file_forms import BY_NODE_NAME, SECTIONS
+from convert.precision.inside import OperatorModes
 from convert.precision.modes import Keep
 from detector.artifacts import write_text
 from detector.errors import ArtifactError, SpecError
@@ -63,6 +65,24 @@ def read_mixlist(path: Path) -> dict[str, bool | None]:
     if both:
         raise SpecError(f"{path} adds {both[0]!r} to the black list and to the white list")
     return {type_: CHANGES[key] for key in CHANGES for type_ in named[key]}
+
+
+def read_operator_modes(path: Path) -> OperatorModes:
+    """Read an --op_precision_mode file whose form was checked: `TYPE=MODE` a line, `NODE=MODE` behind `[ByNodeName]`.
+
+    Raises:
+        ArtifactError: missing or not a text.
+    """
+    types: dict[str, str] = {}
+    names: dict[str, str] = {}
+    section = types
+    for line in map(str.strip, _read(path, "--op_precision_mode").splitlines()):
+        if line in SECTIONS:
+            section = names if line == BY_NODE_NAME else types
+        elif line and line[0] not in "#;":
+            name, _, mode = (part.strip() for part in line.partition("="))
+            section[name] = mode
+    return OperatorModes(types, names)
 
 
 def _types(document: Any, key: tuple[str, str], expected: str) -> list[str]:

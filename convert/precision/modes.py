@@ -12,6 +12,7 @@ from enum import Enum
 
 import onnx
 
+from convert.precision.inside import KERNELS, Inside, Kernel, OperatorModes
 from convert.precision.ir_types import as_parsed, ir_types, main_type
 from detector.errors import SpecError
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Compute(Enum):
-    """What an operator reads and writes; inside it is always float32 here."""
+    """What an operator reads and writes; inside it is float32 but for what `Rules.kernels` has."""
 
     HALF = "float16"
     MIXED = "float16 in, float32 out"
@@ -68,11 +69,17 @@ class Rules:
         keep: the --keep_dtype file.
         mix: per Ascend IR type whether the mixed mode may lower it: True white, False black, None grey; what is not
             named is as CANN has it.
+        operator_modes: the --op_precision_mode file.
+        kernels: by Ascend type, operators that compute inside in float16 where they read it.
+        inside: which end of the range of those is taken.
     """
 
     mode: str = "force_fp16"
     keep: Keep = Keep()
     mix: Mapping[str, bool | None] = field(default_factory=dict)
+    operator_modes: OperatorModes = field(default_factory=OperatorModes)
+    kernels: Mapping[str, Kernel] = field(default_factory=lambda: KERNELS)
+    inside: Inside = Inside.NEAREST
 
 
 def assign(graph: onnx.GraphProto, rules: Rules, opset: int) -> list[Compute]:

@@ -1,5 +1,8 @@
 """An ONNX that computes on the CPU what the OM would compute on the card, as far as the storage of numbers decides."""
 
+import dataclasses
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from convert.passes.rewrite import default_opset
 from convert.plan import Plan
 from convert.precise_norm import with_precise_norms
 from convert.precision.card_rounding import is_card_nms, with_runnable_nms
+from convert.precision.inside import Inside
+from convert.precision.kernel_steps import Computed, types_inside, unread, with_steps
 from convert.precision.modes import Compute, Rules, assign
 from convert.precision.rounding import element_types, with_half_storage
 from detector.artifacts import make_folder
@@ -23,9 +28,16 @@ from detector.errors import SpecError
 from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import DetectorSpec, replace
 
+log = logging.getLogger(__name__)
+
 CAVEAT = (
     "a prediction: float16 storage between operators, float32 inside them; UNCONFIRMED on a device: the order in which "
-    "the matrix unit adds up, what atc fuses, how Exp and Div round inside (float16 by default, op_precision_mode)"
+    "the matrix unit adds up, what atc fuses"
+)
+RANGE_CAVEAT = (
+    "computes, or may compute, in float16 inside: beside the forecast, in which it rounds to the nearest as float32 "
+    "inside does (high_precision), lie those in which each such result is one float16 step low and high; UNCONFIRMED "
+    "on a device: how far its instructions are off"
 )
 
 
@@ -61,15 +73,45 @@ class Card:
 
     def rounded(self, rules: Rules) -> onnx.ModelProto:
         """The same before AIPP, with the input that atc reads."""
-        computes = assign(self.model.graph, rules, self.opset)
-        model = with_precise_norms(with_half_storage(self.model, self._protected(computes), self.kinds))
+        computed = with_steps(self._computed(rules), rules, self.opset)
+        model = with_precise_norms(with_half_storage(computed.model, computed.computes, dict(computed.kinds)))
         drop_dead(model.graph)
         return model
 
-    def _protected(self, computes: list[Compute]) -> list[Compute]:
+    def types_inside(self, rules: Rules) -> dict[str, int]:
+        """Ascend types that compute, or may compute, in float16 inside, and how many nodes of each."""
+        return types_inside(self._computed(rules), rules, self.opset)
+
+    def warn_of_unread(self, rules: Rules) -> None:
+        """Say which entries of the --op_precision_mode file are not simulated."""
+        if entries := unread(self.model.graph, rules, self.opset):
+            known = ", ".join(type_ for type_, kernel in rules.kernels.items() if kernel.mode is not None)
+            log.warning("op_precision_mode: %s: not simulated; what is: modes of %s", ", ".join(entries), known)
+
+    def readings(self, rules: Rules) -> list[Rules]:
+        """The rules with each end of the range that such operators give; the nearest first, alone if there are none."""
+        ends = tuple(Inside) if self.types_inside(rules) else (Inside.NEAREST,)
+        return [dataclasses.replace(rules, inside=end) for end in ends]
+
+    def _computed(self, rules: Rules) -> Computed:
         """The arithmetic of the NMS operator rounds by itself already."""
+        computes = assign(self.model.graph, rules, self.opset)
         nodes = self.model.graph.node
-        return [Compute.FULL if is_card_nms(node) else compute for node, compute in zip(nodes, computes, strict=True)]
+        protected = [Compute.FULL if is_card_nms(node) else each for node, each in zip(nodes, computes, strict=True)]
+        return Computed(self.model, protected, self.kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What `simulate` wrote.
+
+    Attributes:
+        models: files by end of the range; `Inside.NEAREST` is always there, the others where they differ from it.
+        inside: Ascend types that compute, or may compute, in float16 inside, and how many nodes of each.
+    """
+
+    models: Mapping[Inside, Path]
+    inside: Mapping[str, int]
 
 
 def card_graph(plan: Plan) -> Card:
@@ -95,22 +137,37 @@ def _card(plan: Plan, frozen: onnx.ModelProto) -> Card:
     return Card(model, element_types(model), _spec(plan, frozen), default_opset(lowered))
 
 
-def simulate(plan: Plan, rules: Rules) -> Path:
-    """Write the simulated graph to `<output>.onnx`; it serves every gear of the plan.
+def simulate(plan: Plan, rules: Rules) -> Forecast:
+    """Write the simulated graph to `<output>.onnx`, and to `<output>.low.onnx` and `<output>.high.onnx` its range.
+
+    A file serves every gear of the plan.
 
     Raises:
         SpecError: the graph cannot be lowered, or the rules do not fit it.
         ArtifactError: a file cannot be read or written.
     """
-    target = Path(f"{plan.output}.onnx")
-    if target.resolve() == plan.onnx_file.resolve():
+    targets = {end: _target(plan, end) for end in Inside}
+    if targets[Inside.NEAREST].resolve() == plan.onnx_file.resolve():
         raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
     card = card_graph(plan)
+    card.warn_of_unread(rules)
+    make_folder(plan.output.parent)
+    for target in targets.values():  # of an earlier forecast: its range is not this one's
+        target.unlink(missing_ok=True)
+    written: dict[Inside, Path] = {}
+    for reading in card.readings(rules):
+        target = written[reading.inside] = targets[reading.inside]
+        write_onnx(target, _finished(_with_all_gears(plan, card, reading), card.spec, reading))
+    return Forecast(written, card.types_inside(rules))
+
+
+def _target(plan: Plan, end: Inside) -> Path:
+    return Path(f"{plan.output}{'' if end is Inside.NEAREST else f'.{end.value}'}.onnx")
+
+
+def _with_all_gears(plan: Plan, card: Card, rules: Rules) -> onnx.ModelProto:
     with naming(plan.onnx_file):
-        model = with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
-    make_folder(target.parent)
-    write_onnx(target, _finished(model, card.spec, rules))
-    return target
+        return with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
 
 
 def stand_in(plan: Plan) -> onnx.ModelProto:
@@ -124,8 +181,14 @@ def stand_in(plan: Plan) -> onnx.ModelProto:
 
 def _finished(model: onnx.ModelProto, spec: DetectorSpec, rules: Rules) -> onnx.ModelProto:
     result = _with_aipp(model, spec)
-    embed_spec(result, replace(spec, precision=f"{rules.mode} (simulated)"))
+    embed_spec(result, replace(spec, precision=precision_name(rules)))
     return result
+
+
+def precision_name(rules: Rules) -> str:
+    """What a simulated graph says that it computes with."""
+    end = "" if rules.inside is Inside.NEAREST else f", {rules.inside.value} end"
+    return f"{rules.mode} (simulated{end})"
 
 
 def _with_aipp(model: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:

@@ -123,12 +123,41 @@ def test_the_command_writes_a_model_that_carries_its_precision(canonical, tmp_pa
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
         "model": f"{output}.onnx",
         "precision": "fp16 (simulated)",
+        "float16_inside": {},
+        "range": None,
     }
     assert "a prediction: " in caplog.text
     assert "UNCONFIRMED" in caplog.text
     assert load_spec(f"{output}.onnx").precision == "fp16 (simulated)"
     found = run_onnx(onnx.load(f"{output}.onnx"), planted.bright_cells())
     assert {name: value.shape for name, value in found.items()} == {"labels": (2, 10), "dets": (2, 10, 5)}
+
+
+def test_the_range_of_what_computes_in_float16_inside(canonical, tmp_path, capsys, caplog):
+    caplog.set_level("INFO")
+    path, output = planted.written(planted.softplus(canonical), tmp_path), tmp_path / "forecast"
+    given = ["simulate", "--onnx", str(path), "--batch_size", "2", "--output", str(output)]
+    main(given)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    ends = [f"{output}.low.onnx", f"{output}.high.onnx"]
+    assert (told["float16_inside"], told["range"]) == ({"Exp": 1, "RealDiv": 1}, ends)
+    assert "Exp (1), RealDiv (1) computes, or may compute, in float16 inside: beside the forecast, " in caplog.text
+    assert [load_spec(end).precision for end in ends] == [
+        "force_fp16 (simulated, low end)", "force_fp16 (simulated, high end)",
+    ]  # fmt: skip
+    images = planted.bright_cells() / np.float32(4)  # without overflow
+    low, nearest, high = (
+        run_all(onnx.load(file), {"input": images})["power"] for file in (ends[0], f"{output}.onnx", ends[1])
+    )
+    cells = nearest > 0  # the dark ones underflow
+    assert (low < nearest)[cells].all()
+    assert (nearest < high)[cells].all()
+    (tmp_path / "modes.ini").write_text("[ByOpType]\nExp=high_precision\nRealDiv=high_precision\nSqrt=high_precision\n")
+    main([*given, "--atc", f"op_precision_mode={tmp_path / 'modes.ini'}"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["float16_inside"], told["range"]) == ({}, None)
+    assert not list(tmp_path.glob("forecast.*.onnx"))
+    assert "op_precision_mode: Sqrt=high_precision: not simulated; what is: modes of Exp, RealDiv" in caplog.text
 
 
 def test_one_simulated_graph_serves_every_gear(canonical, tmp_path):
