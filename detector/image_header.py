@@ -6,17 +6,20 @@ import warnings
 from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from detector.geometry import Size
 
 # Our own bound is applied to the size that the header tells (`detector.images`).
 Image.MAX_IMAGE_PIXELS = None
 
-_ORIENTATION = 0x0112  # EXIF 2.32, table 4
+_ORIENTATION = 0x0112  # EXIF 2.32, table 4; TIFF 6.0, section 8
+_BITS_PER_SAMPLE = 0x0102  # TIFF 6.0, section 8
+_PNG_DEPTH = 24  # PNG 1.2, 3.1 and 4.1.1: signature, length, "IHDR", width, height
 # In these several frames are an animation or pages. The second one of a JPEG (MPO) is a phone's depth or gain map.
 _OF_FRAMES = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
 # What Pillow's parsers let through on broken files, besides its own error; RuntimeError comes from libavif.
-_BROKEN = (
+BROKEN = (
     UnidentifiedImageError,
     OSError,
     ValueError,
@@ -37,10 +40,10 @@ class Header(NamedTuple):
     Attributes:
         format: as Pillow names it: "JPEG", "PNG", ...
         size: of the pixels as they are stored.
-        deep: more than 8 bits per channel.
+        deep: more than 8 bits per channel, as stored.
         frames: frames or pages that it has, of which only the first is an image here; 2: two or more, where it is
             damaged behind the first.
-        turned: its EXIF orientation asks for the stored pixels to be turned or mirrored.
+        turned: its EXIF orientation, or that of a TIFF, asks for the stored pixels to be turned or mirrored.
     """
 
     format: str
@@ -56,22 +59,37 @@ def read_header(data: bytes) -> Header | None:
         warnings.simplefilter("ignore")  # what is odd enough to count is an error of the decoder
         try:
             with Image.open(io.BytesIO(data)) as image:
-                return _header(image)
-        except _BROKEN:
+                return _header(image, data)
+        except BROKEN:
             return None
 
 
-def _header(image: Image.Image) -> Header:
+def _header(image: Image.Image, data: bytes) -> Header:
     name = "JPEG" if image.format == "MPO" else str(image.format)
-    exif = image.info.get("exif")
     return Header(
         format=name,
         size=Size(*image.size[::-1]),
-        deep=image.mode in ("F", "I") or image.mode.startswith("I;"),
+        deep=_bits(image, data) > 8,
         frames=_frames(image) if name in _OF_FRAMES else 1,
-        # Every decoder turns a TIFF, whatever else it does.
-        turned=name != "TIFF" and isinstance(exif, bytes) and orientation(exif) in range(2, 9),
+        turned=_orientation(image) in range(2, 9),
     )
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits of a stored channel; the mode tells what Pillow makes of them: of 16-bit RGB bytes."""
+    if image.format == "PNG":
+        return data[_PNG_DEPTH]
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))))
+    return 32 if image.mode in ("F", "I") or image.mode.startswith("I;") else 8
+
+
+def _orientation(image: Image.Image) -> int:
+    if isinstance(image, TiffImageFile):
+        found = image.tag_v2.get(_ORIENTATION)
+        return found if isinstance(found, int) else 1
+    exif = image.info.get("exif")
+    return orientation(exif) if isinstance(exif, bytes) else 1
 
 
 def _frames(image: Image.Image) -> int:
@@ -79,7 +97,7 @@ def _frames(image: Image.Image) -> int:
         return 1
     try:
         return max(2, int(getattr(image, "n_frames", 2)))
-    except _BROKEN:
+    except BROKEN:
         return 2
 
 

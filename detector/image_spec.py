@@ -25,8 +25,9 @@ Filter = Literal[
 ]
 Side = Annotated[int, Field(ge=1, le=2**20)]
 Exif = Literal["applied", "ignored"]
+Decoder = Literal["cv2", "pillow"]
 # Keys of `ImageSpec` that came later, with what was done before: there they have no say in the fingerprint of bins.
-ADDED_KEYS = {"stretch": None, "padding_value": None, "exif": "applied"}
+ADDED_KEYS = {"stretch": None, "padding_value": None, "exif": "applied", "decoder": "cv2"}
 # Of grey levels: wider than any framework's, and small enough for what float32 holds.
 MEAN_MAX = 1e6
 STD_MIN, STD_MAX = 1e-6, 1e6
@@ -50,6 +51,8 @@ class ImageSpec(Part):
         padding: "zero": 0 in the input tensor; "black": what a black pixel becomes, -mean / std; "value":
             `padding_value` in the input tensor; "pixel": what a pixel of the colour `padding_value` becomes.
         padding_value: per channel of the input tensor; a colour is rounded to bytes, as cv2 does.
+        decoder: what reads image files: "cv2" or "pillow". Of usual ones both make the same pixels, of others not, see
+            `detector.images.read_picture`.
         exif: whether images are turned as their EXIF orientation says: "applied" by what reads with cv2 and by
             Detectron2's family, "ignored" by what reads with Pillow and leaves it at that.
         dtype: element type of the bins: "float32", normalized, (3, height, width); or "uint8", the pixels as decoded,
@@ -68,6 +71,7 @@ class ImageSpec(Part):
     std: Triple
     padding: Literal["zero", "black", "value", "pixel"] = "zero"
     padding_value: Triple | None = None
+    decoder: Decoder = "cv2"
     exif: Exif = "applied"
     dtype: Literal["float32", "uint8"] = "float32"
 

@@ -234,7 +234,7 @@ class DetectorSpec(Part):
             image = image.model_copy(update={"short": None, "long": None})
         values = image.model_dump(mode="json")
         if image.dtype == "uint8":  # not normalized yet
-            names = ("resize", "filter", "short", "long", "stretch", "exif", "dtype")
+            names = ("resize", "filter", "short", "long", "stretch", "decoder", "exif", "dtype")
             values = {name: values[name] for name in names}
         # Bins made before there were these keys stay good.
         values = {name: value for name, value in values.items() if value != ADDED_KEYS.get(name, ...)}

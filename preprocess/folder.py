@@ -132,7 +132,7 @@ def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Pl
         DataError: the image is unusable; the message names the file.
     """
     name, stem = item
-    pixels, header = read_picture(images / name, exif=spec.image.exif)
+    pixels, header = read_picture(images / name, decoder=spec.image.decoder, exif=spec.image.exif)
     tensor, box = to_input(pixels, spec)
     return Placed(BinImage.of(box, stem=stem, file_name=name), box.canvas, header, tensor)
 

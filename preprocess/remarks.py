@@ -13,6 +13,11 @@ from detector.terminal import shown
 
 log = logging.getLogger(__name__)
 
+_DEEP = {
+    "cv2": "they are scaled to 8, as the training framework does (image.decoder: cv2)",
+    "pillow": "the upper 8 are taken of several channels, and of one what is above 255 becomes 255, as the training "
+    "framework does (image.decoder: pillow)",
+}
 NAMES = 3  # of images, in a line
 
 
@@ -36,9 +41,11 @@ def remarks(seen: Sequence[Seen], spec: DetectorSpec) -> list[str]:
         "applied": "the pixels are turned as it says, as the training framework does (image.exif: applied)",
         "ignored": "it is ignored, as the training framework does (image.exif: ignored), whatever a viewer shows",
     }[spec.image.exif]
+    asked = [image for image in seen if image.header.turned]
     several = [image for image in seen if image.header.frames > 1]
     facts = (
-        ([image for image in seen if image.header.turned], "an EXIF orientation", turned),
+        ([image for image in asked if image.header.format != "TIFF"], "an EXIF orientation", turned),
+        ([image for image in asked if image.header.format == "TIFF"], "an orientation in a TIFF", _turned_tiff(spec)),
         (
             several,
             "several frames or pages",
@@ -47,12 +54,19 @@ def remarks(seen: Sequence[Seen], spec: DetectorSpec) -> list[str]:
         (
             [image for image in seen if image.header.deep],
             "more than 8 bits per channel",
-            "the upper 8 are taken, as cv2 does; a framework that reads with Pillow clips at 255",
+            _DEEP[spec.image.decoder],
         ),
     )
     lines = [f"{_count(found, seen)} {what} ({_names(found)}): {made}" for found, what, made in facts if found]
     note = squeeze_note(Counter(image.size for image in seen), spec)
     return lines if note is None else [*lines, note]
+
+
+def _turned_tiff(spec: DetectorSpec) -> str:
+    told = "the pixels are turned as it says, as cv2 and Pillow do of their own accord"
+    if spec.image.resize == "detectron2":
+        return f"{told}; Detectron2's loader, which asks for the orientation before it is honoured, turns them again"
+    return told
 
 
 def _count(found: Sequence[Seen], seen: Sequence[Seen]) -> str:

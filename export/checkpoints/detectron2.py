@@ -43,6 +43,7 @@ BACKBONE_RENAMES: Final = (
 _PADDING: Final = OwnPadding("size_divisibility of its FPN", (32,))  # modeling/backbone/fpn.py: the stride of C5
 IMAGE: Final[dict[str, Any]] = {
     "resize": "detectron2",
+    "decoder": "pillow",  # data/detection_utils.py: PIL.Image.open, its EXIF orientation, convert
     "filter": "pillow",
     "short": 800,
     "long": 1333,

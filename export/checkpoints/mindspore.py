@@ -44,6 +44,7 @@ _CLASSIFIER: Final = rf"{_BODY}backbone\.end_point\..+"
 
 _IMAGE: Final[dict[str, Any]] = {
     "resize": "mindspore",
+    "decoder": "pillow",
     "exif": "ignored",  # PIL.Image.open and convert alone
     "filter": "cv2",
     "short": 800,

@@ -33,6 +33,7 @@ _RENAMES: Final = (
 _RECIPE: Final = Recipe(
     image={
         "resize": "tianzhi",
+        "decoder": "pillow",
         "exif": "ignored",  # PIL.Image.open and convert alone
         "filter": "pillow",
         "short": 800,

@@ -41,6 +41,7 @@ _RENAMES: Final = (
 _PADDING: Final = OwnPadding("size_divisible=32 of its transform", (32,))
 _IMAGE: Final = {
     "resize": "torchvision",
+    "decoder": "pillow",
     "exif": "ignored",  # PIL.Image.open and convert alone
     "filter": "float",
     "short": 800,

@@ -1,6 +1,8 @@
 """How the pixels of image files are read."""
 
+import contextlib
 import io
+import itertools
 import os
 import struct
 import zlib
@@ -151,3 +153,124 @@ def test_a_text_file_named_jpg(tmp_path: Path):
 def test_a_missing_file(tmp_path: Path):
     with pytest.raises(DataError, match=r"cannot read image .*a\.jpg: No such file or directory"):
         read_image(tmp_path / "a.jpg")
+
+
+def detectron2s(data: bytes) -> np.ndarray:
+    """detectron2/data/detection_utils.py: `read_image`, but for a TIFF, whose orientation it applies twice."""
+    image = PIL.Image.open(io.BytesIO(data))
+    methods = (None, None, "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE")
+    name = (*methods, "ROTATE_90")[image.getexif().get(0x0112, 1) if image.format != "TIFF" else 1]
+    turned = image if name is None else image.transpose(PIL.Image.Transpose[name])
+    return np.asarray(turned.convert("RGB"))[..., ::-1]
+
+
+LOADERS = {
+    # mmcv/image/io.py, `imfrombytes`; torchvision/datasets/coco.py, `_load_image`, as tianzhi's and MindSpore's.
+    ("cv2", "applied"): lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR),
+    ("pillow", "ignored"): lambda data: np.asarray(PIL.Image.open(io.BytesIO(data)).convert("RGB"))[..., ::-1],
+    ("pillow", "applied"): detectron2s,
+}
+
+
+def unusual_images(picture: np.ndarray, random: np.random.Generator) -> dict[str, bytes]:
+    """Encoded images of every kind that the two decoders read, some of which they read differently."""
+    image, found = PIL.Image.fromarray(picture), dict[str, bytes]()
+    height, width = picture.shape[:2]
+    alpha = random.integers(0, 256, (height, width), dtype=np.uint8)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = int(random.integers(1, 9))
+
+    def save(name: str, what: PIL.Image.Image, kind: str, **options: object) -> None:
+        buffer = io.BytesIO()
+        what.save(buffer, kind, **options)
+        found[name] = buffer.getvalue()
+
+    for kind in ("JPEG", "PNG", "WEBP", "TIFF"):
+        save(f"{kind} turned", image, kind, exif=exif)
+    for mode, kind in itertools.product(("1", "L", "P", "CMYK", "YCbCr"), ("JPEG", "PNG", "WEBP", "TIFF", "BMP")):
+        with contextlib.suppress(OSError, ValueError):  # not every format has every mode
+            save(f"{kind} {mode}", image.convert(mode), kind)
+    for mode, kind in itertools.product(("LA", "RGBA"), ("PNG", "WEBP", "TIFF")):
+        clear = image.convert(mode)
+        clear.putalpha(PIL.Image.fromarray(alpha))
+        save(f"{kind} {mode}", clear, kind)
+    save("PNG P transparent", image.convert("P"), "PNG", transparency=bytes(alpha[0]))
+    save("PNG RGB transparent", image, "PNG", transparency=tuple(int(value) for value in picture[0, 0]))
+    save("JPEG progressive", image, "JPEG", progressive=True, quality=int(random.integers(10, 98)))
+    for kind in ("PNG", "TIFF", "WEBP"):
+        save(f"{kind} frames", image, kind, save_all=True, append_images=[image.rotate(180)])
+    for channels, suffix in itertools.product((1, 3, 4), (".png", ".tif")):
+        deep = random.integers(0, 2**16, (height, width, channels), dtype=np.uint16)
+        found[f"{suffix} 16 bits {channels}"] = cv2.imencode(suffix, deep)[1].tobytes()
+    row = (2 * width + 3) // 4 * 4
+    sizes = struct.pack("<IHHIIiiHHIIiiII", 54 + row * height, 0, 0, 54, 40, width, height, 1, 16, *[0] * 6)
+    found["BMP 16 bits"] = b"BM" + sizes + random.bytes(row * height)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency:UserWarning")  # of the frameworks' loader
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("decoder", "exif"), LOADERS)
+def test_unusual_images_are_read_as_the_frameworks_loader_does(tmp_path: Path, seed: int, decoder: str, exif: str):
+    random = np.random.default_rng(seed)
+    height, width = (int(side) for side in random.integers(1, 40, 2))
+    corners = random.integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    images = unusual_images(cv2.resize(corners, (width, height), interpolation=cv2.INTER_CUBIC), random)
+    assert len(images) > 35
+    for name, data in images.items():
+        (tmp_path / "a").write_bytes(data)
+        found = read_image(tmp_path / "a", decoder=decoder, exif=exif)
+        np.testing.assert_array_equal(found, LOADERS[decoder, exif](data), err_msg=name)
+
+
+def test_what_only_pillow_reads_is_refused_with_its_format_elsewhere(tmp_path: Path):
+    PIL.Image.fromarray(np.full((20, 30), 7.0, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif is a TIFF that cv2 cannot decode, which the training framework reads"):
+        read_image(tmp_path / "a.tif")
+    assert (read_image(tmp_path / "a.tif", decoder="pillow") == 7).all()
+
+
+@pytest.mark.parametrize("decoder", ["cv2", "pillow"])
+def test_a_png_without_its_last_rows(tmp_path: Path, picture: np.ndarray, decoder: str):
+    """Pillow leaves them black."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in picture[:-2]))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    with pytest.raises(DataError, match=rf"is a PNG that {decoder} cannot decode"):
+        read_image(tmp_path / "a.png", decoder=decoder)
+
+
+@pytest.mark.parametrize("decoder", ["cv2", "pillow"])
+@pytest.mark.parametrize("turned", [1, 6])
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        *(("RGB", options) for options in ({}, {"progressive": True}, {"restart_marker_blocks": 3})),
+        *(("L", options) for options in ({}, {"progressive": True}, {"restart_marker_blocks": 3})),
+        ("CMYK", {}),  # of a progressive one the last scan is empty here
+    ],
+)
+def test_a_jpeg_that_was_cut_and_given_an_end_marker(
+    tmp_path: Path, decoder: str, turned: int, mode: str, options: dict
+):
+    """cv2 and Pillow fill what is missing with grey; a picture that is grey there is whole."""
+    whole, exif = tmp_path / "whole.jpg", PIL.Image.Exif()
+    exif[0x0112] = turned
+    corners = np.random.default_rng(1).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    pixels = cv2.resize(corners, (90, 70), interpolation=cv2.INTER_CUBIC)
+    grey = pixels.copy()
+    grey[:, 40:] = 128
+    for each in (grey, pixels):
+        PIL.Image.fromarray(each).convert(mode).save(whole, exif=exif, **options)
+        read_image(whole, decoder=decoder)
+    data = whole.read_bytes()
+    scan = data.rindex(b"\xff\xda") + 20
+    for part in (0.2, 0.5, 0.8):
+        cut = data[: scan + int(part * (len(data) - scan))].rstrip(b"\xff") + b"\xff\xd9"
+        (tmp_path / "cut.jpg").write_bytes(cut)
+        with pytest.raises(DataError, match=r"cut\.jpg: truncated JPEG: its data end before its pixels"):
+            read_image(tmp_path / "cut.jpg", decoder=decoder)

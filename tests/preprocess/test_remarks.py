@@ -34,7 +34,25 @@ def test_frames_and_depth(spec: DetectorSpec):
         frames
         == "1 of 3 images has several frames or pages (0.jpg): the first is taken, the others are not read: 3 frames"
     )
-    assert depth.startswith("2 of 3 images have more than 8 bits per channel (0.jpg, 1.jpg): the upper 8 are taken")
+    assert depth.startswith("2 of 3 images have more than 8 bits per channel (0.jpg, 1.jpg): they are scaled to 8")
+
+
+def test_depth_is_as_the_decoder_makes_it(spec: DetectorSpec):
+    (depth,) = remarks(seen(1, deep=True), replace(spec, image={**spec.image.model_dump(), "decoder": "pillow"}))
+    assert depth.endswith(
+        "of one what is above 255 becomes 255, as the training framework does (image.decoder: pillow)"
+    )
+
+
+@pytest.mark.parametrize("exif", ["applied", "ignored"])
+def test_a_tiff_is_turned_whatever_is_said_of_exif(spec: DetectorSpec, exif: str):
+    asked = [image._replace(header=image.header._replace(format="TIFF")) for image in seen(2, turned=True)]
+    told = "2 of 2 images have an orientation in a TIFF (0.jpg, 1.jpg): the pixels are turned as it says, as cv2 and"
+    (line,) = remarks(asked, replace(spec, image={**spec.image.model_dump(), "exif": exif}))
+    assert line.startswith(told)
+    assert "Detectron2" not in line
+    (line,) = remarks(asked, replace(spec, image={**spec.image.model_dump(), "resize": "detectron2"}))
+    assert line.endswith("Detectron2's loader, which asks for the orientation before it is honoured, turns them again")
 
 
 def test_images_that_a_canvas_makes_smaller(spec: DetectorSpec):

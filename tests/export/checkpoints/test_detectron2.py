@@ -24,6 +24,7 @@ def test_recipe_of_the_framework():
     recipe = read_state(state()).recipe
     assert (recipe.image["resize"], recipe.image["mean"]) == ("detectron2", (103.53, 116.28, 123.675))
     assert "exif" not in recipe.image  # applied
+    assert recipe.image["decoder"] == "pillow"
     assert (recipe.decode["iou_threshold"], recipe.decode["clip"], recipe.decode["nms"]) == (0.5, "after_nms", "iou")
 
 

@@ -62,6 +62,7 @@ def test_recipe_of_the_model_zoo():
     assert recipe.image["mean"] == pytest.approx((104.0136177, 114.0342201, 119.9165407))
     assert (recipe.image["padding"], recipe.image["channels"]) == ("black", "RGB")
     assert recipe.image["exif"] == "ignored"
+    assert recipe.image["decoder"] == "pillow"
     assert (recipe.decode["nms"], recipe.decode["candidates"]) == ("diou_plus_one", "best_class")
 
 

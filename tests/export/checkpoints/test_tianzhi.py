@@ -18,6 +18,7 @@ def test_recipe_of_the_framework():
     assert (recipe.image["channels"], recipe.image["mean"]) == ("BGR", (102.9801, 115.9465, 122.7717))
     assert (recipe.image["resize"], recipe.image["filter"]) == ("tianzhi", "pillow")
     assert recipe.image["exif"] == "ignored"
+    assert recipe.image["decoder"] == "pillow"
     assert (recipe.decode["score"], recipe.decode["nms"]) == ("geometric_mean", "iou_plus_one")
     assert (recipe.decode["iou_threshold"], recipe.decode["last_pixel"], recipe.decode["inclusive"]) == (
         0.6,

@@ -42,6 +42,7 @@ def test_recipes():
         assert (weights.recipe.image["resize"], weights.recipe.image["filter"]) == ("torchvision", "float")
         assert weights.recipe.image["channels"] == "RGB"
         assert weights.recipe.image["exif"] == "ignored"
+        assert weights.recipe.image["decoder"] == "pillow"
         assert weights.recipe.image["mean"] == pytest.approx((123.675, 116.28, 103.53))
         assert (weights.recipe.decode["score_threshold"], weights.recipe.decode["max_detections"]) == (threshold, most)
 
