@@ -40,7 +40,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     if spec.detector != weights.detector:
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
-    _check_canvas(weights, spec.canvas)
+    _check_canvases(weights, spec)
     differences = (
         *recipe_differences(weights.recipe, spec),
         *_size_note(weights, spec),
@@ -222,12 +222,16 @@ def _check_names(weights: Weights, spec: DetectorSpec, file: str) -> None:
         )
 
 
-def _check_canvas(weights: Weights, canvas: Size) -> None:
-    if weights.network.same_padding and any(side % CANVAS_MULTIPLE for side in canvas):
-        raise SpecError(
-            f'canvas {canvas}: this network pads as TensorFlow\'s "same" does, which is exact for multiples of '
-            f"{CANVAS_MULTIPLE} only; take {round_up(canvas.height)}x{round_up(canvas.width)}"
-        )
+def _check_canvases(weights: Weights, spec: DetectorSpec) -> None:
+    why = weights.recipe.exact_for_multiples
+    if weights.network.same_padding:
+        why = 'pads as TensorFlow\'s "same" does'
+    for canvas in (spec.canvas, *spec.canvases) if why else ():
+        if any(side % CANVAS_MULTIPLE for side in canvas):
+            raise SpecError(
+                f"canvas {canvas}: this network {why}, which is exact for multiples of {CANVAS_MULTIPLE} only; take "
+                f"{round_up(canvas.height)}x{round_up(canvas.width)}"
+            )
 
 
 def round_up(side: int) -> int:

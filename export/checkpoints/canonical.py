@@ -233,7 +233,8 @@ def stride_style(tensors: Mapping[str, Tensor], shapes: Fields) -> tuple[str | N
 def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: str) -> Fields:
     """What the models of all dialects have in common, for what nothing else tells."""
     guesses = Fields.of(f"{dialect}'s code", same_padding=False, cell_step="stride")
-    guesses.add("bn_eps", 1e-5, f"{ASSUMED}as in all models of {dialect}")
+    for norm in ("bn_eps", "gn_eps"):
+        guesses.add(norm, 1e-5, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("strides", STRIDES, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("relu_before_p7", True, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("style", *stride_style(tensors, shapes))

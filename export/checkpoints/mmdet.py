@@ -23,10 +23,11 @@ from export.checkpoints.canonical import (
 from export.checkpoints.config_text import ConfigError, parse_config
 from export.checkpoints.config_values import config_values
 from export.checkpoints.facts import ASSUMED, Fields, decide
-from export.checkpoints.mmdet_config import NORM_EPS, counts_background, is_of_no_version, text_facts
+from export.checkpoints.mmdet_config import NORM_EPS, counts_background, is_of_no_version, section_of, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
+from export.checkpoints.mmdet_keys import shown
 from export.checkpoints.mmdet_known import strange_settings
-from export.checkpoints.mmdet_limits import refuse_settings
+from export.checkpoints.mmdet_limits import exact_for_multiples, refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import THRESHOLDS, Reading
@@ -89,7 +90,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         guesses.add("anchor_rounding", None, f"{why}: 'none' for RetinaNet of 2.x and 3.x, 'legacy' for that of 1.x")
     decision = decide(file.path, kind, shapes=shapes, known=text, guesses=guesses, given=given)
     if "BN" in (decision.values.get("cls_norm"), decision.values.get("box_norm")):
-        _require_one_eps(file, decision.values)
+        _require_one_eps(file, decision.values, section_of(config, "bbox_head.norm_cfg").get("eps", NORM_EPS))
     classes, class_source = _classes(file.meta, shapes.values["num_classes"])
     classes, order = with_cocos_names(classes), label_order(config, file.meta, classes)
     if order == "annotations":
@@ -100,7 +101,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
     notes = (*strange_settings(config, kind), *recipe.notes, *unread)
     remarks = (*_unversioned(file.meta, config, classes), *recipe.remarks)
-    recipe = replace(recipe, label_order=order, notes=notes, remarks=remarks)
+    evenly = exact_for_multiples(config)
+    recipe = replace(recipe, label_order=order, notes=notes, remarks=remarks, exact_for_multiples=evenly)
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
@@ -108,11 +110,12 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
 
 
-def _require_one_eps(file: CheckpointFile, values: Mapping[str, object]) -> None:
-    """One eps serves all batch norms of our network; a head with an eps of its own was refused before."""
-    if values["bn_eps"] != NORM_EPS:
+def _require_one_eps(file: CheckpointFile, values: Mapping[str, object], of_head: object) -> None:
+    """One eps serves all batch norms of our network."""
+    if values["bn_eps"] != of_head:
         raise CheckpointError(
-            f"{file.path}: batch norms of the backbone have eps {values['bn_eps']}, those of the head {NORM_EPS}"
+            f"{file.path}: batch norms of the backbone have eps {values['bn_eps']}, those of the head "
+            f"{shown(of_head)}: this version exports one for all"
         )
 
 

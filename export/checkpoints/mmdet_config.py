@@ -1,14 +1,21 @@
 """What the config text of an mmdetection checkpoint says about the network."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from export.checkpoints.config_text import SPLAT, UNKNOWN
 from export.checkpoints.facts import Fields
+from export.checkpoints.mmdet_keys import as_tuples, class_name, truth, whole
 from export.checkpoints.reader import CheckpointFile
 from export.network.config import FcosNetwork, Network
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
+# Names of mmcv's registry, and torch's classes, which a config may name by their path.
+_NORMS: Final = {
+    **dict.fromkeys(("GN", "GroupNorm"), "GN"),
+    **dict.fromkeys(("BN", "BN2d", "SyncBN", "MMSyncBN", "BatchNorm2d", "SyncBatchNorm"), "BN"),
+}
 
 
 def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, rows: int) -> Fields:
@@ -66,18 +73,20 @@ def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
         # FCOSHead's default since 2.0; heads without norm have no use for it.
         _note(facts, "norm_groups", head, "bbox_head.norm_groups", int, default=32)
     norm = _get(head, "norm_cfg", UNKNOWN)
-    kinds = {"GN": "GN", "BN": "BN", "SyncBN": "BN", "MMSyncBN": "BN", "BN2d": "BN"}
-    name = "none" if norm is None else kinds.get(_text(_get(norm, "type", UNKNOWN))) if isinstance(norm, dict) else None
+    name = "none" if norm is None else _NORMS.get(class_name(norm.get("type"))) if isinstance(norm, dict) else None
     for branch in ("cls_norm", "box_norm") if name is not None else ():
         facts.add(branch, name, "config text (model.bbox_head.norm_cfg)")
     if isinstance(norm, dict):
         _note(facts, "norm_groups", norm, "bbox_head.norm_cfg.num_groups", int)
+    if name == "GN":
+        _note(facts, "gn_eps", norm, "bbox_head.norm_cfg.eps", float, default=NORM_EPS)
 
 
 def _fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
     _note(facts, "centerness_on_reg", head, "bbox_head.centerness_on_reg", bool, default=False)
     _note(facts, "norm_on_bbox", head, "bbox_head.norm_on_bbox", bool, default=False)
-    _note(facts, "tower_conv_bias", head, "bbox_head.conv_bias", bool)
+    if isinstance(head.get("conv_bias"), bool):  # "auto" is as the norm has it
+        _note(facts, "tower_conv_bias", head, "bbox_head.conv_bias", bool)
     # AnchorFreeHead's own default, strides 4 to 64, is hardly meant for P3 to P7, but then it is what was trained.
     _strides(facts, head, "bbox_head.strides", default=(4, 8, 16, 32, 64))
 
@@ -88,26 +97,59 @@ def _anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, obj
     where: Mapping[str, Any]
     if isinstance(generator, dict) and generator:
         where, prefix, ratios = generator, "bbox_head.anchor_generator", "ratios"
-        legacy = _text(generator.get("type")).rpartition(".")[2] == "LegacyAnchorGenerator"
+        legacy = class_name(generator.get("type")) == "LegacyAnchorGenerator"
         _strides(facts, where, f"{prefix}.strides", default=UNKNOWN)
     else:
         where, prefix, ratios, legacy = head, "bbox_head", "anchor_ratios", counts_background(meta)
         _strides(facts, where, f"{prefix}.anchor_strides", default=(8, 16, 32, 64, 128))
     facts.add("anchor_rounding", "legacy" if legacy else "none", f"config text (model.{prefix})")
-    base, octaves = _get(where, "octave_base_scale", UNKNOWN), _get(where, "scales_per_octave", UNKNOWN)
-    if type(base) in (int, float) and type(octaves) is int and 0 < octaves < 100:
-        scales = tuple(float(base * 2 ** (octave / octaves)) for octave in range(octaves))
-        facts.add("anchor_scales", scales, f"config text (model.{prefix}.octave_base_scale)")
-    elif listed := _floats(_get(where, "scales", UNKNOWN)):
-        facts.add("anchor_scales", listed, f"config text (model.{prefix}.scales)")
+    _anchor_scales(facts, where, f"model.{prefix}", factor=base_scale(where) or 1.0)
     if values := _floats(_get(where, ratios, UNKNOWN)):
         facts.add("anchor_ratios", values, f"config text (model.{prefix}.{ratios})")
 
 
+def _anchor_scales(facts: Fields, where: Mapping[str, Any], section: str, *, factor: float) -> None:
+    base, octaves = _get(where, "octave_base_scale", UNKNOWN), _get(where, "scales_per_octave", UNKNOWN)
+    scales, key = _floats(_get(where, "scales", UNKNOWN)), "scales"
+    if type(base) in (int, float) and type(octaves) is int and 0 < octaves < 100:
+        scales, key = tuple(float(base * 2 ** (octave / octaves)) for octave in range(octaves)), "octave_base_scale"
+    if scales:
+        sizes = "" if factor == 1 else " and base_sizes"
+        facts.add("anchor_scales", tuple(scale * factor for scale in scales), f"config text ({section}.{key}{sizes})")
+
+
+def base_scale(section: Mapping[str, Any]) -> float | None:
+    """How many strides the anchors of scale 1 are wide: 1, or what the base sizes of all levels say alike.
+
+    Args:
+        section: settings of an anchor generator, or of a head of 1.x.
+
+    Returns:
+        None if the base sizes are no such multiple, or could not be read.
+    """
+    prefix = "" if "strides" in section else "anchor_"
+    sizes, strides = section.get(f"{prefix}base_sizes"), whole_strides(section.get(f"{prefix}strides"))
+    if sizes is None:
+        return 1.0
+    sizes = _floats(sizes)
+    if sizes is None or strides is None or len(sizes) != len(strides):
+        return None
+    factor = sizes[0] / strides[0]
+    alike = all(math.isclose(size, factor * stride) for size, stride in zip(sizes, strides, strict=True))
+    return factor if alike else None
+
+
 def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: Any) -> None:
-    strides = as_tuples(_get(section, path.rpartition(".")[2], default))
-    if isinstance(strides, tuple) and all(type(stride) is int and stride > 0 for stride in strides):
+    if (strides := whole_strides(_get(section, path.rpartition(".")[2], default))) is not None:
         facts.add("strides", strides, _source(section, path))
+
+
+def whole_strides(value: Any) -> tuple[int, ...] | None:
+    """Positive whole numbers; for x and y alike where they are pairs. None if they are none."""
+    listed = as_tuples(value) if isinstance(value, list | tuple) else ()
+    numbers = [whole(one[0] if isinstance(one, tuple) and one in (one[:1], one[:1] * 2) else one) for one in listed]
+    strides = tuple(number for number in numbers if number is not None and number > 0)
+    return strides if listed and len(strides) == len(listed) else None
 
 
 def _floats(value: Any) -> tuple[float, ...] | None:
@@ -159,6 +201,8 @@ def _note(
     value = _get(section, path.rpartition(".")[2], default)
     if kind is float and type(value) is int:
         value = float(value)
+    if kind is bool:
+        value = truth(value)
     if type(value) is kind:
         facts.add(name, value, _source(section, path))
 
@@ -181,11 +225,6 @@ def _get(section: Mapping[str, Any], key: str, default: Any) -> Any:
     if key in section:
         return section[key]
     return UNKNOWN if SPLAT in section else default
-
-
-def as_tuples(value: Any) -> Any:
-    """A list as a tuple, anything else as it is."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _text(value: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from detector.coco import COCO_CLASSES
 from export.checkpoints.config_text import UNKNOWN
+from export.checkpoints.mmdet_keys import class_name
 
 # mmdet/datasets/coco.py: `cat_ids = coco.get_cat_ids(cat_names=self.CLASSES)` (1.x: `getCatIds()`), which pycocotools
 # answers in the order of the file, and `cat2label` numbers them so. 2.13 (pull request 5227) warns of it and asks for
@@ -115,7 +116,7 @@ def _dataset_type(config: Mapping[str, Any]) -> str:
         while isinstance(found, dict | list | tuple):
             found = _within(found)
         if isinstance(found, str):
-            return found.rpartition(".")[2]
+            return class_name(found)
     return ""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from export.checkpoints.mmdet_config import section_of
-from export.checkpoints.mmdet_keys import Keys, ignored, shown
+from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown
 from export.network.config import FcosNetwork, Network
 
 _MODEL: Final = "backbone neck bbox_head train_cfg test_cfg data_preprocessor init_cfg pretrained use_syncbn"
@@ -19,6 +19,12 @@ _BACKBONE: Final = """
     depth in_channels stem_channels base_channels num_stages strides dilations out_indices style deep_stem avg_down
     frozen_stages conv_cfg norm_cfg norm_eval stage_with_dcn plugins with_cp zero_init_residual pretrained init_cfg
     groups base_width
+"""
+# Settings that are for training, show in shapes, or are sections with a table of their own.
+_TRAINING_OR_SHAPE: Final = """
+    frozen_stages norm_eval with_cp zero_init_residual pretrained init_cfg train_cfg test_cfg loss_cls loss_bbox
+    loss_centerness regress_ranges center_sampling center_sample_radius in_channels out_channels num_classes num_outs
+    out_indices start_level end_level bbox_coder anchor_generator requires_grad momentum
 """
 # Losses whose scores are plain sigmoids of as many rows as there are classes.
 _LOSSES: Final = ("FocalLoss", "CrossEntropyLoss", "GHMC", "QualityFocalLoss", "VarifocalLoss")
@@ -38,6 +44,7 @@ _RETINANET: Final = """
     anchor_generator reg_decoded_bbox octave_base_scale scales_per_octave anchor_ratios anchor_strides anchor_base_sizes
     target_means target_stds
 """
+_NORM: Final = "eps num_groups num_channels num_features momentum requires_grad affine track_running_stats"
 _CODER: Final = "target_means target_stds clip_border add_ctr_clamp ctr_clamp use_box_type"
 _GENERATOR: Final = """
     octave_base_scale scales_per_octave scales ratios strides base_sizes scale_major centers center_offset use_box_type
@@ -53,14 +60,17 @@ def strange_settings(config: Mapping[str, Any], kind: type[Network]) -> list[str
     """
     known = {
         "backbone": _BACKBONE,
+        "backbone.norm_cfg": _NORM,
         "neck": _NECK,
         "bbox_head": _HEAD + (_FCOS if kind is FcosNetwork else _RETINANET),
+        "bbox_head.norm_cfg": _NORM,
         "bbox_head.bbox_coder": _CODER,
         "bbox_head.anchor_generator": _GENERATOR,
     }
     notes = _strange_model(config)
     for section, names in known.items():
-        keys = Keys(moot=tuple(names.split()), only={"dcn": (None,)} if section == "backbone" else {})
+        only = {"dcn": (None,)} if section == "backbone" else {}
+        keys = Keys(read=tuple(names.split()), moot=tuple(_TRAINING_OR_SHAPE.split()), only=only)
         notes += ignored(section_of(config, section), keys, f"model.{section}")
     return notes + _strange_loss(section_of(config, "bbox_head.loss_cls"))
 
@@ -69,7 +79,7 @@ def _strange_loss(loss: Mapping[str, Any]) -> list[str]:
     """Of the loss that decides what becomes of the class rows: softmax is refused by `mmdet_limits`."""
     notes = []
     kind, sigmoid = loss.get("type", _LOSSES[0]), loss.get("use_sigmoid", True)
-    if not isinstance(kind, str) or kind.rpartition(".")[2] not in _LOSSES:
+    if class_name(kind) not in _LOSSES:
         notes.append(f"model.bbox_head.loss_cls: type={shown(kind)} is not known, scores are taken as sigmoids")
     if type(sigmoid) is not bool:
         notes.append(f"model.bbox_head.loss_cls: use_sigmoid={shown(sigmoid)} is no truth value, here it is True")
@@ -82,6 +92,6 @@ def _strange_model(config: Mapping[str, Any]) -> list[str]:
         return []
     notes = ignored(model, Keys(moot=tuple(_MODEL.split())), "model")
     kind = model.get("type", "SingleStageDetector")
-    if not isinstance(kind, str) or kind.rpartition(".")[2] not in _DETECTORS:
+    if class_name(kind) not in _DETECTORS:
         notes.insert(0, f"model: type={shown(kind)} is not known, here backbone, neck and head run one after the other")
     return notes

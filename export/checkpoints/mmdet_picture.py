@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from export.checkpoints.mmdet_keys import shown
+from export.checkpoints.mmdet_keys import shown, whole
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import Triple
 
@@ -105,8 +105,8 @@ class Picture:
         """Pad to a multiple of a setting, named by its key; None is no setting."""
         if divisor is None:
             return
-        legal = type(divisor) is int and divisor > 0
-        self.divisors.append(divisor if legal else None)
+        number = whole(divisor)
+        self.divisors.append(number if number is not None and number > 0 else None)
         self.padders.append(f"{key}={shown(divisor)}")
 
     def pad(self, value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_dataset import pipeline_of
-from export.checkpoints.mmdet_keys import Keys, ignored, shown
+from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown, truth, whole
 from export.checkpoints.mmdet_picture import Picture
 from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
@@ -110,16 +110,15 @@ def _follow_old_settings(config: Mapping[str, Any], picture: Picture) -> None:
 def _preprocess(processor: Any, picture: Picture) -> None:
     """`DetDataPreprocessor`: swap, normalize, pad; without a mean it does not normalize."""
     settings = processor if isinstance(processor, dict) else {}
-    kind = str(settings.get("type", "DetDataPreprocessor")).rpartition(".")[2]
+    kind = class_name(settings.get("type", "DetDataPreprocessor"))
     if kind not in ("DetDataPreprocessor", "ImgDataPreprocessor") or settings is not processor:
         picture.notes.append(f"the data preprocessor is {shown(kind if settings else processor)}, here the usual one")
     picture.notes += ignored(settings, _PREPROCESSOR, "data_preprocessor")
-    swaps = [settings.get(flag, False) for flag in ("bgr_to_rgb", "rgb_to_bgr")]
+    swaps = [truth(settings.get(flag, False)) for flag in ("bgr_to_rgb", "rgb_to_bgr")]
     if any(swaps):
         picture.swap()
     if settings.get("mean") is not None or settings.get("std") is not None:
-        known = all(isinstance(flag, bool) for flag in swaps)
-        picture.normalize(settings.get("mean"), settings.get("std") if known else UNKNOWN)
+        picture.normalize(settings.get("mean"), UNKNOWN if UNKNOWN in swaps else settings.get("std"))
     picture.normalizes = True  # whatever it pads with is not normalized after it
     picture.divide(settings.get("pad_size_divisor"), "data_preprocessor.pad_size_divisor")
     value = settings.get("pad_value", 0)
@@ -133,8 +132,9 @@ def _preprocess(processor: Any, picture: Picture) -> None:
 
 def _is_full(picture: Picture, divisor: Any) -> bool:
     """Whether an image that a step has padded needs no more of it."""
-    sides = picture.filled
-    return type(divisor) is int and divisor > 0 and all(type(side) is int and side % divisor == 0 for side in sides)
+    divisor = whole(divisor)
+    sides = [whole(side) for side in picture.filled]
+    return divisor is not None and divisor > 0 and all(side is not None and side % divisor == 0 for side in sides)
 
 
 def _image(picture: Picture) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from export.checkpoints.config_text import UNKNOWN
-from export.checkpoints.mmdet_keys import Keys, ignored, shown
+from export.checkpoints.mmdet_chance import certain
+from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown, truth
 from export.checkpoints.mmdet_picture import Picture
 
 # (backend, interpolation) of mmcv's `imresize`.
@@ -43,10 +44,13 @@ def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented:
         augmented: a step around these decides about flips.
     """
     for step in steps:
-        kind = str(step.get("type", "")).rpartition(".")[2] if isinstance(step, dict) else ""
+        kind = class_name(step.get("type")) if isinstance(step, dict) else ""
         if kind in _NEUTRAL:
             continue
         if kind == "RandomFlip" and augmented:
+            continue
+        if kind and (same := certain(step)) is not None:
+            run(same, picture, scale=scale, augmented=augmented)
             continue
         if kind not in _STEPS:
             picture.stray(step)
@@ -70,7 +74,7 @@ def _resize(step: Mapping[str, Any], picture: Picture) -> None:
     key = "img_scale" if "img_scale" in step and "scale" not in step else "scale"
     scale = _pair(step.get(key))
     if scale is None:
-        kind = str(step["type"]).rpartition(".")[2]
+        kind = class_name(step["type"])
         picture.notes.append(f"{kind} of the test pipeline: {key}={shown(step.get(key))} is not honoured")
         picture.stray(step)
         return
@@ -119,7 +123,7 @@ def _shortest_edge(step: Mapping[str, Any], picture: Picture) -> None:
 
 
 def _take_size(step: Mapping[str, Any], picture: Picture, **size: Any) -> None:
-    kind = str(step["type"]).rpartition(".")[2]
+    kind = class_name(step["type"])
     if picture.image:
         picture.notes.append("the test pipeline resizes twice, here the last size alone counts")
     for before, done in (("Normalize", picture.normalizes), ("Pad", picture.padding is not None)):
@@ -137,10 +141,10 @@ def _take_size(step: Mapping[str, Any], picture: Picture, **size: Any) -> None:
 
 
 def _normalize(step: Mapping[str, Any], picture: Picture) -> None:
-    to_rgb = step.get("to_rgb", True)
+    to_rgb = truth(step.get("to_rgb", True))
     if to_rgb is True:
         picture.swap()
-    picture.normalize(step.get("mean", UNKNOWN), step.get("std", UNKNOWN) if isinstance(to_rgb, bool) else UNKNOWN)
+    picture.normalize(step.get("mean", UNKNOWN), UNKNOWN if to_rgb is UNKNOWN else step.get("std", UNKNOWN))
 
 
 def _pad(step: Mapping[str, Any], picture: Picture) -> None:

@@ -57,6 +57,8 @@ class Recipe:
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
         evidence: what of the file says that it is run with these defaults; None: nothing.
+        exact_for_multiples: what of the network is as in the framework on canvases of multiples of 32 only; None:
+            nothing.
     """
 
     image: Mapping[str, Any]
@@ -70,6 +72,7 @@ class Recipe:
     remarks: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
     evidence: str | None = None
+    exact_for_multiples: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ LEVELS: Final = 5  # P3 to P7
 # What a detector can have: far beyond any that was ever trained, short of what makes its numbers meaningless.
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "bn_eps": (0, 0.1),
+    "gn_eps": (0, 0.1),
     "strides": (1, 4096),
     "point_offset": (0, 1),
     "anchor_scales": (1e-3, 1e3),
@@ -47,7 +48,8 @@ class Network:
         box_convs: layers of the regression tower.
         cls_norm: after every convolution of the classification tower.
         box_norm: after every convolution of the regression tower.
-        norm_groups: groups of a "GN" norm, whose eps is 1e-5.
+        norm_groups: groups of a "GN" norm.
+        gn_eps: of these norms.
         tower_conv_bias: the tower convolutions have a bias.
         num_classes: class scores per location or anchor, without background.
     """
@@ -71,6 +73,7 @@ class Network:
     cls_norm: Norm
     box_norm: Norm
     norm_groups: int
+    gn_eps: float = 1e-5  # torch's default
     tower_conv_bias: bool
     num_classes: int
 

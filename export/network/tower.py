@@ -38,7 +38,7 @@ def by_location(x: Tensor) -> Tensor:
 
 def _norm(config: Network, norm: Norm) -> nn.Module | None:
     if norm == "GN":
-        return nn.GroupNorm(config.norm_groups, config.head_channels)
+        return nn.GroupNorm(config.norm_groups, config.head_channels, eps=config.gn_eps)
     if norm == "BN":
         return nn.BatchNorm2d(config.head_channels, eps=config.bn_eps)
     return None

@@ -182,6 +182,19 @@ def test_another_detector_is_an_error():
         resolve_spec(weights_of(), CHECKPOINT, Settings({"detector": "retinanet"}))
 
 
+def test_an_upsampling_that_is_exact_for_even_sides_wants_a_multiple_of_32():
+    weights = weights_of()
+    uneven = dataclasses.replace(weights.recipe, exact_for_multiples="upsamples by nearest-exact, here by nearest")
+    exact = dataclasses.replace(weights, recipe=uneven)
+    why = "this network upsamples by nearest-exact, here by nearest, which is exact for multiples of 32 only"
+    with pytest.raises(SpecError, match=f"canvas 800x1333: {why}; take 800x1344"):
+        resolve_spec(exact, CHECKPOINT, Settings({"canvas": (800, 1333)}))
+    gears = Settings({"canvas": (800, 1344), "atc": {"image_sizes": [[320, 330], [320, 320]]}})
+    with pytest.raises(SpecError, match=f"canvas 320x330: {why}; take 320x352"):
+        resolve_spec(exact, CHECKPOINT, gears)
+    assert resolve_spec(exact, CHECKPOINT, Settings({"canvas": (800, 1344)})).canvas == Size(800, 1344)
+
+
 def test_same_padding_wants_a_multiple_of_32():
     weights = weights_of()
     padded = dataclasses.replace(weights, network=dataclasses.replace(weights.network, same_padding=True))

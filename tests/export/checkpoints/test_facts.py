@@ -28,12 +28,16 @@ VALUES = {
     "cell_step": "stride",
     "point_offset": 0.5,
     "norm_groups": 8,
+    "gn_eps": 1e-5,
     "tower_conv_bias": False,
     "centerness_on_reg": False,
     "norm_on_bbox": False,
     "num_classes": 3,
 }
-GUESSED = ("style", "bn_eps", "relu_before_p7", "strides", "norm_groups", "centerness_on_reg", "norm_on_bbox")
+GUESSED = (
+    *("style", "bn_eps", "gn_eps", "relu_before_p7", "strides", "norm_groups", "centerness_on_reg"),
+    "norm_on_bbox",
+)
 
 
 def facts(names: tuple[str, ...], source: str, **changes: object) -> Fields:

@@ -76,7 +76,9 @@ def test_a_config_of_other_weights_is_refused(
         ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='bilinear')", "upsample_cfg"),
         ("type='FCOSHead'", "type='NASFCOSHead'", "NASFCOSHead"),
         ("stacked_convs=1", "stacked_convs=1, loss_cls=dict(use_sigmoid=False)", "use_sigmoid = False"),
-        ("num_groups=8", "num_groups=8, eps=1e-3", r"norm_cfg\.eps"),
+        ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='nearest', scale_factor=4)", "upsample_cfg"),
+        ("num_outs=5", "num_outs=5, upsample_cfg='nearest'", "upsample_cfg = 'nearest'"),
+        ("strides=[8,", "strides=[(8, 4),", "expected 5 positive integers"),
     ],
 )
 def test_settings_that_change_the_arithmetic_unseen_are_refused(
@@ -89,6 +91,69 @@ def test_settings_that_change_the_arithmetic_unseen_are_refused(
 def test_scope_prefixes_of_types_are_no_difference(weights: Callable[..., Weights], config_text: str):
     text = config_text.replace("type='FCOSHead'", "type='mmdet.FCOSHead'")
     assert weights(meta={"cfg": text}).network.norm_groups == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fact", "value"),
+    [
+        ("num_groups=8", "num_groups=8, eps=1e-3", "gn_eps", 1e-3),
+        ("dict(type='GN'", "dict(type='torch.nn.GroupNorm'", "cls_norm", "GN"),
+        ("stacked_convs=1", "stacked_convs=1, norm_on_bbox=1", "norm_on_bbox", True),
+        ("stacked_convs=1", "stacked_convs=1, norm_on_bbox=0", "norm_on_bbox", False),
+        ("stacked_convs=1", "stacked_convs=1, centerness_on_reg='yes'", "centerness_on_reg", True),
+        ("stacked_convs=1", "stacked_convs=1, dcn_on_last_conv=None", "centerness_on_reg", False),
+        ("stacked_convs=1", "stacked_convs=1, conv_bias='auto'", "tower_conv_bias", False),
+        ("strides=[8,", "strides=[8.0,", "strides", (8, 16, 32, 64, 128)),
+        ("[8, 16, 32,", "[(8, 8), 16, (32,),", "strides", (8, 16, 32, 64, 128)),
+        ("relu_before_extra_convs=True", "relu_before_extra_convs=0", "relu_before_p7", False),
+        (
+            "depth=18",
+            "depth=18, deep_stem=None, avg_down=0, plugins=[], conv_cfg=dict(type='mmcv.Conv2d')",
+            "depth",
+            18,
+        ),
+        ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='nearest', scale_factor=2.0)", "p6_from", "P5"),
+        ("num_outs=5", "num_outs=5, upsample_cfg=dict(scale_factor=[2, 2], align_corners=None)", "p6_from", "P5"),
+    ],
+)
+def test_settings_are_read_in_any_form_that_mmdetection_takes(
+    weights: Callable[..., Weights], config_text: str, old: str, new: str, fact: str, value: object
+):
+    assert old in config_text
+    found = weights(meta={"cfg": config_text.replace(old, new)})
+    assert (getattr(found.network, fact), found.recipe.notes) == (value, ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note"),
+    [
+        ("num_groups=8", "num_groups=8, eps=f()", "model.bbox_head.norm_cfg: eps is computed by its config"),
+        ("stacked_convs=1", "stacked_convs=1, norm_on_bbox=f()", "model.bbox_head: norm_on_bbox is computed"),
+        ("style='pytorch'", "style=f()", "model.backbone: style is computed"),
+    ],
+)
+def test_computed_settings_are_named(weights: Callable[..., Weights], config_text: str, old: str, new: str, note: str):
+    (found,) = weights(meta={"cfg": config_text.replace(old, new)}).recipe.notes
+    assert found.startswith(note)
+
+
+@pytest.mark.parametrize("mode", ["nearest-exact", "area"])
+def test_other_names_of_the_nearest_pixel_are_it_on_even_sides(
+    weights: Callable[..., Weights], config_text: str, mode: str
+):
+    assert weights(meta={"cfg": config_text}).recipe.exact_for_multiples is None
+    text = config_text.replace("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='MODE')").replace("MODE", mode)
+    assert weights(meta={"cfg": text}).recipe.exact_for_multiples == f"upsamples by {mode}, here by nearest"
+
+
+def test_batch_norms_share_one_eps(weights: Callable[..., Weights], config_text: str):
+    text = config_text.replace("type='BN'", "type='BN', eps=1e-3")
+    towers = "norm_cfg=dict(type='BN', eps=1e-3)"
+    same = text.replace("norm_cfg=dict(type='GN', num_groups=8)", towers)
+    assert weights(meta={"cfg": same}, norm="bn").network.bn_eps == 1e-3
+    other = text.replace("norm_cfg=dict(type='GN', num_groups=8)", towers.replace("1e-3", "1e-2"))
+    with pytest.raises(CheckpointError, match=r"backbone have eps 0\.001, those of the head 0\.01: this version"):
+        weights(meta={"cfg": other}, norm="bn")
 
 
 def test_mmdetection_1_counts_the_background(weights: Callable[..., Weights], config_text: str):

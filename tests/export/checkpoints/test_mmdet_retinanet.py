@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError
+from export.checkpoints.canonical import ANCHOR_SCALES
 from export.checkpoints.weights import Weights
 from tests.export.checkpoints.framework_names import SAMPLES, State, examine_state, read_state
 
@@ -100,6 +101,20 @@ def test_the_legacy_generator_and_coder_are_legacy():
         ("octave_base_scale=4", "octave_base_scale=8", "anchor_scales", (8.0, 8 * 2 ** (1 / 3), 8 * 2 ** (2 / 3))),
         ("strides=[8, 16, 32, 64, 128]", "strides=[4, 8, 16, 32, 64]", "strides", (4, 8, 16, 32, 64)),
         ("depth=18", "depth=18, norm_cfg=dict(type='BN', eps=1e-3)", "bn_eps", 1e-3),
+        ("octave_base_scale=4", "octave_base_scale=4, base_sizes=(8, 16, 32, 64, 128)", "anchor_scales", ANCHOR_SCALES),
+        (
+            "octave_base_scale=4",
+            "octave_base_scale=4, base_sizes=[10, 20, 40, 80, 160]",
+            "anchor_scales",
+            tuple(1.25 * scale for scale in ANCHOR_SCALES),
+        ),
+        (
+            "strides=[8, 16, 32, 64, 128]",
+            "strides=[(8, 8), (16, 16), (32, 32), (64, 64), (128, 128)]",
+            "strides",
+            (8, 16, 32, 64, 128),
+        ),
+        ("octave_base_scale=4", "octave_base_scale=4, scale_major=1, center_offset=0", "anchor_scales", ANCHOR_SCALES),
     ],
 )
 def test_settings_that_change_the_arithmetic_are_carried(old: str, new: str, fact: str, value: object):
@@ -121,7 +136,8 @@ def test_settings_that_change_the_arithmetic_are_carried(old: str, new: str, fac
         ("octave_base_scale=4", "octave_base_scale=4, scale_major=False", "scale_major = False"),
         ("octave_base_scale=4", "octave_base_scale=4, centers=[(4, 4)] * 5", "centers"),
         ("octave_base_scale=4", "octave_base_scale=4, centers=[(4, 4)]", "centers"),
-        ("octave_base_scale=4", "octave_base_scale=4, base_sizes=[8, 16, 32, 64, 128]", "base_sizes"),
+        ("octave_base_scale=4", "octave_base_scale=4, base_sizes=[8, 16, 32, 64, 100]", r"base_sizes = \[8, 16"),
+        ("octave_base_scale=4", "octave_base_scale=4, base_sizes=[8]", r"base_sizes = \[8\]"),
         ("octave_base_scale=4", "octave_base_scale=4, center_offset=0.5", r"center_offset = 0\.5 for AnchorGenerator"),
         ("octave_base_scale=4", "octave_base_scale=4, center_offset=0.25", r"center_offset = 0\.25"),
         (
@@ -153,6 +169,13 @@ def test_means_and_stds_of_older_heads_are_refused(meta: dict[str, str]):
     text = OLDER.replace("[1.0, 1.0, 1.0, 1.0]", "[0.1, 0.1, 0.2, 0.2]")
     with pytest.raises(CheckpointError, match=r"model\.bbox_head\.target_stds"):
         read(text, **meta)
+
+
+def test_base_sizes_of_older_heads_are_the_strides_or_refused():
+    text = OLDER.replace("anchor_strides", "anchor_base_sizes=[8, 16, 32, 64, 128], anchor_strides")
+    assert read(text, mmdet_version="1.0.0").network == read(OLDER, mmdet_version="1.0.0").network
+    with pytest.raises(CheckpointError, match=r"anchor_base_sizes = \[9, 16, .* exports the strides only"):
+        read(text.replace("base_sizes=[8", "base_sizes=[9"), mmdet_version="1.0.0")
 
 
 def test_a_pyramid_from_c2_is_refused():

@@ -243,8 +243,8 @@ def test_the_preprocessor_may_stand_beside_the_model_and_tta_is_not_run():
     [
         ("dict(type='Resize', scale_factor=0.5)", "has Resize(scale_factor=0.5), of which no size is read"),
         (
-            "dict(type='mmcv.RandomResize', scale=(1, 2))",
-            "has mmcv.RandomResize(scale=(1, 2)), of which no size is read",
+            "dict(type='mmcv.RandomResize', scale=(1, 2), ratio_range=(1, 2))",
+            "has mmcv.RandomResize(scale=(1, 2), ratio_range=(1, 2)), of which no size is read",
         ),
         ("dict(type='Resize', img_scale=[(9, 8), (7, 6)])", "has Resize(img_scale=[(9, 8), (7, 6)]), of which"),
         ("dict(type='FixShapeResize', width=3)", "has FixShapeResize(width=3), of which"),
@@ -257,3 +257,30 @@ def test_why_no_size_is_known(step: str, why: str):
     assert unsized is not None
     assert why in unsized
     assert recipe_of(step, RESIZE, NORM).unsized is None
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "dict(type='RandomChoiceResize', scales=[(1333, 800)], keep_ratio=True)",
+        "dict(type='RandomApply', prob=1.0, transforms=[dict(type='Resize', scale=(1333, 800), keep_ratio=True)])",
+    ],
+)
+def test_a_step_of_chance_with_one_choice_is_followed(step: str):
+    assert recipe_of(step, NORM) == recipe_of(RESIZE, NORM)
+
+
+@pytest.mark.parametrize("form", ["to_rgb=1", "to_rgb='yes'", "to_rgb=(0,)"])
+def test_a_flag_is_what_is_true_to_python(form: str):
+    assert recipe_of(RESIZE, NORM.replace("to_rgb=True", form)) == recipe_of(RESIZE, NORM)
+    off = {"0": "False", "None": "False", "''": "False"}
+    for written, meant in off.items():
+        wanted = recipe_of(RESIZE, NORM.replace("to_rgb=True", f"to_rgb={meant}"))
+        assert recipe_of(RESIZE, NORM.replace("to_rgb=True", f"to_rgb={written}")) == wanted
+
+
+def test_defaults_that_are_written_otherwise_are_defaults():
+    load = "dict(type='LoadImageFromFile', to_float32=0)"
+    assert recipe_of(load, RESIZE, NORM).notes == ()
+    (note,) = recipe_of(load.replace("0", "1"), RESIZE, NORM).notes
+    assert note == "LoadImageFromFile of the test pipeline: to_float32=1 is not honoured"
