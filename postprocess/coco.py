@@ -16,6 +16,8 @@ from detector.coco import COCO_CATEGORIES
 from detector.errors import ArtifactError, DataError
 from detector.files.json_rows import Document, read_document
 from detector.files.json_text import JsonError
+from postprocess.hints.meant import meant_category, meant_image
+from postprocess.hints.places import count_strange_places
 from postprocess.rows.annotation_rows import (
     KIND,
     AnnotatedImage,
@@ -183,10 +185,19 @@ def joined(detections: Iterable[Detection], annotations: Annotations, *, source:
         others += sum(value is not None and value != given for value, given in zip(values, column.values, strict=True))
         if None in values:
             row = int(np.argmax(column.codes == values.index(None)))
-            parts = f"{len(known)} {'images' if key == 'image_id' else 'categories'} of {annotations.source}"
-            raise DataError(f"{source}: row {row} has {key} {named(column[row])}, which is not among the {parts}")
+            raise _unknown(source, row, key, column, annotations)
         columns.append(column.written_as([value for value in values if value is not None]))
     return replace(found, images=columns[0], categories=columns[1]), others
+
+
+def _unknown(source: str, row: int, key: str, column: IdColumn, annotations: Annotations) -> DataError:
+    value, images, categories = column[row], annotations.images, annotations.categories
+    if key == "image_id":
+        parts, hint = f"{len(images)} images", meant_image(value, images)
+    else:
+        parts, hint = f"{len(categories)} categories", meant_category(value, column.values, categories)
+    where = f"the {parts} of {annotations.source}"
+    return DataError(f"{source}: row {row} has {key} {named(value)}, which is not among {where}{hint}")
 
 
 class _Detection(TypedDict):
@@ -237,15 +248,12 @@ def _read_listed(
         pairs = zip(values, column.values, strict=True)
         columns.append(column.written_as([given if value is None else value for value, given in pairs]))
         keep &= ~strange
-    zero = objects.zero
-    if zero is not None:
-        zero = int(keep[:zero].sum()) if keep[zero] else None
-    images_kept, categories_kept = (column.where(keep) for column in columns)
-    listed = Objects(images_kept, categories_kept, objects.boxes[keep], objects.areas[keep], objects.crowds[keep], zero)
+    listed = replace(objects, images=columns[0], categories=columns[1]).where(keep)
     at = np.flatnonzero(keep)
     odd.count(f"annotations {OVERFLOW}", at[listed.overflowing()].tolist(), ids.place)
     twice = at[listed.repeated()].tolist()
     odd.count("annotations equal an earlier one in image, category and box: each counts", twice, ids.place)
+    count_strange_places("annotations", listed, images, odd, lambda row: ids.place(int(at[row])))
     return listed
 
 

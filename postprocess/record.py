@@ -54,6 +54,7 @@ class Evaluation:
         oddities: what was taken although it is odd, one line per kind.
         detections_sha256: of the file, hex.
         numbering: what to know about how the labels are numbered, or None.
+        reading: how boxes or categories must be taken to be found, where they are not as they stand; None: no hint.
     """
 
     metrics: Metrics
@@ -66,6 +67,7 @@ class Evaluation:
     oddities: tuple[str, ...] = ()
     detections_sha256: str | None = None
     numbering: str | None = None
+    reading: str | None = None
 
 
 def reference_of(spec: DetectorSpec) -> Reference | None:
@@ -142,7 +144,7 @@ def _other_data_set(evaluation: Evaluation) -> str | None:
 def remarks(evaluation: Evaluation) -> list[str]:
     """What to know about the figures, one line each."""
     metrics, squeeze, spec = evaluation.metrics, evaluation.squeeze, evaluation.spec
-    lines = [] if evaluation.numbering is None else [evaluation.numbering]
+    lines = [line for line in (evaluation.reading, evaluation.numbering) if line is not None]
     if spec is not None and spec.graph is not None and not spec.image.is_sized:
         lines.append(
             "the spec has no image.short, long or stretch: the canvas alone bounds the size of images, which is assumed"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from detector.artifacts import make_folder, require_apart, sha256_of, write_error, write_json
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
@@ -12,12 +14,14 @@ from postprocess.bins import Told, images_of, read_bins
 from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.collected import collect
 from postprocess.evaluate import MAX_DETECTIONS, evaluate
+from postprocess.hints.places import count_strange_places
+from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
 from postprocess.join import join_classes, other_numbering, own_ids
 from postprocess.origin import model_of
 from postprocess.record import UNKNOWN, Evaluation, Ran, to_record
 from postprocess.results import ImageResult, read_all
-from postprocess.rows.columns import Detection
+from postprocess.rows.columns import Detection, Detections
 from postprocess.rows.oddities import Oddities, row_name, say, sourced
 
 DETECTIONS_NAME = "detections.json"
@@ -145,17 +149,21 @@ def score_results(
     say(known)
     found = collect(results, spec, image_ids, category_ids)
     detections, chosen = found.rows, set(image_ids.values())
-    metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=set(category_ids), limits=limits)
+    categories, written = set(category_ids), str(out / DETECTIONS_NAME)
+    metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=categories, limits=limits)
     evaluation = Evaluation(
         metrics,
         annotations,
-        str(out / DETECTIONS_NAME),
+        written,
         spec,
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
         oddities=(*known, *odd[count:]),
         numbering=_numbering(spec, annotations, category_ids, detections, chosen, limits),
+        reading=better_reading(
+            annotations, detections, metrics, source=written, image_ids=chosen, category_ids=categories
+        ),
     )
     return write_evaluation(out, evaluation, detections)
 
@@ -202,14 +210,29 @@ def score_file(
     repeated = rows.repeated().tolist()
     what = "detections equal an earlier one in image, category, box and score: each counts"
     odd.count(what, repeated, row_name)
+    count_strange_places("detections", rows, annotations.images, odd, row_name)
+    _count_scores(rows, odd)
     lines = [*odd.lines()]
     if others:
         lines.append(f"{others} ids are written as texts in one file and as numbers in the other: taken for the same")
     oddities = (*sourced(annotations.source, annotations.oddities), *sourced(str(detections), lines))
     say(oddities)
     metrics = evaluate(annotations, rows, limits=limits)
-    evaluation = Evaluation(metrics, annotations, str(detections), oddities=oddities, detections_sha256=sha256)
+    evaluation = Evaluation(
+        metrics,
+        annotations,
+        str(detections),
+        oddities=oddities,
+        detections_sha256=sha256,
+        reading=better_reading(annotations, rows, metrics, source=str(detections)),
+    )
     return evaluation if out is None else write_evaluation(out, evaluation)
+
+
+def _count_scores(rows: Detections, odd: Oddities) -> None:
+    outside = np.flatnonzero((rows.scores < 0) | (rows.scores > 1)).tolist()
+    what = "detections have a score below 0 or above 1 (percent, or no probability): their order alone counts"
+    odd.count(what, outside, row_name)
 
 
 def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detection] | None = None) -> Evaluation:

@@ -148,6 +148,11 @@ class Detections(Boxes[Detection]):
         """One row of a COCO result file."""
         return {**self._place(index), "score": float(self.scores[index])}
 
+    def where(self, keep: NDArray[Any]) -> "Detections":
+        """The chosen rows, by mask or position."""
+        images, categories = self.images.where(keep), self.categories.where(keep)
+        return Detections(images, categories, self.boxes[keep], self.scores[keep])
+
     def facts(self) -> NDArray[np.float64]:
         """Boxes and scores."""
         return np.column_stack([self.boxes, self.scores])
@@ -180,3 +185,15 @@ class Objects(Boxes[AnnotatedObject]):
         """One row, with its number as its id."""
         area, crowd = float(self.areas[index]), int(self.crowds[index])
         return {"id": index + 1, **self._place(index), "area": area, "iscrowd": crowd}
+
+    def where(self, keep: NDArray[Any]) -> "Objects":
+        """The chosen rows, by mask or position."""
+        zero = np.flatnonzero(np.arange(len(self))[keep] == self.zero)
+        return Objects(
+            self.images.where(keep),
+            self.categories.where(keep),
+            self.boxes[keep],
+            self.areas[keep],
+            self.crowds[keep],
+            int(zero[0]) if len(zero) else None,
+        )

@@ -1,0 +1,163 @@
+"""Where hardly an object is found: whether boxes or categories taken otherwise find them."""
+
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from postprocess.coco import Annotations
+from postprocess.evaluate import Metrics, evaluate
+from postprocess.hints.meant import other_categories
+from postprocess.hints.places import XYWH, sides_of
+from postprocess.hints.readings import FRACTIONS, READINGS, on_canvas
+from postprocess.rows.columns import Detection, Detections, Objects
+
+# AP50 in percent from which on nothing is tried, how much higher it must be with another reading for that to be named,
+# and how many times the objects that must be found: no model that is just weak gains so much.
+WEAK, GAIN, TIMES = 25.0, 20.0, 2.0
+# Images that are tried, and their best detections for each object: among the others is something for any reading.
+IMAGES, BEST = 100, 2
+# Objects that must be found otherwise: fewer may be found by chance.
+FEWEST = 3
+IOU = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to take the files.
+
+    Attributes:
+        told: what is taken as what.
+        objects: then.
+        found: detections then.
+        advice: what to do if it is right.
+    """
+
+    told: str
+    objects: Objects
+    found: Detections
+    advice: str
+
+
+def better_reading(
+    annotations: Annotations,
+    detections: Sequence[Detection],
+    metrics: Metrics,
+    *,
+    source: str,
+    image_ids: Collection[int | str] | None = None,
+    category_ids: Collection[int | str] | None = None,
+) -> str | None:
+    """One line if AP50 is low, and far higher where boxes or categories are taken otherwise; None if not.
+
+    Args:
+        annotations: the truth.
+        detections: of its images and categories.
+        metrics: what they gave.
+        source: what has the detections.
+        image_ids: that are scored, and so category_ids; None: all.
+        category_ids: as of `evaluate`.
+    """
+    ap50 = metrics.figures["AP50"]
+    if ap50 is None or ap50 >= WEAK:
+        return None
+    objects, found = Objects.of(annotations.objects), Detections.of(detections)
+    if not len(objects) or not len(found):
+        return None
+    with np.errstate(all="ignore"):  # of readings that make no sense
+        reading = _best(annotations, objects, found, source)
+    if reading is None:
+        return None
+    then = evaluate(
+        replace(annotations, objects=reading.objects),
+        reading.found,
+        image_ids=image_ids,
+        category_ids=category_ids,
+        limits=metrics.limits,
+    )
+    better = then.figures["AP50"]
+    if better is None or better < ap50 + GAIN:
+        return None
+    return f"AP50 is {ap50:.2f}; with {reading.told} it were {better:.2f}: {reading.advice}"
+
+
+def _best(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Reading | None:
+    """The reading with which the most objects are found, if these are many more than as the files stand."""
+    some, few = _tried(objects, found)
+    best, most = None, max(FEWEST, TIMES * _hits(some, few)) - 1
+    for place, reading in enumerate(_readings(annotations, some, few, source)):
+        if (count := _hits(reading.objects, reading.found)) > most:
+            best, most = place, count
+    return None if best is None else next(itertools.islice(_readings(annotations, objects, found, source), best, None))
+
+
+def _readings(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Iterator[Reading]:
+    for told, other in _boxes(objects, annotations):
+        yield Reading(f"bbox of {annotations.source} taken as {told}", replace(objects, boxes=other), found, XYWH)
+    for told, other in (*_boxes(found, annotations), *_canvas(found, annotations)):
+        yield Reading(f"bbox of {source} taken as {told}", objects, replace(found, boxes=other), XYWH)
+    ids = found.categories.values
+    for told, others in other_categories(ids, list(annotations.categories)).items():
+        keep = np.array([value is not None for value in others], np.bool_)[found.categories.codes]
+        column = found.categories.written_as([ids[n] if value is None else value for n, value in enumerate(others)])
+        renamed = replace(found, categories=column).where(keep)
+        advice = f"category_id must be an id of {annotations.source}"
+        yield Reading(f"category_id of {source} taken as {told}", objects, renamed, advice)
+
+
+def _boxes(rows: Objects | Detections, annotations: Annotations) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Boxes without a negative side or number that is none, by how they are read."""
+    sides = np.tile(sides_of(rows.images, annotations.images), 2)
+    for told, read in READINGS.items():
+        yield told, _sound(read(rows.boxes))
+    for told, read in FRACTIONS.items():
+        yield told, _sound(read(rows.boxes) * sides)
+    yield "parts of 100 of the image", _sound(rows.boxes * sides / 100)
+
+
+def _canvas(found: Detections, annotations: Annotations) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    sides = sides_of(found.images, annotations.images)
+    for told, boxes in on_canvas(found.boxes, sides, found.images.codes).items():
+        yield told, _sound(boxes)
+
+
+def _sound(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    sound = np.asarray(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] >= 0).all(axis=1))
+    return np.asarray(np.where(sound[:, None], boxes, 0.0))
+
+
+def _tried(objects: Objects, found: Detections) -> tuple[Objects, Detections]:
+    """Those of the first images that have both, the best of each alone, as far as readings compare them."""
+    objects_of, found_of = objects.rows_of_images(), found.rows_of_images()
+    chosen = [image for image in objects_of if image in found_of][:IMAGES]
+    rows = [objects_of[image] for image in chosen]
+    best = []
+    for image, own in zip(chosen, rows, strict=True):
+        each = found_of[image]
+        best.append(each[np.argsort(-found.scores[each], kind="stable")[: BEST * len(own)]])
+    none = np.zeros(0, np.int64)
+    return objects.where(np.concatenate([none, *rows])), found.where(np.concatenate([none, *best]))
+
+
+def _hits(objects: Objects, found: Detections) -> int:
+    """Objects with a detection of their category over them."""
+    categories = found.categories.numbers({value: code for code, value in enumerate(objects.categories.values)})
+    rows_of = found.rows_of_images()
+    count = 0
+    for image, own in objects.rows_of_images().items():
+        theirs = rows_of.get(image, np.zeros(0, np.int64))
+        same = np.equal(objects.categories.codes[own][:, None], categories[theirs][None])
+        over = _overlaps(objects.boxes[own], found.boxes[theirs]) >= IOU
+        count += int(np.any(same & over, axis=1).sum())
+    return count
+
+
+def _overlaps(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M) intersection over union of boxes x y width height; NaN of two without an area."""
+    one, two = first[:, None], second[None]
+    starts = np.maximum(one[..., :2], two[..., :2])
+    ends = np.minimum(one[..., :2] + one[..., 2:], two[..., :2] + two[..., 2:])
+    common = (ends - starts).clip(0).prod(axis=2)
+    return np.asarray(common / (one[..., 2:].prod(axis=2) + two[..., 2:].prod(axis=2) - common))
