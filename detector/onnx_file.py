@@ -21,6 +21,10 @@ from detector.spec_files import MADE_BY, METADATA_KEY
 
 log = logging.getLogger(__name__)
 
+UNSEALED = (
+    f"carries no SHA-256 of its content (metadata {SEAL_KEY!r}): whether it was changed after it was made cannot be "
+    "told"
+)
 PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 
 
@@ -50,6 +54,11 @@ def read_message(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
         ArtifactError: it is missing, truncated, no regular file or no ONNX file; as ChangedOnnxError: its content is
             not what its seal says. A file without one is taken, with a warning if it is called ours.
     """
+    return _read(path, may_differ=may_differ)[0]
+
+
+def _read(path: Path, *, may_differ: bool) -> tuple[onnx.ModelProto, bool]:
+    """The message, and whether it had a seal."""
     data = _bytes_of(path)
     model = _parsed(data, path)
     noted = take_seal(model)
@@ -60,7 +69,7 @@ def read_message(path: Path, *, may_differ: bool = False) -> onnx.ModelProto:
         problem = seal_problem(noted, data, None if in_place else lambda: _as_one_message(model, path))
         if problem is not None:
             raise ChangedOnnxError(f"{path} {problem}: {MADE_BY}")
-    return model
+    return model, bool(noted)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -85,10 +94,7 @@ def _parsed(data: bytes, path: Path) -> onnx.ModelProto:
 
 @functools.cache  # a command reads its file more than once
 def _say_unsealed(path: Path) -> None:
-    log.warning(
-        "%s carries no SHA-256 of its content (metadata %r): whether it was changed after it was made cannot be told",
-        path, SEAL_KEY,
-    )  # fmt: skip
+    log.warning("%s %s", path, UNSEALED)
 
 
 def _as_one_message(model: onnx.ModelProto, path: Path) -> bytes:
@@ -137,6 +143,24 @@ def _external_bytes(facts: dict[str, str], path: Path) -> bytes:
         ONNX_BYTES.require(length, file)
         data.seek(offset)
         return data.read(length)
+
+
+def find_spec(path: Path, *, may_differ: bool = False) -> DetectorSpec | None:
+    """The spec that an ONNX file carries, or None; that the file has no seal is then among the spec's departures.
+
+    Args:
+        path: of the file.
+        may_differ: as of `read_message`.
+
+    Raises:
+        ArtifactError: as `read_message` and `spec_inside`.
+        SpecError: as `spec_inside`.
+    """
+    model, is_sealed = _read(path, may_differ=may_differ)
+    spec, departure = spec_inside(model, path), f"{path.name} {UNSEALED}"
+    if spec is None or is_sealed or departure in spec.departures:
+        return spec
+    return spec.model_copy(update={"departures": (*spec.departures, departure)})
 
 
 def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:

@@ -87,9 +87,9 @@ def find_spec_onnx(path: Path, *, may_differ: bool = False) -> DetectorSpec | No
         ArtifactError: the file is missing, damaged or changed.
         SpecError: what it carries is not a legal spec.
     """
-    from detector.onnx_file import read_message, spec_inside  # only stages that read ONNX pay for the import
+    from detector.onnx_file import find_spec  # only stages that read ONNX pay for the import
 
-    return spec_inside(read_message(path, may_differ=may_differ), path)
+    return find_spec(path, may_differ=may_differ)
 
 
 def read_spec_onnx(path: Path) -> DetectorSpec:

@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
-from detector.onnx_file import METADATA_KEY, read_message, read_onnx, write_onnx
+from detector.onnx_file import METADATA_KEY, embed_spec, read_message, read_onnx, write_onnx
 from detector.onnx_seal import SEAL_BYTES, SEAL_KEY, ChangedOnnxError
 from detector.spec_files import find_spec_onnx
 
@@ -140,3 +140,15 @@ def test_a_file_without_one_is_taken_and_one_called_ours_said_so_once(file, cano
     onnx.save(theirs, file.with_name("theirs.onnx"))
     read_onnx(file.with_name("theirs.onnx"))
     assert caplog.text == ""
+
+
+def test_that_it_is_missing_travels_with_the_spec_and_is_said_once(file, canonical, spec):
+    file.write_bytes(canonical.SerializeToString())
+    found = find_spec_onnx(file)
+    told = (
+        "m.onnx carries no SHA-256 of its content (metadata 'omline.sha256'): whether it was changed after it was made"
+    )
+    assert found.departures == (*spec.departures, f"{told} cannot be told")
+    embed_spec(canonical, found)
+    file.write_bytes(canonical.SerializeToString())
+    assert find_spec_onnx(file) == found
