@@ -44,7 +44,7 @@ def model_of(
         _refuse_another_build(folder, each, model)
     origin = next(iter(origins.values()))
     ran = Ran(origin.run, origin.model) if origin else Ran()
-    bins, lines = spec, list[str]()
+    bins, lines = spec, _another_file(origin, model)
     if origin is not None and model is None:
         spec, lines = _own_facts(spec, origin)
         lines = [*sourced(str(origin_path(next(iter(origins)))), lines)]
@@ -91,6 +91,17 @@ def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str
             f"{origin.model.sha256[:12]}, {model} has {digest[:12]}: it was made again since; run inference again "
             "(make infer AGAIN=1)"
         )
+
+
+def _another_file(origin: ResultsOrigin | None, model: str | None) -> list[str]:
+    """A line where the model given is not the one that was run, as the export is not that it was made from."""
+    if origin is None or model is None or Path(model).suffix.lower() not in (".onnx", ".om"):
+        return []
+    if not Path(model).is_file() or sha256_of(Path(model)) == origin.model.sha256:
+        return []
+    return [
+        f"--model {model} is not the file that was run ({origin.model.file}): it is taken for what that was made from"
+    ]
 
 
 def _unbound(origin: ResultsOrigin | None, spec: DetectorSpec, manifest: BinsManifest) -> list[str]:

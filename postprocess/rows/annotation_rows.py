@@ -206,10 +206,13 @@ def _areas(
     rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Oddities, ids: "AnnotationIds"
 ) -> NDArray[np.float64]:
     absent = [index for index, row in enumerate(rows) if row.get("area") is None]
-    null = [first + index for index in absent if "area" in rows[index]]
-    odd.count("annotations have no number for an area: width times height is taken", null, ids.place)
+    missing = [first + index for index in absent]
+    odd.count("annotations have no number for an area: width times height is taken", missing, ids.place)
     areas = np.array([row.get("area") or 0.0 for row in rows], np.float64)
+    zero = (np.flatnonzero((areas == 0) & (areas_of(boxes) > 0)) + first).tolist()
     areas[absent] = areas_of(boxes)[absent]
+    nothing = sorted(set(zero).difference(missing))
+    odd.count("annotations have the area 0 and a box that has one: counted as small", nothing, ids.place)
     negative = (np.flatnonzero(areas < 0) + first).tolist()
     what = "annotations have a negative area: in no range of sizes, so not counted, as in COCO's tools"
     odd.count(what, negative, ids.place)
@@ -217,7 +220,7 @@ def _areas(
 
 
 def _crowds(rows: list[_Object], first: int, odd: Oddities, ids: "AnnotationIds") -> NDArray[np.bool_]:
-    values = [row.get("iscrowd", 0) for row in rows]
+    values = [row.get("iscrowd") for row in rows]
     null = [first + index for index, value in enumerate(values) if value is None]
     other = [first + index for index, value in enumerate(values) if value not in (None, 0, 1)]
     odd.count("annotations have no number for iscrowd: 0 is taken", null, ids.place)

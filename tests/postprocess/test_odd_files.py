@@ -126,3 +126,27 @@ def test_boxes_beyond_the_largest_number_are_said(tmp_path: Path, box: list[floa
     assert first.endswith("(the first: id 4)")
     assert f"dt.json: 1 detections {told}" in second
     assert second.endswith("(the first: row 5)")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("area", "60 annotations have no number for an area: width times height is taken (the first: id 1)"),
+        ("iscrowd", "60 annotations have no number for iscrowd: 0 is taken (the first: id 1)"),
+    ],
+)
+def test_what_is_taken_for_a_missing_key_is_said(tmp_path: Path, key: str, told: str):
+    truth, _ = document()
+    for item in truth["annotations"]:
+        del item[key]
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    assert read_annotations(tmp_path / "gt.json").oddities == (told,)
+
+
+def test_areas_of_nothing_beside_boxes_are_said(tmp_path: Path):
+    truth, _ = document()
+    truth["annotations"][2]["area"] = 0
+    truth["annotations"][3] |= {"area": 0.0, "bbox": [3, 3, 0, 9]}
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (line,) = read_annotations(tmp_path / "gt.json").oddities
+    assert line == "1 annotations have the area 0 and a box that has one: counted as small (the first: id 3)"

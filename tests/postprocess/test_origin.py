@@ -135,8 +135,12 @@ def test_results_of_an_earlier_build_of_the_model_are_refused(results: Path, man
     with pytest.raises(ArtifactError, match=r"m\.onnx with the sha256 0, .* made again since; run inference again"):
         model_of(results, {"": manifest}, str(model))
     (tmp_path / "export.onnx").write_bytes(b"what it was made from")
-    for other in (str(tmp_path / "export.onnx"), str(tmp_path / "nowhere" / "m.onnx"), "demo", None):
-        model_of(results, {"": manifest}, other)
+    lines = model_of(results, {"": manifest})[2]
+    for other in (str(tmp_path / "nowhere" / "m.onnx"), "demo"):
+        assert model_of(results, {"": manifest}, other)[2] == lines
+    told, *rest = model_of(results, {"": manifest}, str(tmp_path / "export.onnx"))[2]
+    assert told.endswith("export.onnx is not the file that was run (m.onnx): it is taken for what that was made from")
+    assert rest == lines
 
 
 @pytest.mark.parametrize(
