@@ -1,9 +1,9 @@
 """BatchMultiClassNMS as the card computes it, in numpy: every tensor in float16, boxes scaled, strict comparisons.
 
-Facts are those of atc.md section 6.2 (kernel of CANN 8.1 for 310P): float16 throughout; boxes times 0.1 and far corners
-minus 1 before, plus 1 and times 10 after; about 4080 candidates per class; a row is kept if score > limit; best of all
-classes first; unused rows zero but for their class. With t' = float16(t / (1 + t)) of the IoU limit t a box is
-suppressed if intersection > float16(float16(area + area) * t'): IoU > t but for roundings (settled: do_nms_compute).
+Facts are those of docs/facts/atc.md, section 6.2 (kernel of CANN 8.1 for 310P): float16 throughout; boxes times 0.1 and
+far corners minus 1 before, plus 1 and times 10 after; about 4080 candidates per class; a row is kept if score > limit;
+best of all classes first; unused rows zero but for their class. With t' = float16(t / (1 + t)) of the IoU limit t a box
+is suppressed if intersection > float16(float16(area + area) * t'): IoU > t but for roundings (settled: do_nms_compute).
 
 UNCONFIRMED, no card was at hand: the roundings inside intersection and area (here: one after every operation, sides
 with the 1 put back), the order of equal scores (here: lower class, lower row), and the kernels of other CANN releases.

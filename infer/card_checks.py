@@ -13,7 +13,7 @@ from infer.check import Check
 
 CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
 ACLRUNTIME = "0.0.2"
-CANN_MIN = (6, 0)  # of ais_bench (ais_bench.md section 0.1)
+CANN_MIN = (6, 0)  # of ais_bench (docs/facts/ais_bench.md, section 0.1)
 GUIDE = "docs/npu_host.md"
 
 
@@ -52,7 +52,7 @@ def _driver(driver: host.Driver | None) -> Iterator[Check]:
 
 
 def _chip(driver: host.Driver | None, wanted: str | None) -> Check:
-    """The chip's name as atc spells it: that of npu-smi after the word Ascend (atc.md section 4)."""
+    """The chip's name as atc spells it: that of npu-smi after the word Ascend (docs/facts/atc.md, section 4)."""
     names = sorted({card.name for card in driver.cards}) if driver else []
     spelt = [name if name.startswith("Ascend") else f"Ascend{name}" for name in names]
     found = ", ".join(spelt) or "unknown without a card"

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from infer.options import SPELLINGS, Options
 
-# Options whose names on the command line are not those of the fields (ais_bench.md section 1).
+# Options whose names on the command line are not those of the fields (docs/facts/ais_bench.md, section 1).
 NAMES = {**SPELLINGS, "dym_hw": "dymHW", "dym_dims": "dymDims", "dym_shape": "dymShape"}
 OURS = ("strict_paths", "fresh")
 

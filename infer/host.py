@@ -2,7 +2,7 @@
 
 Sources: the table of `npu-smi info` (hiascend.com, Atlas 300I Pro, npu-smi reference: Version is the driver's, Name the
 chip's, Health one of OK, Warning, Alarm, Critical, UNKNOWN); ascend_toolkit_install.info with its `version=` line in
-`<CANN>/<arch>-linux/` (CANN's installation guides); set_env.sh and its variables: atc.md section 8.3.
+`<CANN>/<arch>-linux/` (CANN's installation guides); set_env.sh and its variables: docs/facts/atc.md, section 8.3.
 """
 
 import json
@@ -32,7 +32,7 @@ CARD = re.compile(
     re.MULTILINE,
 )
 VERSION = re.compile(r"^\|\s*npu-smi\s+\S+\s+Version:\s*(\S+)", re.MULTILINE)
-# Highest ai.onnx opset that a release documents (atc.md section 10); the NMS operator ends at 16.
+# Highest ai.onnx opset that a release documents (docs/facts/atc.md, section 10); the NMS operator ends at 16.
 OPSETS = (((7, 0), 18), ((6, 0), 13), ((0, 0), 11))
 NMS_OPSET_MAX = 16
 

@@ -1,4 +1,4 @@
-"""Which files feed which execution: listing, natural order, grouping by size (ais_bench.md section 3)."""
+"""Which files feed which execution: listing, natural order, grouping by size (docs/facts/ais_bench.md, section 3)."""
 
 import math
 import os

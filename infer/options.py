@@ -1,4 +1,4 @@
-"""The command line of ais_bench: names, defaults and the rules between options (ais_bench.md section 1)."""
+"""The command line of ais_bench: names, defaults and the rules between options (docs/facts/ais_bench.md, section 1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

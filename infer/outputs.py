@@ -1,4 +1,4 @@
-"""The result folder: its name, splitting batches back to samples, file formats (ais_bench.md section 4)."""
+"""The result folder: its name, splitting batches back to samples, file formats (docs/facts/ais_bench.md, section 4)."""
 
 import contextlib
 import hashlib

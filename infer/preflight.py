@@ -1,7 +1,8 @@
 """What ais_bench would refuse about paths, found before it starts and told with the command that mends it.
 
-ais_bench.md section 2. Only the last part of a path is looked at, as ais_bench does: a link or an open folder further
-up does not matter to it. Standard library only: `python -m infer doctor` uses it where packages are missing.
+The rules are those of docs/facts/ais_bench.md, section 2. Only the last part of a path is looked at, as ais_bench does:
+a link or an open folder further up does not matter to it. Standard library only: `python -m infer doctor` uses it where
+packages are missing.
 """
 
 import os

@@ -15,7 +15,7 @@ from detector.cli import require
 from detector.errors import ArtifactError, DataError, PipelineError
 from detector.spec_files import MADE_BY
 
-# onnxruntime's element types that numpy has; ais_bench maps the same set (ais_bench.md section 4.4).
+# onnxruntime's element types that numpy has; ais_bench maps the same set (docs/facts/ais_bench.md, section 4.4).
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",

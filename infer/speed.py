@@ -215,7 +215,7 @@ def speed_notes(speed: Speed) -> list[str]:
             f"{speed.samples} files made {runs} runs, which is no batch of {speed.batch_size:g}: the throughput is off "
             "(a wrong --batchsize, or bins of another element type)"
         )
-    # ais_bench keeps start and end as float32 milliseconds since the session began (ais_bench.md section 4.5).
+    # ais_bench keeps both ends as float32 milliseconds since the session began (docs/facts/ais_bench.md, section 4.5).
     step = float(np.spacing(np.float32(speed.runs * speed.device_ms)))
     if not speed.is_cpu and speed.device_ms and step > COARSE * speed.device_ms:
         notes.append(

@@ -1,4 +1,4 @@
-"""Times of a run: the figures, lines and JSON that ais_bench ends with (ais_bench.md sections 4.5 and 5)."""
+"""Times of a run: figures, lines and JSON that ais_bench ends with (docs/facts/ais_bench.md, sections 4.5 and 5)."""
 
 import os
 from collections.abc import Sequence

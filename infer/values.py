@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detector.cli import given
 
-# Sources of all limits: ais_bench.md section 1 (ais_bench/infer/args_check.py).
+# Sources of all limits: docs/facts/ais_bench.md, section 1 (ais_bench/infer/args_check.py).
 INT_MAX = 2**31 - 1
 DEVICE_MAX = 255
 DEVICE_COUNT_MAX = 256

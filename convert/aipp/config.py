@@ -2,7 +2,7 @@
 
 With it the OM takes uint8 (batch, height, width, 3) instead of float32 (batch, 3, height, width): a quarter of the
 bytes to write, read and copy. Resizing and padding stay with the host: AIPP pads at most 32 pixels, on 310P only up to
-a width of 1080, and does not resize (atc.md section 5).
+a width of 1080, and does not resize (docs/facts/atc.md, section 5).
 
 Facts: hicann/ge, docs/zh/user_guides/atc_tools/AIPP/config_file_template.md and compiler/graph/preprocess/insert_op/
 aipp_op.cc; limits also in impl/aipp_comm.py of CANN 8.1.RC1. UNCONFIRMED: the order of the float16 roundings inside.

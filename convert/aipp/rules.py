@@ -1,7 +1,7 @@
 """The rules that an AIPP file must keep, so that one written by hand is refused here and not by atc (E10052, E81012).
 
 Ranges and dependencies: hicann/ge, config_file_template.md and compiler/graph/preprocess/insert_op/aipp_op.cc; the
-limits of the 310P kernel: impl/aipp_comm.py of CANN 8.1.RC1 (atc.md section 5.1).
+limits of the 310P kernel: impl/aipp_comm.py of CANN 8.1.RC1 (docs/facts/atc.md, section 5.1).
 """
 
 import re

@@ -1,6 +1,6 @@
 """The forms of the files that options of atc name: precision, types and fusion of single operators.
 
-Forms of the manual's pages of the options (atc.md sections 3.4, 3.5); that of `customize_dtypes` is not
+Forms of the manual's pages of the options (docs/facts/atc.md, sections 3.4, 3.5); that of `customize_dtypes` is not
 looked at, and AIPP has rules of its own.
 """
 

@@ -23,7 +23,7 @@ MAX_COUNTED = 1024  # boxes, with the input num_valid_boxes
 
 
 def nms_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    """Rules of atc.md section 6 for one node of any domain."""
+    """Rules of docs/facts/atc.md, section 6 for one node of any domain."""
     if node.op_type != NMS_OP:
         return
     yield from _attributes(node)

@@ -1,7 +1,7 @@
 """Clip with one bound -> Min or Max; with none -> nothing. Valid for floats.
 
 A bound left out means the largest float32, which is infinite in float16: the published RetinaNet guide writes bounds
-out for that reason (atc.md section 7).
+out for that reason (docs/facts/atc.md, section 7).
 """
 
 import onnx

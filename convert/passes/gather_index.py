@@ -1,4 +1,4 @@
-"""Gather(x, -1) -> Gather(x, size - 1): the card does not check for negative indices (atc.md section 7).
+"""Gather(x, -1) -> Gather(x, size - 1): the card does not check for negative indices (docs/facts/atc.md, section 7).
 
 Valid for constant indices and a known size.
 """

@@ -1,7 +1,7 @@
 """Where(c, a, b) -> Gather: a and b side by side, c (0 or 1) chooses between them.
 
-Valid for all values of known shape, NaN and infinities included. The card's AI cores have no boolean masks (atc.md
-section 7).
+Valid for all values of known shape, NaN and infinities included. The card's AI cores have no boolean masks
+(docs/facts/atc.md, section 7).
 """
 
 import numpy as np

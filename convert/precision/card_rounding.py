@@ -2,7 +2,7 @@
 
     boxes, scores float16 -> x 0.1, second corner - 1 -> suppression -> second corner + 1, x 10 -> float16
 
-Every arrow on the outside rounds to float16, as the kernel does (atc.md section 6.2: CANN 8.1.RC1,
+Every arrow on the outside rounds to float16, as the kernel does (docs/facts/atc.md, section 6.2: CANN 8.1.RC1,
 impl/batch_multi_class_non_max_suppression.py), and so does the score threshold. Suppression itself is
 `detector.card_nms_function`: the kernel's comparison in float16, of the best 4080 per class.
 """

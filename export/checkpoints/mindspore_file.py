@@ -2,7 +2,7 @@
 
 Messages (mindspore/ccsrc/utils/checkpoint.proto): Checkpoint {1: repeated Value}, Value {1: tag, 2: TensorProto,
 3: hash table}, TensorProto {1: repeated int64 dims, 2: type, 3: bytes}. The file is any number of Checkpoint messages
-end to end, then 17 bytes of checksum if it was saved with crc_check. Reference: checkpoints.md section 2.4.
+end to end, then 17 bytes of checksum if it was saved with crc_check. Reference: docs/facts/checkpoints.md, section 2.4.
 """
 
 import math

@@ -14,8 +14,8 @@ from export.checkpoints.numpy_arrays import Array
 Recognise = Callable[[Collection[str]], bool]
 """Whether names of tensors are those of a detector that is known."""
 
-# Where writers put the weights, in this order if there are several (reference: checkpoints.md section 2.2); blobs:
-# Caffe2.
+# Where writers put the weights, in this order if there are several (docs/facts/checkpoints.md, section 2.2); Caffe2:
+# blobs.
 _KEYS: Final = (
     *("state_dict", "model", "model_state_dict", "model_state", "net", "network", "weights", "params", "module"),
     "blobs",

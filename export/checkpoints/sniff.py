@@ -10,7 +10,7 @@ HEAD_BYTES = 1024
 # torch/serialization.py MAGIC_NUMBER 0x1950a86a20f9469cfc6c, little-endian, in the first pickle of a pre-1.6 file.
 LEGACY_MAGIC = bytes.fromhex("6cfc9c46f920 6aa85019")
 
-# mindspore/train/_utils.py and crypto: AES-GCM, AES-CBC and SM4-CBC files (reference: checkpoints.md section 2.1).
+# AES-GCM, AES-CBC and SM4-CBC files: mindspore/train/_utils.py and crypto (docs/facts/checkpoints.md, section 2.1).
 _MINDSPORE_ENCRYPTED = tuple(bytes.fromhex(magic) for magic in ("d85e3a7f", "d95e3a7f", "da5e3a7f"))
 
 _NOT_READ = "save the weights with torch.save, or as safetensors"

@@ -97,7 +97,7 @@ def test_made_up_input_is_named(tmp_path: Path):
 
 
 def test_a_batch_size_that_did_not_run_is_named(tmp_path: Path):
-    """--batchsize 8 multiplies the printed figure and nothing else (ais_bench.md section 1)."""
+    """--batchsize 8 multiplies the printed figure and nothing else (docs/facts/ais_bench.md, section 1)."""
     notes = speed_notes(read(tmp_path, batch=8))
     assert len(notes) == 1
     assert "5 files made 3 runs, which is no batch of 8: the throughput is off" in notes[0]

@@ -4,8 +4,8 @@ With this folder on PYTHONPATH, `python3 -m ais_bench --model m.om ...` runs m.o
 has ais_bench can so compare it with `python -m infer --model m.onnx ...` without a card: docs/npu_host.md has the
 commands. Made for the ais_bench of 2025; that of 2023 expects durations where this gives start and end.
 
-Behaviour is that of ais_bench.md: sections 4.5 (what is timed), 5.1 (lines of the device layer), 7 (gears), 10
-(errors), 11 (names). Not here: --pipeline, --profiler, --dump, dynamic AIPP. An ONNX with the metadata `omline.spec`
+Behaviour is that of docs/facts/ais_bench.md, sections 4.5 (what is timed), 5.1 (lines of the device layer), 7 (gears),
+10 (errors), 11 (names). Not here: --pipeline, --profiler, --dump, dynamic AIPP. An ONNX with the metadata `omline.spec`
 has the gears of that spec, as an OM built from it has. Independent of the package `infer`, which it is compared with.
 """
 
