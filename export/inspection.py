@@ -112,7 +112,7 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "canvas": canvas,
         "notes": [
             *recipe.notes,
-            *([recipe.unsized] if recipe.unsized else []),
+            *(why for why in (recipe.unsized, recipe.unnormalized) if why),
             *_padding_note(reading, canvas),
             *recipe.remarks,
         ],

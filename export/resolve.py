@@ -182,7 +182,9 @@ def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Map
     missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
     if missing:
         further = ", ".join(asked(weights, settings))
-        why = f" ({weights.recipe.unsized})" if "canvas" in missing and weights.recipe.unsized else ""
+        reasons = {"canvas": weights.recipe.unsized, "image.mean": weights.recipe.unnormalized}
+        told = [reason for key, reason in reasons.items() if key in missing and reason]
+        why = f" ({'; '.join(told)})" if told else ""
         raise SpecError(
             f"{file} does not tell {', '.join(missing)}{why}: name a model with --model, or give --spec FILE.yaml or "
             f"--set {missing[0]}=…" + (f"; nor {further}: these, or --assume defaults" if further else "")

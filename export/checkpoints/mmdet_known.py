@@ -12,7 +12,8 @@ from export.checkpoints.mmdet_config import section_of
 from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown
 from export.network.config import FcosNetwork, Network
 
-_MODEL: Final = "backbone neck bbox_head train_cfg test_cfg data_preprocessor init_cfg pretrained use_syncbn"
+_PARTS: Final = "backbone neck bbox_head test_cfg data_preprocessor"
+_MODEL: Final = "train_cfg init_cfg pretrained use_syncbn"
 # Detectors of mmdetection that run their parts one after the other, as SingleStageDetector does.
 _DETECTORS: Final = ("FCOS", "RetinaNet", "SingleStageDetector")
 _BACKBONE: Final = """
@@ -90,7 +91,7 @@ def _strange_model(config: Mapping[str, Any]) -> list[str]:
     model = config.get("model")
     if not isinstance(model, dict):
         return []
-    notes = ignored(model, Keys(moot=tuple(_MODEL.split())), "model")
+    notes = ignored(model, Keys(read=tuple(_PARTS.split()), moot=tuple(_MODEL.split())), "model")
     kind = model.get("type", "SingleStageDetector")
     if class_name(kind) not in _DETECTORS:
         notes.insert(0, f"model: type={shown(kind)} is not known, here backbone, neck and head run one after the other")

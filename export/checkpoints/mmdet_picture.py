@@ -32,6 +32,7 @@ class Picture:
         padded_size: boxes are clipped to the padded image: the `img_shape` of 3.x after Pad.
         notes: what is not honoured.
         unknown: whether a step is none of those known here.
+        unread: means and divisors that cannot be used, as text.
         strangers: steps that may decide the size and are not followed, as text.
     """
 
@@ -51,6 +52,7 @@ class Picture:
     padded_size: bool = False
     notes: list[str] = field(default_factory=list)
     unknown: bool = False
+    unread: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
 
     def swap(self) -> None:
@@ -62,9 +64,11 @@ class Picture:
     def normalize(self, mean: Any, std: Any) -> None:
         """`(x - mean) / std` of what is there."""
         self.normalizes = True
+        said = mean, std
         mean, std = triple(mean), triple(std)
         if self.mean is None or self.std is None or mean is None or std is None or min(std) <= 0:
             self.mean = self.std = None
+            self.unread.append(f"mean={shown(said[0])}, std={shown(said[1])}")
             return
         self.mean = _each(lambda old, scale, new: old + new * scale, self.mean, self.std, mean)
         self.std = _each(lambda scale, new, _: scale * new, self.std, std, std)
@@ -93,6 +97,10 @@ class Picture:
             return "its config has no test pipeline that resizes"
         return f"its test pipeline has {', '.join(self.strangers[:3])}, of which no size is read"
 
+    def unnormalized(self) -> str | None:
+        """Why nothing tells the normalization, where something was to tell it."""
+        return f"its config normalizes by {self.unread[0]}, which cannot be used" if self.unread else None
+
     def own_padding(self) -> OwnPadding | None:
         """How far each image is padded by itself; None if that could not be read."""
         divisors = tuple(divisor for divisor in self.divisors if divisor is not None)
@@ -112,10 +120,15 @@ class Picture:
     def pad(self, value: Any) -> None:
         """Fill what surrounds the image, if the value can be read."""
         values = triple(value)
-        if values is None:
+        padding = None if values is None else (values, self.normalizes, self.swaps)
+        if padding is None:
             self.notes.append(f"padding with {shown(value)} is not honoured")
+        elif self.padding not in (None, padding):
+            self.notes.append(
+                f"padding with {shown(value)} around another padding is not honoured, the first fills all"
+            )
         else:
-            self.padding = (values, self.normalizes, self.swaps)
+            self.padding = padding
 
 
 def _each(rule: Callable[[float, float, float], float], *values: Triple) -> Triple:

@@ -87,6 +87,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         canvas=picture.room(),
         own_padding=picture.own_padding(),
         unsized=picture.unsized(),
+        unnormalized=picture.unnormalized(),
         remarks=remarks,
         defaults=() if limits else THRESHOLDS,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from detector.decode_spec import MOST_DETECTIONS, DecodeSpec
+from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_keys import Keys, ignored, shown
 
 _TEST_CFG: Final = Keys(read=("nms_pre", "min_bbox_size", "score_thr", "nms", "max_per_img"))
@@ -30,11 +31,12 @@ def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[st
     found = next((place for place in places if isinstance(place, dict) and "type" not in place), None)
     if found is None:
         return {}
+    found = _as_numbers(found)
     notes += ignored(found, _TEST_CFG, "test_cfg")
     result = {
         "score_threshold": _threshold(found.get("score_thr", 0), "score_threshold", "test_cfg: score_thr", notes),
         "candidates_per_level": _candidates_per_level(found.get("nms_pre", -1), notes),
-        "max_detections": _most(found.get("max_per_img"), notes),
+        "max_detections": _most(found.get("max_per_img", UNKNOWN), notes),
         **_candidates(found.get("min_bbox_size", -1), notes),
         **_suppression(found.get("nms"), notes),
     }
@@ -45,9 +47,18 @@ def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[st
 
 
 def _candidates(smallest: Any, notes: list[str]) -> dict[str, Any]:
-    if smallest not in (0, -1):
+    negative = isinstance(smallest, int | float) and smallest < 0
+    if smallest != 0 and not negative:
         notes.append(f"test_cfg: min_bbox_size={shown(smallest)} drops small boxes, here only those without extent")
-    return {"drop_empty": smallest != -1}
+    return {"drop_empty": not negative}
+
+
+def _as_numbers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Truth values as the numbers that they are where a number is meant."""
+    return {
+        key: int(value) if isinstance(value, bool) and key != "class_agnostic" else value
+        for key, value in settings.items()
+    }
 
 
 def _suppression(nms: Any, notes: list[str]) -> dict[str, Any]:
@@ -55,6 +66,7 @@ def _suppression(nms: Any, notes: list[str]) -> dict[str, Any]:
         most = DecodeSpec().iou_threshold
         notes.append(f"test_cfg: nms={shown(nms)} is not honoured, suppression is plain, at an IoU of {most}")
         return {}
+    nms = _as_numbers(nms)
     # Without a type mmdetection takes plain NMS.
     kind = nms.get("type", "nms")
     if kind != "nms":
@@ -70,11 +82,13 @@ def _suppression(nms: Any, notes: list[str]) -> dict[str, Any]:
     limit, overlap = nms.get("score_threshold", 0), nms.get("iou_threshold", nms.get("iou_thr"))
     if isinstance(overlap, int | float):
         overlap = min(overlap, 1)  # no overlap exceeds it
+        if overlap < 0:
+            notes.append(f"test_cfg.nms: iou_threshold={shown(overlap)} lets boxes suppress all others, here at 0")
     return {
         "iou_threshold": _threshold(overlap, "iou_threshold", "test_cfg.nms: iou_threshold", notes, most=1),
         "nms": "iou_plus_one" if offset == 1 else "iou",
         "nms_score_threshold": _threshold(limit, "nms_score_threshold", "test_cfg.nms: score_threshold", notes),
-        "max_num": _limit(nms.get("max_num", -1)),
+        "max_num": _limit(nms.get("max_num", -1), notes),
     }
 
 
@@ -93,15 +107,20 @@ def _candidates_per_level(value: Any, notes: list[str]) -> int | None:
     return value if type(value) is int and 0 < value < 2**31 else None
 
 
-def _limit(value: Any) -> int | None:
+def _limit(value: Any, notes: list[str]) -> int | None:
     """-1 is no limit."""
+    if type(value) is not int:
+        notes.append(f"test_cfg.nms: max_num={shown(value)} is not honoured")
     return value if type(value) is int and value > 0 else None
 
 
 def _most(boxes: Any, notes: list[str]) -> int | None:
-    """How many boxes are kept; -1 is no limit."""
+    """How many boxes are kept; -1 is no limit, and neither is None."""
+    if boxes is None:
+        boxes = -1
     if type(boxes) is not int:
-        notes.append(f"test_cfg: max_per_img={shown(boxes)} is not honoured")
+        said = "no max_per_img" if boxes is UNKNOWN else f"max_per_img={shown(boxes)}, which is not honoured"
+        notes.append(f"test_cfg has {said}: here {DecodeSpec().max_detections} boxes of an image are kept")
         return None
     if 0 < boxes <= MOST_DETECTIONS:
         return boxes

@@ -52,6 +52,7 @@ class Recipe:
         canvas: (height, width) that the framework pads every image to; None: it has no such.
         own_padding: how far it pads each image by itself; None: all to `canvas`, or nothing tells.
         unsized: why `image` has no size, where a config was to tell it.
+        unnormalized: the same of `mean` and `std`.
         label_order: as in `DetectorSpec`.
         remarks: what to know besides that is no departure from what the framework does.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
@@ -68,6 +69,7 @@ class Recipe:
     canvas: tuple[int, int] | None = None
     own_padding: OwnPadding | None = None
     unsized: str | None = None
+    unnormalized: str | None = None
     label_order: Literal["classes", "annotations"] = "classes"
     remarks: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()

@@ -195,6 +195,15 @@ def test_an_upsampling_that_is_exact_for_even_sides_wants_a_multiple_of_32():
     assert resolve_spec(exact, CHECKPOINT, Settings({"canvas": (800, 1344)})).canvas == Size(800, 1344)
 
 
+def test_why_the_normalization_is_not_known_is_said():
+    why = "its config normalizes by std=[0], which cannot be used"
+    weights = weights_of(recipe=Recipe({}, {}, "the config", canvas=(320, 320), unnormalized=why))
+    with pytest.raises(
+        SpecError, match=r"channels, image\.mean, image\.std \(its config normalizes by std=\[0\], which"
+    ):
+        resolve_spec(weights, CHECKPOINT, Settings({}))
+
+
 def test_same_padding_wants_a_multiple_of_32():
     weights = weights_of()
     padded = dataclasses.replace(weights, network=dataclasses.replace(weights.network, same_padding=True))

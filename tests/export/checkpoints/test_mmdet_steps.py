@@ -284,3 +284,19 @@ def test_defaults_that_are_written_otherwise_are_defaults():
     assert recipe_of(load, RESIZE, NORM).notes == ()
     (note,) = recipe_of(load.replace("0", "1"), RESIZE, NORM).notes
     assert note == "LoadImageFromFile of the test pipeline: to_float32=1 is not honoured"
+
+
+def test_two_different_paddings_are_named():
+    twice = [f"dict(type='Pad', size_divisor={divisor}, pad_val=VALUE)" for divisor in (160, 320)]
+    same = recipe_of(RESIZE, *(step.replace("VALUE", "0") for step in twice), NORM).notes
+    assert not any("around another padding" in note for note in same)
+    notes = recipe_of(RESIZE, twice[0].replace("VALUE", "200"), twice[1].replace("VALUE", "10"), NORM).notes
+    assert notes[0] == "padding with (10, 0, 0) around another padding is not honoured, the first fills all"
+
+
+def test_a_normalization_that_cannot_be_is_why_none_is_known():
+    recipe = recipe_of(RESIZE, NORM.replace("4.0", "-4.0"))
+    assert recipe.unnormalized == (
+        "its config normalizes by mean=[3.0, 2.0, 1.0], std=[-4.0, 5.0, 6.0], which cannot be used"
+    )
+    assert recipe_of(RESIZE, NORM).unnormalized is None
