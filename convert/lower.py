@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from convert.fold import drop_dead
 from convert.inference import require_legal
 from convert.isolated import IllegalGraphError
+from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.parser import parser_problems
 from convert.lint.tensors import known_tensors
 from convert.passes.attributes import drop_newer_defaults
@@ -124,9 +125,9 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
 
 
 def _require_read(lowered: onnx.ModelProto) -> None:
-    tensors = known_tensors(lowered)
+    tensors, release = known_tensors(lowered), facts().releases[DEFAULT_CANN]
     for node in lowered.graph.node:
-        for problem in parser_problems(node, tensors):
+        for problem in parser_problems(node, tensors, release):
             raise SpecError(f"{called(node)}: {problem.cause}; {problem.fix}")
 
 

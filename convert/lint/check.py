@@ -7,7 +7,7 @@ import onnx
 
 from convert.fold import fold_constants
 from convert.gears.open_shapes import with_input_shapes
-from convert.lint.facts import Release, facts
+from convert.lint.facts import DEFAULT_CANN, Release, facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
 from convert.lint.folded import folded
 from convert.lint.gear_shapes import open_shape_findings
@@ -22,8 +22,6 @@ from convert.lint.structure import DEFAULT_DOMAINS, graph_problems, name_problem
 from convert.lint.tensors import Tensors, known_tensors
 from convert.subgraphs import all_nodes
 from detector.errors import SpecError
-
-DEFAULT_CANN = "8.1"
 
 
 def lint(
@@ -53,7 +51,7 @@ def lint(
     given = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
     known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
     tensors = known_tensors(known)
-    context = _Context(given, tensors, opset or release.last, release, computed)
+    context = _Context(given, tensors, opset or release.last, release, computed, bool(gears.given))
     findings, verdicts = _of_nodes(context)
     needed = memory_bytes(known.graph, tensors)
     of_graph = [
@@ -85,6 +83,7 @@ class _Context:
     opset: int
     release: Release
     computed: frozenset[str]
+    has_gears: bool
 
 
 def _of_nodes(context: _Context) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
@@ -107,10 +106,11 @@ def _of_node(node: onnx.NodeProto, context: _Context) -> list[Problem]:
     is_standard = node.domain in DEFAULT_DOMAINS
     problems = [*parsed_problems(node, context.opset, context.release)]
     if is_standard:
-        problems += parser_problems(node, tensors)
+        problems += parser_problems(node, tensors, context.release)
     if context.computed.intersection(node.output):
         return problems
-    problems += [*kernel_problems(node, tensors, context.opset), *nms_problems(node, tensors)]
+    problems += kernel_problems(node, tensors, context.opset, has_gears=context.has_gears)
+    problems += nms_problems(node, tensors)
     if is_standard:
         problems += node_problems(node, tensors, context.release)
     return problems

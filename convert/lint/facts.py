@@ -11,6 +11,7 @@ from onnx import TensorProto
 
 FACTS_FILE = Path(__file__).with_name("operators.yaml")
 AI_CPU_FILE = Path(__file__).with_name("ai_cpu.yaml")
+DEFAULT_CANN = "8.1"
 DEFAULT_OPSETS = (8, 18)
 DEFAULT_SOURCES = ("ops-info", "plugin")
 _TYPES = {
@@ -83,6 +84,7 @@ class Release:
         counts_from_the_end: Gather takes negative indices; None: not known.
         has_several_domains: it takes a file that imports several opset domains.
         wires_empty_names: an output named '' is connected to every empty optional input.
+        reads_reduction: one of its two parsers of ScatterND reads `reduction`.
     """
 
     first: int
@@ -92,6 +94,7 @@ class Release:
     counts_from_the_end: bool | None
     has_several_domains: bool
     wires_empty_names: bool
+    reads_reduction: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ def _release(entry: dict[str, Any]) -> Release:
         counts_from_the_end=entry.get("negative_gather"),
         has_several_domains=entry.get("several_domains", False),
         wires_empty_names=entry.get("wires_empty_names", True),
+        reads_reduction=entry.get("reads_reduction", False),
     )
 
 

@@ -32,8 +32,7 @@ def name_findings(graph: onnx.GraphProto, release: Release) -> Iterator[Finding]
                 yield Finding.at(_repeated(name, whose, taken[name], release), node=name, operator=node.op_type)
             taken.setdefault(name, f"another node ({node.op_type})")
             waiting += inner_graphs(node)
-        if release.wires_empty_names:
-            yield from _wired(current)
+        yield from _wired(current, release)
 
 
 def _names_of_others(graph: onnx.GraphProto) -> dict[str, str]:
@@ -52,16 +51,36 @@ def _repeated(name: str, whose: str, other: str, release: Release) -> Problem:
     )
 
 
-def _wired(graph: onnx.GraphProto) -> Iterator[Finding]:
+def _wired(graph: onnx.GraphProto, release: Release) -> Iterator[Finding]:
+    """To the parser '' is a tensor like others: one maker feeds whatever is left out, of several it takes none."""
     makers = [node for node in graph.node if "" in node.output]
     readers = [node.name or node.op_type for node in graph.node if "" in node.input]
-    for node in makers if readers else ():
-        problem = Problem(
-            "empty-output-name",
-            "warns",
-            f"its output {list(node.output).index('')} has no name, and atc's parsers until August 2026 connect it to "
-            f"every input that is left out: those of {', '.join(readers[:3])}",
-            "give the output a name",
-            SOURCES,
-        )
-        yield Finding.at(problem, node=node.name or node.op_type, operator=node.op_type)
+    if not readers or not makers:
+        return
+    several = sum(list(node.output).count("") for node in makers) > 1
+    if several or release.wires_empty_names:
+        for node in makers:
+            problem = (_ambiguous if several else _connected)(node, ", ".join(readers[:3]))
+            yield Finding.at(problem, node=node.name or node.op_type, operator=node.op_type)
+
+
+def _ambiguous(node: onnx.NodeProto, readers: str) -> Problem:
+    return Problem(
+        "empty-output-name",
+        "fails",
+        f"its output {list(node.output).index('')} has no name, nor has another, and atc's parser ends where it "
+        f"connects both to an input that is left out, those of {readers} (E18888, E19999)",
+        "give the outputs names",
+        SOURCES,
+    )
+
+
+def _connected(node: onnx.NodeProto, readers: str) -> Problem:
+    return Problem(
+        "empty-output-name",
+        "warns",
+        f"its output {list(node.output).index('')} has no name, and atc's parsers until August 2026 connect it to "
+        f"every input that is left out: those of {readers}",
+        "give the output a name",
+        SOURCES,
+    )

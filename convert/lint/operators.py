@@ -1,6 +1,7 @@
 """Rules that hold for every node: known operator, parser, kernel, element types, domain, a fixed size of the result."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import onnx
 from onnx import TensorProto
@@ -54,20 +55,35 @@ def parsed_problems(node: onnx.NodeProto, opset: int, release: Release) -> Itera
         yield from _opset(node.op_type, opset, operator, release)
 
 
-def kernel_problems(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
+def kernel_problems(node: onnx.NodeProto, tensors: Tensors, opset: int, *, has_gears: bool) -> Iterator[Problem]:
     """What the table says of a node to the card, which runs those that atc has not folded.
 
     Args:
         node: any.
         tensors: of its graph.
         opset: of ai.onnx.
+        has_gears: the graph is compiled for gears, and so has no sizes that are open while it runs.
     """
     operator = facts().operators.get(node.op_type)
     if operator is None or node.domain not in DEFAULT_DOMAINS:
         return
-    yield from _kernel(node, operator, tensors)
+    for problem in _kernel(node, operator, tensors):
+        yield problem if tensors.depends_on_inputs(node) else _perhaps_folded(problem)
     yield from _mixed(node, tensors, opset)
-    yield from _size(node, tensors, opset)
+    yield from _size(node, tensors, opset, has_gears=has_gears)
+
+
+def _perhaps_folded(problem: Problem) -> Problem:
+    """A node that hangs on constants alone needs no kernel if atc computes it, which its closed library may."""
+    if problem.verdict != "fails":
+        return problem
+    return replace(
+        problem,
+        verdict="warns",
+        cause=f"{problem.cause}; it hangs on constants alone, and atc may compute it beforehand (UNCONFIRMED)",
+        fix="fold the constants (`python -m convert` does; so do onnxslim and onnxsim)",
+        sources=tuple(dict.fromkeys((*problem.sources, "folding"))),
+    )
 
 
 def _foreign(node: onnx.NodeProto, release: Release) -> Problem:
@@ -134,15 +150,7 @@ def _kernel(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Itera
         if ai_cpu is not None and ai_cpu.takes(kinds):
             yield _slow(operator, ai_cpu, kinds)
         elif operator.absent:
-            yield Problem(
-                "absent-operator",
-                "fails",
-                f"{node.op_type} becomes {operator.ascend}, of which no list of CANN 8.1 names a kernel"
-                + (" for these element types" if ai_cpu else "")
-                + ", neither one of the AI Core nor one of the AI CPU",
-                "export it in other operators",
-                (*operator.sources, "ai-cpu"),
-            )
+            yield _without_kernel(node, operator, is_listed=ai_cpu is not None)
         else:
             yield from _types(node, operator, kinds)
     elif node.op_type in ARITHMETIC and TensorProto.INT64 in kinds:
@@ -153,6 +161,24 @@ def _kernel(node: onnx.NodeProto, operator: Operator, tensors: Tensors) -> Itera
             "compute in int32 (`python -m convert` does)",
             ("surgeon",),
         )
+
+
+def _without_kernel(node: onnx.NodeProto, operator: Operator, *, is_listed: bool) -> Problem:
+    """A list that has the operator for other types excludes it; that no list has it at all proves nothing."""
+    cause = f"{node.op_type} becomes {operator.ascend}, of which no list of CANN 8.1 names a kernel"
+    where = ", neither one of the AI Core nor one of the AI CPU"
+    sources = tuple(dict.fromkeys((*operator.sources, "ai-cpu")))
+    if is_listed:
+        cause += f" for these element types{where}"
+        return Problem("absent-operator", "fails", cause, "export it in other operators", sources)
+    note = f"; {operator.note}" if operator.note else ""
+    return Problem(
+        "absent-operator",
+        "warns",
+        f"{cause}{where}: whether a fusion of atc replaces it is UNCONFIRMED{note}",
+        "export it in other operators, or see whether atc with this graph ends with EZ3003, no supported kernel",
+        sources,
+    )
 
 
 def _wrong_input(operator: Operator, kinds: list[int]) -> int | None:
@@ -229,7 +255,7 @@ def _spell(kinds: frozenset[int]) -> str:
     return ", ".join(sorted(names.get(name, name) for name in spelled))
 
 
-def _size(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Problem]:
+def _size(node: onnx.NodeProto, tensors: Tensors, opset: int, *, has_gears: bool) -> Iterator[Problem]:
     """The first node after which sizes depend on values; those that read its result are not named again."""
     if node.op_type in CONTROL_FLOW_OPS:
         return
@@ -238,9 +264,9 @@ def _size(node: onnx.NodeProto, tensors: Tensors, opset: int) -> Iterator[Proble
     if node.op_type in IMAGE_SIZED_OPS:
         yield Problem(
             "dynamic-output",
-            _IMAGE_SIZED_VERDICTS.get(node.op_type, "fails"),
+            "fails" if has_gears else _IMAGE_SIZED_VERDICTS.get(node.op_type, "fails"),
             f"{node.op_type} gives as many rows as the image has objects: all that follows has no fixed shape, no "
-            "gears, no static OM" + _REPORTED.get(node.op_type, ""),
+            "gears, no static OM" + (", and gears are asked for" if has_gears else _REPORTED.get(node.op_type, "")),
             "end the graph at boxes and scores before it, or keep a fixed number with TopK and BatchMultiClassNMS",
             ("atc", "segfault") if node.op_type in _REPORTED else ("atc",),
         )

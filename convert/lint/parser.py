@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from convert.lint.facts import Release
 from convert.lint.findings import Problem
 from convert.lint.tensors import Tensors
 from convert.nearest import COORDINATES, card_rows, onnx_rows
@@ -21,9 +22,11 @@ SOURCES = ("plugin", "parser")
 _CONVERT = "`python -m convert` writes it in operators that are read"
 
 
-def parser_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def parser_problems(node: onnx.NodeProto, tensors: Tensors, release: Release) -> Iterator[Problem]:
     """What the parser refuses or passes over at a node of the default domain."""
     yield from _unread_problems(node, tensors)
+    if node.op_type == "ScatterND":
+        yield from _scatter_nd(node, release)
     if node.op_type in RULES:
         yield from RULES[node.op_type](node, tensors)
 
@@ -225,9 +228,24 @@ def _col2im(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
     yield _refused("it asks for attributes that ONNX has not", "write it in other operators")
 
 
-def _scatter_nd(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    if text_attribute(node, "reduction", "none") == "mul":
+def _scatter_nd(node: onnx.NodeProto, release: Release) -> Iterator[Problem]:
+    reduction = text_attribute(node, "reduction", "none")
+    instead = "the card overwrites what is there"
+    if reduction == "none":
+        return
+    if not release.reads_reduction:
+        yield _unread("reduction", repr(reduction), instead, "gather, add and scatter the sums, or export without it")
+    elif reduction == "mul":
         yield _refused("reduction is 'mul'", "export the model with another reduction")
+    else:
+        yield Problem(
+            "unread-attribute",
+            "warns",
+            f"CANN 9.2 has two parsers of ScatterND; if that of ops-math is the one that is loaded, it passes over "
+            f"reduction = {reduction!r}: {instead} (UNCONFIRMED which)",
+            "compare the OM with the ONNX, or export the model without it",
+            SOURCES,
+        )
 
 
 def _lrn(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
@@ -270,7 +288,6 @@ RULES: dict[str, Rule] = {
     "Pad": _pad,
     "ReduceSumSquare": _square_sum,
     "Split": _split,
-    "ScatterND": _scatter_nd,
     "LRN": _lrn,
     "Selu": _selu,
     "ReduceL1": _reduction,

@@ -11,9 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.inference import SMALL, inferred
 from convert.lint.structure import constants, is_standard, is_whole
-from convert.subgraphs import all_graphs, all_nodes
+from convert.subgraphs import all_graphs, all_nodes, inner_graphs, tensor_names
 from detector.nms_function import NMS_OP
 
+# Random numbers, which are other ones in every run.
+DRAWN = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
 NMS_OUTPUT_KINDS = (TensorProto.FLOAT16, TensorProto.FLOAT16, TensorProto.FLOAT16, TensorProto.INT32)
 
 
@@ -27,6 +31,7 @@ class Tensors:
         weights: initializers and Constant nodes by name.
         makers: the node that makes a tensor.
         readers: the nodes that read it.
+        variable: those that hang on an input of the graph.
     """
 
     kinds: dict[str, int]
@@ -34,6 +39,7 @@ class Tensors:
     weights: dict[str, TensorProto]
     makers: dict[str, onnx.NodeProto]
     readers: dict[str, list[onnx.NodeProto]]
+    variable: frozenset[str]
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape, if every dimension of it is known."""
@@ -44,6 +50,10 @@ class Tensors:
         """The value, if it is a weight."""
         weight = self.weights.get(name)
         return None if weight is None else numpy_helper.to_array(weight)
+
+    def depends_on_inputs(self, node: onnx.NodeProto) -> bool:
+        """Whether what a node makes differs between images; otherwise it hangs on constants alone."""
+        return not self.variable.isdisjoint((*node.input, *node.output))
 
     def num_bytes(self, name: str, *, float_bytes: int) -> int:
         """Bytes of a tensor on the card; 0 if its shape is unknown."""
@@ -77,7 +87,16 @@ def known_tensors(model: onnx.ModelProto) -> Tensors:
             shapes[value_info.name] = tuple(
                 dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim
             )
-    return Tensors(kinds, shapes, weights, makers, readers)
+    return Tensors(kinds, shapes, weights, makers, readers, _variable(model.graph, set(weights)))
+
+
+def _variable(graph: onnx.GraphProto, weights: set[str]) -> frozenset[str]:
+    names = {value.name for each in all_graphs(graph) for value in each.input} - weights
+    for node in all_nodes(graph):
+        read = set(node.input).union(*(tensor_names(inner) for inner in inner_graphs(node)))
+        if node.op_type in DRAWN or not names.isdisjoint(read):
+            names.update(filter(None, node.output))
+    return frozenset(names)
 
 
 def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:

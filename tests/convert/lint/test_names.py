@@ -75,6 +75,26 @@ def test_an_output_without_a_name_is_named_where_inputs_are_left_out():
     assert named([top, *chain("r")]) == []
 
 
+@pytest.mark.parametrize("cann", ["8.1", "9.2"])
+def test_two_outputs_without_a_name_are_refused_where_inputs_are_left_out(cann):
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="first"),
+        helper.make_node("Clip", ["x", "", "high"], ["y"], name="clip"),
+        helper.make_node("Abs", ["x"], ["b"], name="second"),
+    ]
+    weights = {"high": np.array(1, np.float32)}
+
+    def named(nodes):
+        model = graph(nodes, X, ["y"], weights)
+        model.graph.node[0].output[0] = model.graph.node[2].output[0] = ""
+        findings = lint(model, cann=cann).findings
+        return [(each.node, each.verdict) for each in findings if each.rule == "empty-output-name"]
+
+    assert named(nodes) == [("first", "fails"), ("second", "fails")]
+    nodes[1].input[1] = "high"
+    assert named(nodes) == []
+
+
 def test_a_graph_needs_an_input():
     node = helper.make_node("Constant", [], ["y"], value_float=1.0)
     model = graph([node], {}, ["y"])

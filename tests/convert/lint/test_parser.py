@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import onnx
 import pytest
@@ -113,11 +115,23 @@ def test_indices_of_maxima_have_no_parser():
     assert "it has the output Indices" in causes(model)[0]
 
 
-def test_a_product_of_scattered_values_has_no_parser():
+@pytest.mark.parametrize(
+    ("reduction", "cann", "verdict", "cause"),
+    [
+        ("mul", "9.2", "fails", "refuses it .*reduction is 'mul'"),
+        ("add", "9.2", "warns", "two parsers of ScatterND.*UNCONFIRMED which"),
+        ("none", "9.2", "ok", ""),
+        ("add", "9.1", "fails", "passes over reduction = 'add'"),
+        ("mul", "8.5", "fails", "passes over reduction = 'mul'"),
+        ("none", "8.5", "ok", ""),
+    ],
+)
+def test_the_reduction_of_scattered_values_is_read_since_9_2(reduction, cann, verdict, cause):
     feeds = {"x": np.zeros((4,), np.float32), "i": np.zeros((2, 1), np.int64), "u": np.zeros(2, np.float32)}
-    for reduction, count in (("mul", 1), ("add", 0)):
-        model = graph([helper.make_node("ScatterND", ["x", "i", "u"], ["y"], reduction=reduction)], feeds, ["y"])
-        assert len(causes(model)) == count
+    model = graph([helper.make_node("ScatterND", ["x", "i", "u"], ["y"], reduction=reduction)], feeds, ["y"])
+    report = lint(model, cann=cann)
+    assert report.verdict == verdict
+    assert re.search(cause, "".join(finding.cause for finding in report.findings))
 
 
 def test_the_rest_of_values_that_are_never_negative_is_read():
