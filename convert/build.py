@@ -31,7 +31,6 @@ from detector.artifacts import (
     sha256_of,
     to_disk,
     write_error,
-    write_json,
     write_text,
 )
 from detector.atc_spec import FILE_OPTIONS
@@ -130,7 +129,7 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
         product = aside / plan.output.name
         made = run_atc(plan.command_into(product), product, log_file=Path(f"{plan.output}.atc.log"))
         to_disk(aside)
-        write_json(plan.sidecar, {**_record(plan, graph_sha256), om_file.KEY: sha256_of(made)})
+        om_file.write_description(plan.sidecar, {**_record(plan, graph_sha256), om_file.KEY: sha256_of(made)})
         _take_name(made, om)
     to_disk(om.parent)
     files = [file for file in (plan.lowered_file, plan.aipp_file, om, plan.sidecar) if file]
@@ -152,7 +151,7 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
     with _folder_aside(plan.output) as aside:
         write_onnx(aside / f"{name}.atc.onnx", lowered)
         graph_sha256 = sha256_of(aside / f"{name}.atc.onnx")
-        write_json(aside / f"{name}.om.json", {**_record(plan, graph_sha256), **_kept_hash(plan)})
+        om_file.write_description(aside / f"{name}.om.json", {**_record(plan, graph_sha256), **_kept_hash(plan)})
         write_text(aside / f"{name}.atc.sh", atc_script(remote, Path(name), graph_sha256), mode=0o755)
         write_onnx(aside / f"{name}.onnx", stand_in_graph(plan, frozen))
         if plan.aipp_file:

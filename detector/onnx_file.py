@@ -17,7 +17,7 @@ from detector.files.regular import open_regular, read_bytes
 from detector.onnx_seal import SEAL_BYTES, SEAL_KEY, ChangedOnnxError, ends_with_seal, seal, seal_problem, take_seal
 from detector.onnx_suppression import require_own_suppression
 from detector.spec import DetectorSpec, load_spec_from
-from detector.spec_files import MADE_BY, METADATA_KEY
+from detector.spec_files import MADE_BY, METADATA_KEY, with_departure
 
 log = logging.getLogger(__name__)
 
@@ -157,10 +157,8 @@ def find_spec(path: Path, *, may_differ: bool = False) -> DetectorSpec | None:
         SpecError: as `spec_inside`.
     """
     model, is_sealed = _read(path, may_differ=may_differ)
-    spec, departure = spec_inside(model, path), f"{path.name} {UNSEALED}"
-    if spec is None or is_sealed or departure in spec.departures:
-        return spec
-    return spec.model_copy(update={"departures": (*spec.departures, departure)})
+    spec = spec_inside(model, path)
+    return None if spec is None else with_departure(spec, None if is_sealed else f"{path.name} {UNSEALED}")
 
 
 def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:

@@ -11,7 +11,7 @@ import pydantic
 from detector.class_names import with_names
 from detector.errors import ArtifactError, SpecError
 from detector.files.json_text import JsonError, read_json
-from detector.om_file import require_as_built
+from detector.om_file import require_as_built, unbound
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
 from detector.terminal import shown
 from detector.validation import main_problem
@@ -47,7 +47,7 @@ def load_spec(source: str | Path) -> DetectorSpec:
                 f"{sidecar} not found: {path} carries no spec; convert it with `python -m convert` (make om AGAIN=1)"
             )
         require_as_built(path)
-        return read_spec_json(sidecar)
+        return with_departure(read_spec_json(sidecar), unbound(path))
     if not path.exists():
         raise ArtifactError(f"{path} not found")
     if suffix == ".onnx":
@@ -74,6 +74,13 @@ def read_spec_json(path: Path) -> DetectorSpec:
     if not isinstance(document, dict) or "spec" not in document:
         raise ArtifactError(f"{path} holds no spec: it has no key 'spec'")
     return load_spec_from(document["spec"], where=str(path))
+
+
+def with_departure(spec: DetectorSpec, departure: str | None) -> DetectorSpec:
+    """The spec with one more departure, unless it is None or among them already."""
+    if departure is None or departure in spec.departures:
+        return spec
+    return spec.model_copy(update={"departures": (*spec.departures, departure)})
 
 
 def find_spec_onnx(path: Path, *, may_differ: bool = False) -> DetectorSpec | None:

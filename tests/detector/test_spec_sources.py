@@ -1,6 +1,5 @@
 """Where a spec is read from: a shipped model, a YAML file, an ONNX, an OM."""
 
-import json
 from pathlib import Path
 
 import onnx
@@ -8,6 +7,7 @@ import pytest
 
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
+from detector.om_file import write_description
 from detector.spec import DetectorSpec
 from detector.spec_files import METADATA_KEY, find_spec_onnx, load_spec, model_names
 from tests.detector.yaml_spec import YAML, write
@@ -65,7 +65,7 @@ def test_an_om_carries_its_spec_beside_it(tmp_path: Path, spec: DetectorSpec):
     om = tmp_path / "m_bs8.om"
     with pytest.raises(ArtifactError, match=r"m_bs8\.om\.json not found: .* carries no spec; convert it with"):
         load_spec(om)
-    Path(f"{om}.json").write_text(json.dumps({"spec": spec.model_dump(mode="json"), "batch_size": 8}))
+    write_description(Path(f"{om}.json"), {"spec": spec.model_dump(mode="json"), "batch_size": 8})
     assert load_spec(om) == spec
 
 

@@ -1,5 +1,4 @@
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.image_spec import ImageSpec
 from detector.manifests import BinImage, BinsManifest, read_manifest, write_manifest
+from detector.om_file import write_description
 from detector.origin import RunFacts
 from detector.spec import DetectorSpec, replace
 from infer.contract import check_bins, input_difference, model_spec, origin_of, require_shape
@@ -152,7 +152,7 @@ def test_a_foreign_model_and_folder_run_without_a_word(bins: Path, caplog: pytes
 def test_an_om_has_its_spec_beside_it(tmp_path: Path):
     (tmp_path / "m.om").touch()
     assert model_spec(str(tmp_path / "m.om")) is None
-    (tmp_path / "m.om.json").write_text(json.dumps({"spec": SPEC.model_dump(mode="json")}))
+    write_description(tmp_path / "m.om.json", {"spec": SPEC.model_dump(mode="json")})
     assert model_spec(str(tmp_path / "m.om")) == SPEC
 
 
