@@ -52,6 +52,13 @@ class Letterbox:
     left: int
     ratio: float | None = None
 
+    def __str__(self) -> str:
+        ratio = "" if self.ratio is None else f", {self.ratio:g} canvas pixels per pixel of boxes"
+        return (
+            f"{self.resized} pixels (height x width of the resized image), {self.top} from the top and {self.left} "
+            f"from the left of the canvas {self.canvas}, of an image of {self.image}{ratio}"
+        )
+
     def __post_init__(self) -> None:
         if min(*self.image, *self.canvas, *self.resized) < 1 or min(self.top, self.left) < 0:
             raise ValueError(f"sizes must be positive and offsets not negative: {self}")

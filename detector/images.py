@@ -49,6 +49,31 @@ def read_picture(path: Path, *, decoder: Decoder = "cv2", exif: Exif = "applied"
     Raises:
         DataError: the file is missing, no image, not all there, or larger than is meant.
     """
+    data, header = _file(path)
+    pixels = _with_cv2(data, exif) if decoder == "cv2" else _with_pillow(data, exif, header)
+    if pixels is None:
+        raise DataError(
+            f"{path} is a {header.format} that {decoder} cannot decode, which the training framework reads with "
+            "(image.decoder): damaged, or of an unusual kind; replace or remove the file"
+        )
+    if header.format == "JPEG" and _is_cut(data, pixels, header):
+        raise DataError(
+            f"{path}: truncated JPEG: its data end before its pixels, which decoders fill with grey; "
+            "replace or remove the file"
+        )
+    return Picture(pixels, header)
+
+
+def read_head(path: Path) -> Header:
+    """The header of an image file that may be decoded.
+
+    Raises:
+        DataError: as `read_picture`, but for what only its decoder finds.
+    """
+    return _file(path)[1]
+
+
+def _file(path: Path) -> tuple[bytes, Header]:
     try:
         data = read_bytes(path, IMAGE_BYTES)
     except OSError as error:
@@ -64,18 +89,7 @@ def read_picture(path: Path, *, decoder: Decoder = "cv2", exif: Exif = "applied"
     count = header.size.height * header.size.width
     if count > IMAGE_PIXELS.limit:
         raise DataError(f"{path} is {header.size} (height x width), {count:,} pixels, {IMAGE_PIXELS.refusal}")
-    pixels = _with_cv2(data, exif) if decoder == "cv2" else _with_pillow(data, exif, header)
-    if pixels is None:
-        raise DataError(
-            f"{path} is a {header.format} that {decoder} cannot decode, which the training framework reads with "
-            "(image.decoder): damaged, or of an unusual kind; replace or remove the file"
-        )
-    if header.format == "JPEG" and _is_cut(data, pixels, header):
-        raise DataError(
-            f"{path}: truncated JPEG: its data end before its pixels, which decoders fill with grey; "
-            "replace or remove the file"
-        )
-    return Picture(pixels, header)
+    return data, header
 
 
 def _with_cv2(data: bytes, exif: Exif) -> Image | None:

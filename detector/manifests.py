@@ -120,7 +120,8 @@ class BinsManifest(pydantic.BaseModel):
             got, expected = image.letterbox(self.spec.canvas), self.spec.letterbox(image.image)
             if got != expected:
                 raise ArtifactError(
-                    f"{path} places {image.file_name!r} at {got}, its spec at {expected}; {PREPROCESS_AGAIN}"
+                    f"{path} is not as its spec places {image.file_name!r}: got {got}; expected {expected}; "
+                    f"{PREPROCESS_AGAIN}"
                 )
 
 

@@ -13,7 +13,8 @@ from pycocotools import mask
 
 from detector.errors import DataError
 from detector.geometry import Size
-from detector.images import Image, read_image
+from detector.image_spec import Exif
+from detector.images import Image, read_head, read_image
 from postprocess.report.scored import Scored
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
@@ -214,12 +215,26 @@ def _tile(path: Path, pair: Pair, names: Mapping[int | str, str], *, worst: bool
 
 
 def _pixels(path: Path, annotated: Size | None) -> Image:
-    """As annotated: with the EXIF orientation applied or, of models whose framework ignores it, without."""
-    pixels = read_image(path)
+    """As annotated: with the EXIF orientation applied or, of models whose framework ignores it, without.
+
+    An image of another size is refused by its header, before it is decoded.
+    """
+    header = read_head(path)
+    if annotated not in (None, header.size) and not (header.turned and annotated == header.size[::-1]):
+        raise DataError(f"{path} is {header.size} (height x width), annotated as {annotated}: another image")
+    pixels = _decoded(path, "applied")
     if annotated in (None, pixels.shape[:2]):
         return pixels
-    stored = read_image(path, exif="ignored")
-    return stored if annotated == stored.shape[:2] else pixels
+    return _decoded(path, "ignored")
+
+
+def _decoded(path: Path, exif: Exif) -> Image:
+    try:
+        return read_image(path, exif=exif)
+    except (
+        DataError
+    ):  # models whose framework reads with Pillow may see more, and what is wrong with others it says too
+        return read_image(path, decoder="pillow", exif=exif)
 
 
 def _jpeg(image: Image, size: Size) -> bytes:

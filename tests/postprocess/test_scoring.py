@@ -276,7 +276,7 @@ def test_a_squeezing_canvas_is_recorded(
 def test_an_edited_geometry_is_refused(score: Callable[..., Evaluation], bins: Path, manifest: BinsManifest):
     moved = manifest.images[0].model_copy(update={"left": 0, "resized": Size(60, 90)})
     write_manifest(bins, manifest.model_copy(update={"images": (moved, *manifest.images[1:])}))
-    with pytest.raises(ArtifactError, match=r"places 'a\.jpg' at .*, its spec at .*; run `python -m preprocess` again"):
+    with pytest.raises(ArtifactError, match=r"places 'a\.jpg': got .*; expected .*; run `python -m preprocess` again"):
         score()
 
 

@@ -152,7 +152,9 @@ def test_a_name_with_folders_is_found_without_them(tmp_path: Path):
     assert gallery(tmp_path, [thing(image.id, [0, 0, 5, 5])], [], images=[annotated]).tiles[0].image == Size(30, 20)
 
 
-def test_an_image_of_another_size_is_an_error(tmp_path: Path):
+def test_an_image_of_another_size_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By its header: it is not decoded."""
+    monkeypatch.setattr(cv2, "imdecode", None)
     image = photo(tmp_path, "a.png", Size(30, 20))
     turned = AnnotatedImage(image.id, "a.png", Size(20, 30))
     with pytest.raises(DataError, match=r"a.png is 30x20 \(height x width\), annotated as 20x30"):
@@ -178,3 +180,10 @@ def test_a_turned_photograph_is_drawn_as_it_was_annotated(tmp_path: Path, size: 
     image = AnnotatedImage(next(NUMBERS), "a.jpg", size)
     (tile,) = gallery(tmp_path, [thing(image.id, [1, 1, 5, 5])], [], images=[image]).tiles
     assert tile.image == size
+
+
+def test_a_picture_that_only_pillow_reads_is_drawn(tmp_path: Path):
+    PIL.Image.fromarray(np.full((20, 30), 7.0, np.float32)).save(tmp_path / "a.tif")
+    image = AnnotatedImage(next(NUMBERS), "a.tif", Size(20, 30))
+    (tile,) = gallery(tmp_path, [thing(image.id, [1, 1, 5, 5])], [], images=[image]).tiles
+    assert tile.image == Size(20, 30)
