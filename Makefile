@@ -1,17 +1,24 @@
 # omline: trained detector weights -> ONNX -> Ascend OM -> COCO mAP. `make help` lists the targets.
 
+.DEFAULT_GOAL := help
+HERE    := $(realpath $(dir $(firstword $(MAKEFILE_LIST))))
+ifneq ($(HERE),$(realpath .))
+$(error this Makefile works in its own folder: make -C $(HERE) $(MAKECMDGOALS))
+endif
+
 PYTHON  ?= python3
 VENV    := .venv
 PY      ?= $(VENV)/bin/python
 MODEL   ?= demo
+recalled = $(shell cat $(FOLDER)/.$(1) 2>/dev/null)
 # Not given: the demo's own, or what was given last time for this model.
-WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(shell cat $(FOLDER)/.weights 2>/dev/null))
+WEIGHTS ?= $(if $(filter demo,$(MODEL)),demo/weights/fcos_r18_shapes.pth,$(call recalled,weights))
 # COCO= is the folder of both; IMAGES= and ANNOTATIONS= are a folder and a file of any name.
 COCO    ?= $(if $(filter demo,$(MODEL)),$(WORK)/demo/coco)
-IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(shell cat $(FOLDER)/.image_folder 2>/dev/null))
-ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(shell cat $(FOLDER)/.annotation_file 2>/dev/null))
+IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(call recalled,image_folder))
+ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(call recalled,annotation_file))
 # ONLY_ANNOTATED=1: of a folder with more images than ANNOTATIONS lists, only those; 0 takes it back.
-ONLY_ANNOTATED ?= $(shell cat $(FOLDER)/.only_annotated 2>/dev/null)
+ONLY_ANNOTATED ?= $(call recalled,only_annotated)
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
@@ -23,12 +30,15 @@ ATC     ?=
 PRECISION ?=
 KEEP    ?=
 # Keys of the spec for `export`: SET="network.norm_on_bbox=true classes=[cat,dog]"; SET= forgets them.
-SET     ?= $(if $(filter demo,$(MODEL)),,$(shell cat $(FOLDER)/.settings 2>/dev/null))
+SET     ?= $(if $(filter demo,$(MODEL)),,$(call recalled,settings))
 # AGAIN=1 makes the products of the given targets again, though they are newer than what they are made of.
 AGAIN   ?=
 # Of `doctor`: laptop or npu.
 FOR     ?=
 
+quoted   = '$(subst ','\'',$(1))'
+
+FOLDER  := $(WORK)/$(MODEL)
 # What the command line may set: any other name would change nothing, or the wrong thing, and be passed over in silence.
 VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS ONLY_ANNOTATED BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
 # What goes to make itself, or to the programs as their environment.
@@ -37,8 +47,10 @@ PASSED_ON := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS VPATH PATH HOME TMPDIR 
 # What others call them, where no likeness leads there.
 ALSO_CALLED := BATCH:BS BATCHSIZE:BS BATCH_SIZE:BS SUBSET:LIMIT CHECKPOINT:WEIGHTS DATA:COCO OM:MODEL ONNX:MODEL OUTPUT:WORK FORCE:AGAIN
 LIKE       = import difflib, sys; also = dict(pair.split(":") for pair in sys.argv[2].split()); \
-    near = difflib.get_close_matches(sys.argv[1].upper(), [*sys.argv[3:], *also], 1); print(*(also.get(name, name) for name in near))
-MEANT      = $(shell $(PYTHON) -c '$(LIKE)' '$(1)' '$(ALSO_CALLED)' $(VARIABLES))
+    known = {name.upper(): name for name in sys.argv[3:]} | also; \
+    near = difflib.get_close_matches(sys.argv[1].upper(), known, 1); print(*(known[name] for name in near))
+NEAREST    = $(shell $(PYTHON) -c '$(LIKE)' $(call quoted,$(1)) '$(2)' $(3) 2>/dev/null)
+MEANT      = $(call NEAREST,$(1),$(ALSO_CALLED),$(VARIABLES))
 # What others call them too, so that in the environment it is seldom meant for us.
 GENERIC   := DATA OM OUTPUT FORCE PY PYTHON VENV
 # Of the environment, where anything may stand: what is nearly one of ours, as NAME:OURS.
@@ -53,6 +65,23 @@ ifeq ($(MAKELEVEL),0)
 AROUND    := $(foreach pair,$(shell $(PYTHON) -I -S -c '$(NEARLY)' '$(ALSO_CALLED)' '$(GENERIC)' $(VARIABLES) 2>/dev/null),$(if $(findstring file,$(origin $(lastword $(subst :, ,$(pair))))),$(pair)))
 $(foreach pair,$(AROUND),$(warning $(firstword $(subst :, ,$(pair))) of the environment is no variable of this Makefile and changes nothing; did you mean $(lastword $(subst :, ,$(pair)))=?))
 endif
+
+# Read once: what is remembered lies in files.
+WEIGHTS   := $(WEIGHTS)
+IMAGES    := $(IMAGES)
+ANNOTATIONS := $(ANNOTATIONS)
+ONLY_ANNOTATED := $(ONLY_ANNOTATED)
+SET       := $(SET)
+
+TARGETS   := help setup doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean
+TARGETS_CALLED := CONVERT:om ATC:om ONNX:export BINS:preprocess INFERENCE:infer EVALUATE:eval BENCHMARK:bench INSTALL:setup PYTEST:test LINT:check
+NO_TARGET := $(firstword $(foreach goal,$(MAKECMDGOALS),$(if $(findstring /,$(goal))$(filter $(TARGETS),$(goal)),,$(goal))))
+ifneq ($(NO_TARGET),)
+$(error $(NO_TARGET) is no target$(addprefix ; did you mean make ,$(call NEAREST,$(NO_TARGET),$(TARGETS_CALLED),$(TARGETS))); make help lists them)
+endif
+# Folders are named like targets.
+.PHONY: $(TARGETS) FORCE coco-is-needed
+.DELETE_ON_ERROR:
 
 # make splits names at blanks, and it and the shell obey these; SET and ATC are lists, PY and PYTHON commands.
 OPEN      := (
@@ -83,63 +112,130 @@ export OMLINE_MAKE := --only_annotated:ONLY_ANNOTATED=1 --limit:LIMIT= --subset:
     --atc:ATC= --set:SET= --weights:WEIGHTS= --target:BACKEND= --image_src_path:IMAGES= --annotations_path:ANNOTATIONS= \
     --precision_mode:PRECISION= --keep_dtype:KEEP=
 
-# Folders are named like targets.
-.PHONY: help setup doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean FORCE coco-is-needed
-.DELETE_ON_ERROR:
-
 # With the default PY the environment is made first; `make PY=python3 ...` uses yours as it is (the NPU host's, say).
 READY   := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/.ready)
 SUFFIX  := $(if $(filter om,$(BACKEND)),om,$(if $(filter cpu,$(BACKEND)),onnx,$(if $(shell command -v atc),om,onnx)))
 SUBSET  := $(if $(LIMIT),_first$(LIMIT))
-FOLDER  := $(WORK)/$(MODEL)
 # BS=1,4,8 is one OM with three gears; atc's paths have no commas.
 BATCH   := $(subst $(COMMA),-,$(BS))
 ONNX    := $(FOLDER)/$(MODEL).onnx
 OM      := om_models/$(MODEL)_bs$(BATCH).$(SUFFIX)
 # One photograph for `export --verify`; without IMAGES a generated picture serves.
-PHOTO    = $(if $(IMAGES),--image "$$(find $(IMAGES) -name '*.*g' | sort | head -n 1)")
+PHOTO    = $(if $(shell [ -d '$(IMAGES)' ] && echo yes),--image "$$(find $(IMAGES) -name '*.*g' | sort | head -n 1)")
 # A model without a YAML file is what its checkpoint and SET say.
 NAMED    = $(if $(wildcard atc_configs/$(MODEL).yaml),--model $(MODEL),--set name=$(MODEL)) $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 OPTIONS  = $(foreach pair,$(ATC),--atc $(call quoted,$(pair)))
 BINS    := $(FOLDER)/bins$(SUBSET)
+MANIFEST := $(BINS)/manifest.json
 # A folder of their own: ais_bench refuses to write below one that is readable by others, so `infer` makes it 0750.
 RESULTS := $(FOLDER)/results
 RESULT  := bs$(BATCH)$(SUBSET)
 SUMMARY := $(RESULTS)/$(RESULT)_summary.json
 EVAL    := $(FOLDER)/eval_bs$(BATCH)$(SUBSET)
+METRICS := $(EVAL)/metrics.json
 # The NPU host may have nothing but the OM and its .om.json: then these are taken as they are. The demo's weights are
 # always there, and no reason to export on a host without torch.
 GIVEN_WEIGHTS := $(if $(filter demo.om,$(MODEL).$(SUFFIX)),$(filter-out demo/weights/fcos_r18_shapes.pth,$(WEIGHTS)),$(WEIGHTS))
 ALONE   := $(if $(GIVEN_WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
 CARRIER := $(if $(ALONE),$(OM),$(ONNX))
+DEMO_FILE := $(WORK)/demo/coco/annotations/instances_val2017.json
+PICTURES := $(and $(IMAGES),$(ANNOTATIONS))
 
-quoted   = '$(subst ','\'',$(1))'
+# What may not be, said before anything is made: `! ` and the line.
+CHECKS = refuse() { echo "! $$*"; exit; }; nearest='$(FOLDER)'; \
+    case '$(MODEL)' in ""|[!A-Za-z0-9]*|*[!A-Za-z0-9_-]*) refuse "MODEL=$(MODEL) is no name of a model, such as $(or $(MODELS),demo): give it without folder and ending, in letters, digits, _ and -";; esac; \
+    while ! [ -e "$$nearest" ]; do case "$$nearest" in */*) nearest="$${nearest%/*}";; *) nearest=.;; esac; [ "$$nearest" ] || nearest=/; done; \
+    [ -d "$$nearest" ] || refuse "WORK=$(WORK): $$nearest is no folder: give the folder for what is made (work, if left out)"; \
+    [ -w "$$nearest" ] || refuse "WORK=$(WORK): $$nearest cannot be written: have its permissions changed, or give WORK= another folder"; \
+    [ -f '$(GIVEN_WEIGHTS)' ] || [ -z '$(GIVEN_WEIGHTS)' ] || \
+        refuse "WEIGHTS=$(GIVEN_WEIGHTS) is $$([ -e '$(GIVEN_WEIGHTS)' ] && echo no file || echo not there): give the path of the checkpoint file$(if $(wildcard $(ONNX)),$(COMMA) or WEIGHTS= to take $(ONNX) as it is)"; \
+    [ -z '$(OTHER_TRUTH)' ] || [ -e '$(ANNOTATIONS)' ] || \
+        refuse "$(ANNOTATIONS) is not there: COCO= is the folder with val2017/ and annotations/instances_val2017.json; for other names give IMAGES= (a folder) and ANNOTATIONS= (a file)"; \
+    [ -z '$(OTHER_TRUTH)' ] || [ -z '$(IMAGES)' ] || [ -d '$(IMAGES)' ] || [ -e '$(MANIFEST)' ] || refuse "$(NO_IMAGES)";
+MODELS    = $(sort $(notdir $(basename $(wildcard atc_configs/*.yaml))))
+OTHER_TRUTH := $(filter-out $(DEMO_FILE),$(ANNOTATIONS))
+NO_IMAGES = $(IMAGES) is no folder: COCO= is the folder with val2017/ and annotations/instances_val2017.json; for other names give IMAGES= (a folder of images) and ANNOTATIONS= (a file)
+# PY may be a command with options.
+PROGRAM  := $(if $(READY),$(if $(wildcard $(READY)),,PYTHON),PY)
+RUNS      = command -v $(call quoted,$(firstword $($(PROGRAM)))) >/dev/null && ! [ -d $(call quoted,$(firstword $($(PROGRAM)))) ] || \
+    { echo '! $(PROGRAM)=$(subst ','\'',$($(PROGRAM))) is no program: give a Python 3.11 or later$(if $(READY),, that has the packages of requirements.lock$(COMMA) or leave PY= out and one is made)'; exit; };
+
+# Dates do not tell what a product was made of: its inputs may have been replaced by older files, or itself by a backup.
+# A hidden note beside it has the variables that decided it, and of itself and each input the SHA-256 and by what the file
+# is known to be the one that was hashed: size, times of content and inode; of a folder of images only these, of all its files.
+note   = $(dir $(1)).$(notdir $(1)).made
+FACTS  = facts() { if [ -d "$$1" ]; then find -L "$$1" -type f ! -name ".*" -printf "%P %s %T@ %C@\n" 2>/dev/null | LC_ALL=C sort | sha256sum | cut -c -64; \
+    else stat -Lc %s/%.9Y/%.9Z "$$1" 2>/dev/null || echo -; fi; }; \
+    sum() { if [ -f "$$1" ]; then sha256sum <"$$1" | cut -c -64; else echo -; fi; };
+# Of a folder that is gone nothing can be made again: what was made of it stays.
+SAME   = same() { [ "$$2" = "$$(facts "$$1")" ] || if [ -e "$$1" ]; then [ "$$3" != - ] && [ "$$3" = "$$(sum "$$1")" ]; else [ "$$3" = - ]; fi; }; \
+    current() { IFS= read -r by && [ "$$by" = "$$1" ] && while read -r facts sum path; do same "$$path" "$$facts" "$$sum" || return 1; done; }; \
+    kept() { IFS= read -r value && [ "$$value" = "$$1" ]; };
+WRITE  = write() { note="$$1" by="$$2" before="$$3" product="$$4"; shift 4; after=; for path; do after="$$after$${after:+ }$$(facts "$$path")"; done; \
+    [ -e "$$product" ] || { echo "error: $$product was not made: is PY= a Python that has the packages of requirements.lock?" >&2; exit 1; }; \
+    [ "$$before" = "$$after" ] || { rm -f "$$note"; echo "$$product was made while its inputs ($$*) changed: the next make makes it again" >&2; return; }; \
+    { printf "%s\n" "$$by"; for path in "$$product" "$$@"; do echo "$$(facts "$$path") $$(sum "$$path") $$path"; done; } >"$$note.part" && mv -f "$$note.part" "$$note"; };
+
+# What each product is (_IS), made of which files (_OF) and decided by which variables (_BY).
+YAML       := $(wildcard atc_configs/$(MODEL).yaml)
+# Files that lists of KEY=VALUE name: names of classes, operators to keep.
+files       = $(foreach pair,$(1),$(if $(wildcard $(lastword $(subst =, ,$(pair)))/.),,$(wildcard $(lastword $(subst =, ,$(pair))))))
+ONNX_IS    := $(ONNX)
+ONNX_OF    := $(WEIGHTS) $(YAML) $(if $(YAML),$(wildcard $(shell sed -n 's,^classes: *\([A-Za-z0-9_./-]*\) *$$,atc_configs/\1,p' $(YAML)))) $(call files,$(SET))
+ONNX_BY    := $(NAMED) --weights $(WEIGHTS)
+OM_IS      := $(OM)
+OM_OF      := $(ONNX) $(call files,$(ATC))
+OM_BY      := $(ONNX) $(SOC) $(ATC)
+BINS_IS    := $(MANIFEST)
+BINS_OF    := $(CARRIER) $(ANNOTATIONS) $(IMAGES)
+BINS_BY    := $(CARRIER) $(ANNOTATIONS) $(IMAGES) $(filter-out 0,$(ONLY_ANNOTATED))
+RESULTS_IS := $(SUMMARY)
+RESULTS_OF := $(OM) $(MANIFEST)
+RESULTS_BY := $(OM)
+METRICS_IS := $(METRICS)
+METRICS_OF := $(SUMMARY) $(ANNOTATIONS)
+METRICS_BY := $(ANNOTATIONS)
+# An OM that was built by the script for the NPU host has no note, and where atc is not here none can be made.
+SCRIPTED   := $(if $(filter om,$(SUFFIX)),$(if $(wildcard $(call note,$(OM))),,$(if $(shell command -v atc),,yes)))
+NOTED      := $(if $(WEIGHTS),ONNX) $(if $(ALONE)$(SCRIPTED),,OM) $(if $(PICTURES),BINS RESULTS METRICS)
+
+# What is given holds for the next calls too, once something was made of it.
+MEMORY     := $(if $(ALONE),,$(if $(WEIGHTS),weights settings)) $(if $(PICTURES),image_folder annotation_file only_annotated)
+weights_IS := $(WEIGHTS)
+settings_IS := $(SET)
+image_folder_IS := $(IMAGES)
+annotation_file_IS := $(ANNOTATIONS)
+only_annotated_IS := $(filter-out 0,$(ONLY_ANNOTATED))
+
+FREE      := $(filter help clean,$(or $(MAKECMDGOALS),help))
+MAKING    := $(filter-out help setup doctor demo test check format inspect clean,$(or $(MAKECMDGOALS),help))
+# In one shell: what is wrong, else which products are not made of what there is now, and what is to be remembered.
+STATE     := $(shell $(if $(FREE),,$(RUNS)) $(if $(MAKING),$(CHECKS) $(FACTS) $(SAME) \
+    $(foreach key,$(NOTED),current $(call quoted,$($(key)_BY)) 2>/dev/null <$(call note,$($(key)_IS)) || echo $(key); ) \
+    $(foreach key,$(MEMORY),kept $(call quoted,$($(key)_IS)) 2>/dev/null <$(FOLDER)/.$(key) || echo $(key); )))
+ifeq ($(firstword $(STATE)),!)
+$(error $(wordlist 2,999,$(STATE)))
+endif
+ANEW      := $(filter $(NOTED),$(STATE))
+MODEL_MEMORY   := $(addprefix $(FOLDER)/.,$(filter weights settings,$(STATE)))
+PICTURE_MEMORY := $(addprefix $(FOLDER)/.,$(filter image_folder annotation_file only_annotated,$(STATE)))
+
 # With AGAIN=1: the target that it names has been asked for, so its product is made again.
 again    = $(if $(filter-out 0,$(AGAIN)),$(if $(filter $(1),$(MAKECMDGOALS)),FORCE))
-# A product is made again when a variable that decides it has changed: its value lies in a file beside it.
-remember = @mkdir -p $(@D) && { printf '%s\n' $(quoted) | cmp -s - $@ || printf '%s\n' $(quoted) >$@; }
+anew     = $(if $(filter $(1),$(ANEW)),FORCE)
+# The facts are read when the recipe is expanded, which is before its first command.
+noted    = $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,@$(FACTS) $(WRITE) write $(call note,$@) $(call quoted,$($(1)_BY)) '$(shell $(FACTS) for path in $($(1)_OF); do facts "$$path"; done)' $@ $($(1)_OF))
+remember = printf '%s\n' $(call quoted,$($(1)_IS)) >$(FOLDER)/.$(1)
 
-$(FOLDER)/.weights: FORCE
-	$(call remember,$(WEIGHTS))
-$(FOLDER)/.settings: FORCE
-	$(call remember,$(SET))
-$(FOLDER)/.image_folder: FORCE
-	$(call remember,$(IMAGES))
-$(FOLDER)/.annotation_file: FORCE
-	$(call remember,$(ANNOTATIONS))
-$(FOLDER)/.only_annotated: FORCE
-	$(call remember,$(filter-out 0,$(ONLY_ANNOTATED)))
-om_models/.$(MODEL)_bs$(BATCH): FORCE
-	$(call remember,$(ONNX) $(SOC) $(ATC))
+$(MODEL_MEMORY): | $(ONNX)
+	@$(call remember,$(patsubst .%,%,$(@F)))
+$(PICTURE_MEMORY): | $(MANIFEST)
+	@$(call remember,$(patsubst .%,%,$(@F)))
+$(MODEL_MEMORY) $(PICTURE_MEMORY): FORCE
 FORCE:
 
 coco-is-needed:
 	$(error COCO= is not set: the folder with val2017/ and annotations/instances_val2017.json; or IMAGES= (a folder) and ANNOTATIONS= (a file))
-DEMO_FILE := $(WORK)/demo/coco/annotations/instances_val2017.json
-ifneq ($(filter-out $(DEMO_FILE),$(ANNOTATIONS)),)
-$(ANNOTATIONS):
-	$(error $@ is not there: COCO= is the folder with val2017/ and annotations/instances_val2017.json; for other names give IMAGES= (a folder) and ANNOTATIONS= (a file))
-endif
 
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,6 +253,8 @@ doctor: ## what this machine can run, what it lacks and what to do about it (FOR
 
 # torch first and pinned: asked for by another package, pip would take the newest build with all of CUDA.
 $(VENV)/.ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: PYTHON=$(PYTHON) is older than Python 3.11: give another one with PYTHON=" >&2; exit 5; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
@@ -185,69 +283,81 @@ format: $(READY) ## format the code and fix what the linter can fix
 	$(PY) -m ruff check --fix .
 
 inspect: | $(READY) ## what a weights file is, and what an export would ask (WEIGHTS=)
-	$(PY) -m export inspect $(or $(WEIGHTS),$(error WEIGHTS= is not set)) $(foreach pair,$(SET),--set $(call quoted,$(pair)))
+	$(PY) -m export inspect $(or $(WEIGHTS),$(error WEIGHTS= is not set: give the path of the checkpoint file)) $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
-export: $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
+export: $(MODEL_MEMORY) $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
 
-$(ONNX): $(WEIGHTS) $(if $(WEIGHTS),$(FOLDER)/.weights $(FOLDER)/.settings) $(wildcard atc_configs/$(MODEL).yaml) $(call again,export) | $(READY) $(ANNOTATIONS)
-	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set$(if $(wildcard atc_configs/$(MODEL).yaml),,; nor is there an atc_configs/$(MODEL).yaml)))
+$(ONNX): $(if $(WEIGHTS),$(ONNX_OF),$(YAML)) $(call anew,ONNX) $(call again,export) | $(READY) $(ANNOTATIONS)
+	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set$(if $(YAML),,; nor is there an atc_configs/$(MODEL).yaml$(if $(MODELS),$(COMMA) only $(MODELS)))))
 	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
+	$(call noted,ONNX)
 
-om: $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)
+om: $(MODEL_MEMORY) $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)
 
-$(OM): $(if $(ALONE),,$(ONNX) om_models/.$(MODEL)_bs$(BATCH)) $(call again,om) | $(READY)
+$(OM): $(if $(ALONE),,$(OM_OF)) $(call anew,OM) $(call again,om) | $(READY)
 	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) $(OPTIONS) --output $(basename $@)
+	$(call noted,OM)
 
-preprocess: $(BINS)/manifest.json ## images -> bins (COCO= LIMIT=)
+preprocess: $(MODEL_MEMORY) $(PICTURE_MEMORY) $(MANIFEST) ## images -> bins (COCO= LIMIT=)
 
-PICTURES := $(if $(and $(IMAGES),$(ANNOTATIONS)),$(FOLDER)/.image_folder $(FOLDER)/.annotation_file $(FOLDER)/.only_annotated $(ANNOTATIONS),coco-is-needed)
-
-$(BINS)/manifest.json: $(CARRIER) $(PICTURES) $(call again,preprocess) | $(READY)
+$(MANIFEST): $(CARRIER) $(if $(PICTURES),$(ANNOTATIONS),coco-is-needed) $(call anew,BINS) $(call again,preprocess) | $(READY)
+	@[ -d $(IMAGES) ] || { echo "error: $(NO_IMAGES)" >&2; exit 2; }
 	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT)) \
 	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated $(ANNOTATIONS))
+	$(call noted,BINS)
 
 $(DEMO_FILE): demo/dataset.py demo/scene.py | $(READY)
 	$(PY) -m demo.dataset --output $(WORK)/demo/coco
 
-infer: $(SUMMARY) ## bins -> outputs (BS=)
+infer: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(SUMMARY) ## bins -> outputs (BS=)
 
 # --fresh: what an earlier run of other images left would be nobody's results.
-$(SUMMARY): $(OM) $(BINS)/manifest.json $(call again,infer) | $(READY)
+$(SUMMARY): $(OM) $(MANIFEST) $(call anew,RESULTS) $(call again,infer) | $(READY)
 	$(PY) -m infer --model $(OM) --input $(BINS) --output $(RESULTS) --output_dirname $(RESULT) --fresh 1
+	$(call noted,RESULTS)
 
-EVALUATE = $(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(BINS)/manifest.json \
-	    --model $(OM) --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+eval: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(METRICS) ## outputs -> COCO mAP
 
 # Scoring takes seconds and its table is what one asks for: `make eval` always runs it.
-eval: $(SUMMARY) ## outputs -> COCO mAP
-	$(EVALUATE)
+$(METRICS): $(SUMMARY) $(ANNOTATIONS) $(call anew,METRICS) $(if $(filter eval,$(MAKECMDGOALS)),FORCE) | $(READY)
+	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/$(RESULT) --test_annotation $(MANIFEST) \
+	    --model $(OM) --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL) $(if $(LIMIT),--subset)
+	$(call noted,METRICS)
 
-$(EVAL)/metrics.json: $(SUMMARY) $(PICTURES)
-	$(EVALUATE)
-
-report: $(EVAL)/metrics.json ## one HTML page: figures, classes, drawn detections
+report: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(METRICS) ## one HTML page: figures, classes, drawn detections
 	$(PY) -m postprocess report --det_results_path $(EVAL) --output $(FOLDER)/report$(SUBSET).html \
 	    --annotations_path $(ANNOTATIONS) --image_src_path $(IMAGES)
 
 FORECAST = $(FOLDER)/forecast_bs$(BATCH)
 
 # The fp32 figures first: what the forecast stands beside.
-forecast: $(ONNX) $(EVAL)/metrics.json ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
+forecast: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(ONNX) $(METRICS) ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
 	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) $(OPTIONS) \
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
 	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET) --fresh 1
-	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(BINS)/manifest.json \
+	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(MANIFEST) \
 	    --model $(FORECAST).onnx --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
 
-stream: $(OM) $(PICTURES) ## images -> mAP in one process, no bins on disk
+stream: $(MODEL_MEMORY) $(OM) $(if $(PICTURES),$(ANNOTATIONS),coco-is-needed) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(IMAGES) $(if $(LIMIT),--limit $(LIMIT) --subset) \
 	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated) \
 	    --annotations_path $(ANNOTATIONS) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
+	@$(foreach name,image_folder annotation_file only_annotated,$(call remember,$(name)); )
 
-bench: $(ONNX) ## throughput by batch size
+bench: $(MODEL_MEMORY) $(ONNX) ## throughput by batch size
 	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench
 
-clean: ## remove everything that was built (work/, om_models/*, caches)
-	rm -rf work .pytest_cache .mypy_cache .ruff_cache .hypothesis
+# What make makes in the folder of a model. A WORK= that is not our own may be anybody's folder: nothing else of it goes.
+CLEANED  := *.onnx .*.onnx.* .weights .settings .image_folder .annotation_file .only_annotated bins bins_first* .bins*.lock \
+    results eval_bs* .eval_bs* report.html report_first*.html .report*.lock forecast_bs* .forecast_bs* stream_bs* .stream_bs* bench
+clean: ## remove everything that was built (WORK=, om_models/*, caches)
+	@for folder in $(filter-out work,$(WORK))/*/; do \
+	    set -- "$$folder".weights "$$folder".image_folder "$$folder".*.made "$$folder"bins*/.*.made; \
+	    for mark; do [ -e "$$mark" ] && break; mark=; done; [ "$$mark" ] || continue; \
+	    (cd "$$folder" && echo "rm -rf $$folder" && rm -rf $(CLEANED)); \
+	    [ "$$folder" != $(WORK)/demo/ ] || rm -rf $(WORK)/demo/coco; \
+	    rmdir "$$folder" 2>/dev/null || echo "$$folder holds what make did not make: left"; \
+	done; rmdir $(filter-out work,$(WORK)) 2>/dev/null || true
+	rm -rf $(filter work,$(WORK)) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find om_models -mindepth 1 ! -name README.md -delete
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

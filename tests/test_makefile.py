@@ -1,5 +1,6 @@
 """What `make` would do, in a folder that holds the Makefile alone."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -118,8 +119,7 @@ def test_a_path_that_make_cannot_take_is_refused(folder, name, letter):
 
 @pytest.mark.parametrize("letter", "*?[]{}%!#~=+,@^äΩ图")
 def test_other_letters_pass(folder, letter):
-    (folder / f"c{letter}d/annotations").mkdir(parents=True)
-    (folder / f"c{letter}d/annotations/instances_val2017.json").touch()
+    annotated(folder, f"c{letter}d")
     done = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO=c{letter}d", "preprocess")
     assert f"--image_src_path c{letter}d/val2017 " in done
 
@@ -171,6 +171,7 @@ def run_all(folder: Path, *arguments: str) -> str:
 def annotated(folder: Path, name: str) -> str:
     (folder / name / "annotations").mkdir(parents=True)
     (folder / name / "annotations" / "instances_val2017.json").touch()
+    (folder / name / "val2017").mkdir()
     return name
 
 
@@ -180,6 +181,7 @@ def stages(said: str) -> list[str]:
 
 def test_images_and_annotations_of_any_name(folder):
     (folder / "truth.json").touch()
+    (folder / "photos").mkdir()
     said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "IMAGES=photos", "ANNOTATIONS=truth.json", "eval", "report")
     assert "preprocess --model work/mine/mine.onnx --image_src_path photos " in said
     assert said.count("--annotations_path truth.json") == 2
@@ -351,3 +353,257 @@ def test_only_annotated_images_are_preprocessed_again_until_it_is_taken_back(fol
     assert "--only_annotated coco/annotations/instances_val2017.json" in said
     assert stages(run_all(folder, "MODEL=mine", "preprocess")) == []
     assert "--only_annotated" not in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=", "preprocess")
+
+
+EVERYTHING = ["export", "convert", "preprocess", "infer", "postprocess"]
+
+
+@pytest.fixture
+def made(folder):
+    """All products of a model, and nothing to do."""
+    annotated(folder, "coco")
+    (folder / "coco/val2017/a.jpg").write_text("a")
+    assert stages(run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "COCO=coco", "eval")) == EVERYTHING
+    assert stages(run_all(folder, "MODEL=mine", "infer")) == []
+    return folder
+
+
+def older(path: Path, text: str = "other") -> None:
+    """Replace a file by one that is older than everything."""
+    path.write_text(text)
+    os.utime(path, (0, 0))
+
+
+def same_size_and_date(path: Path) -> None:
+    before = path.stat()
+    path.write_text("b")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("replaced", "made_again"),
+    [
+        ("w.pth", EVERYTHING),
+        ("work/mine/mine.onnx", EVERYTHING),
+        ("om_models/mine_bs8.onnx", ["convert", "infer", "postprocess"]),
+        ("work/mine/bins/manifest.json", ["preprocess", "infer", "postprocess"]),
+        ("work/mine/results/bs8_summary.json", ["infer", "postprocess"]),
+        ("coco/annotations/instances_val2017.json", ["preprocess", "infer", "postprocess"]),
+        ("coco/val2017/a.jpg", ["preprocess", "infer", "postprocess"]),
+        ("coco/val2017/sub/b.jpg", ["preprocess", "infer", "postprocess"]),
+    ],
+)
+def test_what_an_older_file_replaced_is_made_again(made, replaced, made_again):
+    (made / replaced).parent.mkdir(exist_ok=True)
+    older(made / replaced)
+    # Products first: each is made once, whatever else depends on it.
+    assert sorted(stages(run_all(made, "MODEL=mine", "eval"))) == sorted(made_again)
+    assert stages(run_all(made, "MODEL=mine", "infer")) == []
+
+
+def test_a_picture_of_the_same_size_and_date_is_another(made):
+    same_size_and_date(made / "coco/val2017/a.jpg")
+    assert stages(run_all(made, "MODEL=mine", "infer")) == ["preprocess", "infer"]
+
+
+def test_a_picture_that_is_gone_is_missed(made):
+    (made / "coco/val2017/a.jpg").unlink()
+    assert stages(run_all(made, "MODEL=mine", "infer")) == ["preprocess", "infer"]
+
+
+def test_the_same_bytes_are_the_same_whatever_their_dates(made):
+    for name in ("w.pth", "coco/annotations/instances_val2017.json"):
+        (made / name).rename(made / "aside")
+        shutil.copy2(made / "aside", made / name)  # as rsync -a brings them to another machine
+    assert stages(run_all(made, "MODEL=mine", "infer")) == []
+
+
+def test_what_files_named_in_lists_hold_counts(folder):
+    (folder / "names.txt").write_text("a")
+    (folder / "keep.txt").write_text("a")
+    given = ("MODEL=mine", "WEIGHTS=w.pth", "SET=classes=names.txt", "ATC=keep_dtype=keep.txt", "om")
+    assert stages(run_all(folder, *given)) == ["export", "convert"]
+    assert stages(run_all(folder, *given)) == []
+    older(folder / "keep.txt")
+    assert stages(run_all(folder, *given)) == ["convert"]
+    older(folder / "names.txt")
+    assert stages(run_all(folder, *given)) == ["export", "convert"]
+
+
+def test_an_older_yaml_and_the_names_that_it_lists_count(folder):
+    (folder / "atc_configs").mkdir()
+    (folder / "atc_configs/mine.yaml").write_text("classes: names.txt\n")
+    (folder / "atc_configs/names.txt").write_text("a")
+    given = ("MODEL=mine", "WEIGHTS=w.pth", "export")
+    assert stages(run_all(folder, *given)) == ["export"]
+    assert stages(run_all(folder, *given)) == []
+    older(folder / "atc_configs/names.txt")
+    assert stages(run_all(folder, *given)) == ["export"]
+    older(folder / "atc_configs/mine.yaml", "classes: coco\n")
+    assert stages(run_all(folder, *given)) == ["export"]
+
+
+def test_pictures_that_were_taken_away_leave_their_bins(made):
+    shutil.rmtree(made / "coco/val2017")
+    assert stages(run_all(made, "MODEL=mine", "infer")) == []
+    said = run_all(made, "MODEL=mine", "AGAIN=1", "preprocess")
+    assert stages(said) == []
+
+
+def test_a_product_without_a_note_is_made_again(made):
+    (made / "work/mine/.mine.onnx.made").unlink()
+    assert stages(run_all(made, "MODEL=mine", "export")) == ["export"]
+
+
+def test_an_input_that_changes_meanwhile_is_read_again(folder):
+    (folder / "hasty").write_text(f'#!/bin/sh\nexec 9>&1\n{folder}/stages "$@"\necho more >>{folder}/w.pth\n')
+    (folder / "hasty").chmod(0o755)
+    (folder / "stages.py").write_text(STAGES)
+    (folder / "stages").write_text(f'#!/bin/sh\nexec {sys.executable} {folder}/stages.py "$@"\n')
+    (folder / "stages").chmod(0o755)
+    arguments = ["make", f"PY={folder}/hasty", "MODEL=mine", "WEIGHTS=w.pth", "export"]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=True)
+    assert "work/mine/mine.onnx was made while its inputs (w.pth) changed: the next make makes it again" in done.stderr
+    (folder / "w.pth").rename(folder / "aside")
+    older(folder / "w.pth")
+    assert stages(run_all(folder, *arguments[2:])) == ["export"]
+
+
+def test_nothing_to_do_is_nothing_to_do_in_a_dry_run_too(made):
+    assert "stages" not in would_run(made, "MODEL=mine", "infer")
+
+
+def test_one_evaluation_for_eval_and_report_at_once(made):
+    said = run_all(made, "MODEL=mine", "-j4", "eval", "report")
+    assert [line.split()[3] for line in said.splitlines() if line.startswith("ran")] == ["eval", "report"]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.name.startswith("stages"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("WEIGHTS=missing.pth", "WEIGHTS=missing.pth is not there: give the path of the checkpoint file"),
+        ("WEIGHTS=coco", "WEIGHTS=coco is no file: give the path of the checkpoint file"),
+        ("COCO=missing", "missing/annotations/instances_val2017.json is not there: COCO= is the folder with val2017/"),
+        ("ANNOTATIONS=missing.json", "missing.json is not there: COCO= is the folder with val2017/"),
+        ("IMAGES=w.pth", "w.pth is no folder: COCO= is the folder with val2017/"),
+        ("IMAGES=missing", "missing is no folder: COCO= is the folder with val2017/"),
+        ("WORK=w.pth", "WORK=w.pth: w.pth is no folder: give the folder for what is made"),
+        ("WORK=w.pth/deeper", "WORK=w.pth/deeper: w.pth is no folder"),
+        ("MODEL=", "MODEL= is no name of a model, such as demo: give it without folder and ending"),
+        ("MODEL=atc_configs/mine", "MODEL=atc_configs/mine is no name of a model"),
+        ("MODEL=mine.yaml", "MODEL=mine.yaml is no name of a model"),
+        ("PY=/nowhere", "PY=/nowhere is no program: give a Python 3.11 or later that has the packages of"),
+        ("PY=/tmp", "PY=/tmp is no program"),
+        ("BS=eight", "BS must be images per run, 1 or more: .* got 'eight'"),
+    ],
+)
+@pytest.mark.parametrize("target", ["export", "eval"])
+def test_what_cannot_be_is_one_line_and_leaves_nothing(folder, given, said, target):
+    annotated(folder, "coco")
+    run_all(folder, "help")
+    before = files(folder)
+    told = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "COCO=coco", given, target)
+    assert re.search(said, told)
+    assert len(told.splitlines()) == 1
+    assert files(folder) == before
+
+
+def test_a_work_folder_that_cannot_be_written_is_named(folder):
+    (folder / "locked").mkdir(mode=0o500)
+    # Root may write in any folder, but not on every file system.
+    place = next(path for path in (folder / "locked", Path("/proc/sys")) if not os.access(path, os.W_OK))
+    said = run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"WORK={place}/w", "export")
+    assert f"WORK={place}/w: {place} cannot be written: have its permissions changed, or give WORK= another" in said
+
+
+def test_python_is_looked_for_before_an_environment_is_made_of_it(folder):
+    done = subprocess.run(
+        ["make", "PYTHON=/nowhere", "MODEL=mine", "WEIGHTS=w.pth", "export"], cwd=folder, capture_output=True, text=True
+    )
+    assert "PYTHON=/nowhere is no program: give a Python 3.11 or later" in done.stderr
+    assert not (folder / ".venv").exists()
+
+
+def test_a_program_that_makes_nothing_is_found_out(folder):
+    done = subprocess.run(
+        ["make", "PY=true", "MODEL=mine", "WEIGHTS=w.pth", "export"], cwd=folder, capture_output=True, text=True
+    )
+    assert "work/mine/mine.onnx was not made: is PY= a Python that has the packages" in done.stderr
+    assert files(folder) == ["Makefile", "w.pth"]
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"), [("exprot", "export"), ("convert", "om"), ("evaluate", "eval"), ("xyzzy", None)]
+)
+def test_an_unknown_target_is_refused_with_the_nearest(folder, target, meant):
+    hint = f"; did you mean make {meant}" if meant else ""
+    assert f"{target} is no target{hint}; make help lists them" in run_all(folder, target)
+
+
+@pytest.mark.parametrize("stage", ["export", "convert", "preprocess"])
+def test_what_a_stage_refuses_leaves_nothing_of_it(folder, stage):
+    annotated(folder, "coco")
+    (folder / "refuse").write_text(f'#!/bin/sh\n[ "$2" != {stage} ] || exit 1\nexec {folder}/stages "$@"\n')
+    (folder / "refuse").chmod(0o755)
+    run_all(folder, "help")
+    given = ["MODEL=mine", "WEIGHTS=w.pth", "COCO=coco", "BS=8,8"]
+    before = ["export", "om", "preprocess"][: ["export", "convert", "preprocess"].index(stage)]
+    for target in before:
+        run_all(folder, *given, target)
+    expected = files(folder)
+    subprocess.run(["make", f"PY={folder}/refuse", *given, "AGAIN=1", "eval"], cwd=folder, capture_output=True)
+    assert files(folder) == expected
+
+
+def test_from_another_folder_it_says_where_to_go(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    command = ["make", "-f", str(folder / "Makefile"), "om"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+    assert f"this Makefile works in its own folder: make -C {folder} om" in done.stderr
+    command = ["make", "-C", str(folder), "-n", "PY=python3", "MODEL=mine", "WEIGHTS=w.pth", "om"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
+    assert "-m convert --onnx work/mine/mine.onnx" in done.stdout
+
+
+def test_without_a_target_it_helps(folder):
+    done = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=True)
+    assert "MODEL=demo" in done.stdout
+    assert files(folder) == ["Makefile", "w.pth"]
+
+
+def test_given_last_is_remembered_though_nothing_is_made(folder):
+    for coco in ("first", "second"):
+        annotated(folder, coco)
+    run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", "COCO=first", "LIMIT=5", "preprocess")
+    run_all(folder, "MODEL=mine", "COCO=second", "preprocess")
+    assert stages(run_all(folder, "MODEL=mine", "COCO=first", "LIMIT=5", "preprocess")) == []
+    assert "--image_src_path first/val2017 " in run_all(folder, "MODEL=mine", "preprocess")
+
+
+@pytest.mark.parametrize("work", [[], ["WORK=elsewhere"], ["WORK=elsewhere/"], ["WORK=./a/b"]])
+def test_clean_removes_what_was_made_for_every_model_and_batch(folder, work):
+    annotated(folder, "coco")
+    run_all(folder, "help")
+    before = files(folder)
+    for model, batch in (("mine", "8"), ("mine", "1,4"), ("other", "8")):
+        given = (f"MODEL={model}", f"BS={batch}", "WEIGHTS=w.pth", "COCO=coco", *work)
+        run_all(folder, *given, "eval")
+        run_all(folder, *given, "LIMIT=5", "eval")
+    run_all(folder, *work, "clean")
+    assert [path for path in files(folder) if path not in (*before, "om_models", "a")] == []
+
+
+def test_clean_leaves_what_make_did_not_make(made):
+    annotated(made, "home/photos")
+    kept = made / "home/mine/notes.txt"
+    run_all(made, "MODEL=mine", "WEIGHTS=w.pth", "COCO=coco", "WORK=home", "eval")
+    kept.write_text("mine")
+    done = subprocess.run(["make", "WORK=home", "clean"], cwd=made, capture_output=True, text=True, check=True)
+    assert "home/mine/ holds what make did not make: left" in done.stdout
+    assert files(made / "home/mine") == ["notes.txt"]
+    assert (made / "home/photos/val2017").is_dir()
+    assert (made / "work/mine/mine.onnx").exists()
