@@ -156,9 +156,9 @@ MODELS    = $(sort $(notdir $(basename $(wildcard atc_configs/*.yaml))))
 OTHER_TRUTH := $(filter-out $(DEMO_FILE),$(ANNOTATIONS))
 NO_IMAGES = $(IMAGES) is no folder: COCO= is the folder with val2017/ and annotations/instances_val2017.json; for other names give IMAGES= (a folder of images) and ANNOTATIONS= (a file)
 # PY may be a command with options.
-PROGRAM  := $(if $(READY),$(if $(wildcard $(READY)),,PYTHON),PY)
+PROGRAM  := $(if $(and $(READY),$(if $(wildcard $(READY)),,yes)),PYTHON,PY)
 RUNS      = command -v $(call quoted,$(firstword $($(PROGRAM)))) >/dev/null && ! [ -d $(call quoted,$(firstword $($(PROGRAM)))) ] || \
-    { echo '! $(PROGRAM)=$(subst ','\'',$($(PROGRAM))) is no program: give a Python 3.11 or later$(if $(READY),, that has the packages of requirements.lock$(COMMA) or leave PY= out and one is made)'; exit; };
+    { echo '! $(PROGRAM)=$(subst ','\'',$($(PROGRAM))) is no program: give a Python 3.11 or later$(if $(READY),$(if $(filter PY,$(PROGRAM)),: rm -r $(VENV) and run make setup), that has the packages of requirements.lock$(COMMA) or leave PY= out and one is made)'; exit; };
 
 # Dates do not tell what a product was made of: its inputs may have been replaced by older files, or itself by a backup.
 # A hidden note beside it has the variables that decided it, and of itself and each input the SHA-256 and by what the file

@@ -528,6 +528,18 @@ def test_python_is_looked_for_before_an_environment_is_made_of_it(folder):
     assert not (folder / ".venv").exists()
 
 
+def test_the_environment_that_make_setup_made_serves(folder):
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / "requirements.lock").touch()
+    (folder / ".venv/.ready").touch()
+    command = ["make", "MODEL=mine", "WEIGHTS=w.pth", "-n", "export"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert "PY=.venv/bin/python is no program: give a Python 3.11 or later" in done.stderr
+    (folder / ".venv/bin/python").symlink_to(sys.executable)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert ".venv/bin/python -m export --set name=mine" in done.stdout
+
+
 def test_a_program_that_makes_nothing_is_found_out(folder):
     done = subprocess.run(
         ["make", "PY=true", "MODEL=mine", "WEIGHTS=w.pth", "export"], cwd=folder, capture_output=True, text=True
