@@ -12,7 +12,7 @@ from export.assumptions import WAYS, default_values, is_said, named_classes
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
 from export.network.config import detector_of
-from export.resolve import default_canvas, missing_image
+from export.resolve import default_canvas, missing_image, recipe_doubts
 
 
 def inspect(
@@ -114,6 +114,7 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
             *recipe.notes,
             *(why for why in (recipe.unsized, recipe.unnormalized) if why),
             *_padding_note(reading, canvas),
+            *recipe_doubts(recipe, said),
             *recipe.remarks,
         ],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}

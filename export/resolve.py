@@ -11,7 +11,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
-from export.assumptions import asked, recorded
+from export.assumptions import asked, is_said, recorded
 from export.checkpoints.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         raise SpecError(f"{checkpoint.file} holds the detector {weights.detector!r}, the spec says {spec.detector!r}")
     _check_classes(weights, spec, checkpoint.file)
     _check_canvases(weights, spec)
+    doubts = recipe_doubts(weights.recipe, settings.document)
     differences = (
         *recipe_differences(weights.recipe, spec),
         *_size_note(weights, spec),
@@ -54,13 +55,15 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
     for note in (
         *_label_note(weights, spec),
+        *doubts,
         *weights.recipe.remarks,
         *weights.place.notes,
         *weights.place.rivals,
         *assumptions,
     ):
         log.info("%s: %s", checkpoint.file, note)
-    departures = (*differences, *_names_note(weights, settings.document), *assumptions, *weights.place.rivals)
+    names = _names_note(weights, settings.document)
+    departures = (*differences, *names, *doubts, *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
 
@@ -138,6 +141,12 @@ def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
             f"the canvas, which decides the size, is {spec.canvas} in the spec and {theirs} by {recipe.source}"
         )
     return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
+
+
+def recipe_doubts(recipe: Recipe, said: Mapping[str, Any]) -> list[str]:
+    """What the file leaves open, as far as the user does not decide it; category ids decide which label is which."""
+    decided = ("label_order",) if said.get("category_ids") is not None else ()
+    return [doubt for key, doubt in recipe.doubts.items() if key not in decided and not is_said(said, key)]
 
 
 def _size_note(weights: Weights, spec: DetectorSpec) -> list[str]:

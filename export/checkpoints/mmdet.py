@@ -23,6 +23,7 @@ from export.checkpoints.canonical import (
 from export.checkpoints.config_text import ConfigError, parse_config
 from export.checkpoints.config_values import config_values
 from export.checkpoints.facts import ASSUMED, Fields, decide
+from export.checkpoints.mmdet_buffers import BUFFERS, with_buffers
 from export.checkpoints.mmdet_config import NORM_EPS, counts_background, is_of_no_version, section_of, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
 from export.checkpoints.mmdet_keys import shown
@@ -73,7 +74,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
             the config text.
         SpecError: `given` contradicts the file.
     """
-    tensors = rename(file.path, file.tensors, _RENAMES)
+    tensors = rename(file.path, file.tensors, _RENAMES, ignored=BUFFERS)
     config, unread = _read_config(file)
     kind: type[Network] = RetinaNetwork if "bbox_head.retina_cls.weight" in file.tensors else FcosNetwork
     if kind is RetinaNetwork and anchors_per_cell(tensors) == 1:
@@ -100,9 +101,10 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     legacy = decision.values.get("anchor_rounding") == "legacy"
     recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
     notes = (*strange_settings(config, kind), *recipe.notes, *unread)
-    remarks = (*_unversioned(file.meta, config, classes), *recipe.remarks)
+    recipe = with_buffers(file, recipe)
+    doubts = {**recipe.doubts, **_unversioned(file.meta, config, classes)}
     evenly = exact_for_multiples(config)
-    recipe = replace(recipe, label_order=order, notes=notes, remarks=remarks, exact_for_multiples=evenly)
+    recipe = replace(recipe, label_order=order, notes=notes, doubts=doubts, exact_for_multiples=evenly)
     if not config:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
@@ -178,13 +180,13 @@ def _read_config(file: CheckpointFile) -> tuple[dict[str, Any], tuple[str, ...]]
 
 def _unversioned(
     meta: Mapping[str, object], config: Mapping[str, Any], classes: tuple[str, ...] | None
-) -> tuple[str, ...]:
+) -> dict[str, str]:
     """What is to be said where the file's version decides how labels are numbered, and it names none."""
     earlier = label_order(config, {**meta, "mmdet_version": "2.0"}, classes) == "annotations"
     if not (config and earlier and is_of_no_version(meta, config)):
-        return ()
+        return {}
     note = (
         "no mmdet_version in the file: labels are taken in the order of the class names; mmdetection numbers them in "
         "the order of the annotation file that was trained on, if that is another: --set label_order=annotations"
     )
-    return (note,)
+    return {"label_order": note}

@@ -1,7 +1,7 @@
 """What a dialect makes of a weights file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -55,6 +55,7 @@ class Recipe:
         unnormalized: the same of `mean` and `std`.
         label_order: as in `DetectorSpec`.
         remarks: what to know besides that is no departure from what the framework does.
+        doubts: key of the spec -> what the file leaves open about it, recorded unless the user says that key.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
         evidence: what of the file says that it is run with these defaults; None: nothing.
@@ -72,6 +73,7 @@ class Recipe:
     unnormalized: str | None = None
     label_order: Literal["classes", "annotations"] = "classes"
     remarks: tuple[str, ...] = ()
+    doubts: Mapping[str, str] = field(default_factory=dict)
     defaults: tuple[str, ...] = ()
     evidence: str | None = None
     exact_for_multiples: str | None = None

@@ -204,6 +204,18 @@ def test_why_the_normalization_is_not_known_is_said():
         resolve_spec(weights, CHECKPOINT, Settings({}))
 
 
+def test_what_the_file_leaves_open_is_recorded_until_the_user_says_it():
+    doubts = {"label_order": "labels may be numbered otherwise", "image.mean": "two means"}
+    weights = weights_of()
+    weights = dataclasses.replace(weights, recipe=dataclasses.replace(weights.recipe, doubts=doubts))
+    for said, left in (
+        ({}, ("labels may be numbered otherwise", "two means")),
+        ({"label_order": "classes"}, ("two means",)),
+        ({"category_ids": (3, 5, 8)}, ("two means",)),
+    ):
+        assert resolve_spec(weights, CHECKPOINT, Settings(said)).departures == left
+
+
 def test_same_padding_wants_a_multiple_of_32():
     weights = weights_of()
     padded = dataclasses.replace(weights, network=dataclasses.replace(weights.network, same_padding=True))

@@ -185,8 +185,8 @@ def test_a_config_without_a_version_says_how_labels_are_taken(weights: Callable[
     old = "\n".join(line for line in config_text.splitlines() if "data_preprocessor" not in line)
     old = old.replace("test_dataloader = dict(dataset=", "data = dict(test=")
     meta = {"cfg": old, "CLASSES": ("a", "b", "c")}
-    (note,) = weights(meta=meta).recipe.remarks
+    note = weights(meta=meta).recipe.doubts["label_order"]
     assert note.startswith("no mmdet_version in the file: labels are taken in the order of the class names")
-    assert weights(meta={**meta, "mmdet_version": "2.20.0"}).recipe.remarks == ()
-    assert weights(meta={**meta, "cfg": old.replace("CocoDataset", "VOCDataset")}).recipe.remarks == ()
-    assert weights(meta={"cfg": config_text, "dataset_meta": {"classes": ("a", "b", "c")}}).recipe.remarks == ()
+    assert weights(meta={**meta, "mmdet_version": "2.20.0"}).recipe.doubts == {}
+    assert weights(meta={**meta, "cfg": old.replace("CocoDataset", "VOCDataset")}).recipe.doubts == {}
+    assert weights(meta={"cfg": config_text, "dataset_meta": {"classes": ("a", "b", "c")}}).recipe.doubts == {}
