@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SpecError
+from detector.om_file import write_description
 from detector.spec_files import load_spec
 from preprocess.recipe import guide_spec, model_spec
 
@@ -52,7 +53,7 @@ def test_a_named_model_may_be_given_another_recipe():
 def test_a_converted_model_may_not(tmp_path: Path, name: str):
     spec = guide_spec(height=None, width=None, recipe=None)
     om = tmp_path / name
-    Path(f"{om}.json").write_text(json.dumps({"spec": spec.model_dump(mode="json")}))
+    write_description(Path(f"{om}.json"), {"spec": spec.model_dump(mode="json")})
     assert model_spec(str(om), height=None, width=None, recipe="modelzoo") == spec
     with pytest.raises(SpecError, match=r"converted for the recipe 'modelzoo', --recipe says 'mmdet'; leave it out"):
         model_spec(str(om), height=None, width=None, recipe="mmdet")
