@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ from convert.lint.gears import Gears
 from convert.lint.report import first_causes
 from convert.passes.rewrite import default_opset
 from convert.plan import Plan
-from convert.precision.files import keep_text, read_keep
-from convert.precision.modes import parsed_keep
+from convert.precision.files import keep_text, mixlist_text, read_keep, read_mixlist
+from convert.precision.modes import mix_types, parsed_keep
 from detector import om_file
 from detector.artifacts import (
     make_folder,
@@ -33,7 +34,6 @@ from detector.artifacts import (
     write_error,
     write_text,
 )
-from detector.atc_spec import FILE_OPTIONS
 from detector.errors import ArtifactError, SpecError
 from detector.files.lock import exclusive
 from detector.onnx_file import embed_spec, write_onnx
@@ -100,12 +100,26 @@ def convert(plan: Plan) -> Conversion:
 
 
 def _with_parsed_types(plan: Plan, lowered: onnx.ModelProto) -> Plan:
-    """The plan with the content of --keep_dtype as atc is to read it, where the file has names that atc passes over."""
-    if plan.spec.atc.keep_dtype is None:
-        return plan
-    keep = read_keep(Path(plan.spec.atc.keep_dtype))
-    parsed = parsed_keep(lowered.graph, keep, default_opset(lowered))
-    return plan if parsed == keep else dataclasses.replace(plan, keep_text=keep_text(parsed))
+    """The plan with the content of files as atc is to read them, where they have names that atc passes over."""
+    atc, graph, opset = plan.spec.atc, lowered.graph, default_opset(lowered)
+    corrected: dict[str, str] = {}
+    if atc.keep_dtype is not None:
+        keep = read_keep(Path(atc.keep_dtype))
+        parsed = parsed_keep(graph, keep, opset)
+        if parsed != keep:
+            corrected["keep_dtype"] = keep_text(parsed)
+    if atc.modify_mixlist is not None:
+        mixlist = Path(atc.modify_mixlist)
+        types = mix_types(graph, read_mixlist(mixlist), opset)
+        if any(found != (name,) for name, found in types.items()):
+            corrected["modify_mixlist"] = mixlist_text(mixlist, types)
+    for option, file in (corrected_plan := dataclasses.replace(plan, corrected=corrected)).corrected_files.items():
+        given = Path(getattr(atc, option))
+        if file.resolve() == given.resolve():
+            raise SpecError(
+                f"atc.{option}: {given} would be overwritten with what atc is to read; give another --output"
+            )
+    return corrected_plan
 
 
 def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
@@ -123,8 +137,7 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
     graph_sha256 = sha256_of(plan.lowered_file)
     if plan.aipp_file:
         write_text(plan.aipp_file, aipp_text(aipp_of(plan.spec)))
-    if plan.keep_file:
-        write_text(plan.keep_file, str(plan.keep_text))
+    _write_corrected(plan)
     with _folder_aside(plan.output) as aside:
         product = aside / plan.output.name
         made = run_atc(plan.command_into(product), product, log_file=Path(f"{plan.output}.atc.log"))
@@ -136,6 +149,16 @@ def _build_om(plan: Plan, lowered: onnx.ModelProto) -> Conversion:
     return Conversion(om, "om", tuple(plan.command), tuple(files), plan.spec)
 
 
+def _write_corrected(plan: Plan) -> None:
+    """What atc reads in place of the spec's own files; none is left of an earlier conversion."""
+    for option, name in plan.companions.items():
+        file = plan.output.with_name(name)
+        if option in plan.corrected:
+            write_text(file, plan.corrected[option])
+        elif file.resolve() != Path(getattr(plan.spec.atc, option)).resolve():
+            file.unlink(missing_ok=True)
+
+
 def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProto) -> Conversion:
     name = plan.output.name
     remote = atc_command(
@@ -144,7 +167,7 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         Path(name),
         batch_size=plan.batch_size,
         soc_version=plan.soc_version,
-        files=_companions(plan),
+        files=plan.companions,
         insert_op_conf=Path(plan.aipp_file.name) if plan.aipp_file else None,
     )
     # Made aside and moved together: a full disk or an interrupt leaves all files of one conversion or none.
@@ -156,10 +179,10 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
         write_onnx(aside / f"{name}.onnx", stand_in_graph(plan, frozen))
         if plan.aipp_file:
             write_text(aside / plan.aipp_file.name, aipp_text(aipp_of(plan.spec)))
-        companions = _companions(plan)
+        companions = plan.companions
         for option, file in companions.items():
-            if option == "keep_dtype" and plan.keep_text is not None:
-                write_text(aside / file, plan.keep_text)
+            if option in plan.corrected:
+                write_text(aside / file, plan.corrected[option])
             else:
                 shutil.copyfile(str(getattr(plan.spec.atc, option)), aside / file)
         # Killed between two of them, it leaves no model, and no script that would build one of two conversions.
@@ -173,12 +196,6 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
             files.append(target)
     to_disk(plan.output.parent)
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
-
-
-def _companions(plan: Plan) -> dict[str, str]:
-    """Files that options of atc name, as they are called beside the product."""
-    files = {option: getattr(plan.spec.atc, option) for option in FILE_OPTIONS}
-    return {option: f"{plan.output.name}.{option}{Path(file).suffix}" for option, file in files.items() if file}
 
 
 def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Conversion:
@@ -227,8 +244,17 @@ def _record(plan: Plan, graph_sha256: str) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "assumed": list(plan.assumed),
         "source": {"file": plan.onnx_file.name, "sha256": sha256_of(plan.onnx_file)},
+        "files": {option: _file_record(plan, option) for option in plan.companions},
         om_file.GRAPH_KEY: graph_sha256,
     }
+
+
+def _file_record(plan: Plan, option: str) -> dict[str, Any]:
+    """A file that an option names: as it was given, and what atc reads where its names of types were corrected."""
+    given = Path(getattr(plan.spec.atc, option))
+    text = plan.corrected.get(option)
+    corrected = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return {"file": str(given), "sha256": sha256_of(given), "corrected_sha256": corrected}
 
 
 def _kept_hash(plan: Plan) -> dict[str, Any]:

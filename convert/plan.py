@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from convert.atc.command import atc_command
 from convert.atc.run import ATC_HINT
 from convert.chosen_spec import assumed, chosen_spec, with_batch, with_changes
 from detector import tools
+from detector.atc_spec import FILE_OPTIONS
 from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
 from detector.onnx_seal import ChangedOnnxError
@@ -36,7 +37,8 @@ class Plan:
         is_changed: it was changed after its export, and is taken so.
         may_stand_alone: "cpu" was asked for by name, so that a stand-in without the files for atc will do.
         assumed: what nobody said, see `convert.chosen_spec.assumed`.
-        keep_text: content of --keep_dtype with the types that atc knows, where the spec's file has others.
+        corrected: content of the files of --keep_dtype and --modify_mixlist, by option, with the types that atc knows,
+            where the spec's file has others.
     """
 
     onnx_file: Path
@@ -48,7 +50,7 @@ class Plan:
     is_changed: bool = False
     may_stand_alone: bool = False
     assumed: tuple[str, ...] = ()
-    keep_text: str | None = None
+    corrected: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def soc_version(self) -> str:
@@ -71,9 +73,15 @@ class Plan:
         return Path(f"{self.output}.aipp.cfg") if self.spec.image.dtype == "uint8" else None
 
     @property
-    def keep_file(self) -> Path | None:
-        """What atc reads in place of the spec's --keep_dtype file; None: that file itself."""
-        return Path(f"{self.output}.keep_dtype.txt") if self.keep_text is not None else None
+    def companions(self) -> dict[str, str]:
+        """Files that options of atc name, as they are called beside the product."""
+        files = {option: getattr(self.spec.atc, option) for option in FILE_OPTIONS}
+        return {option: f"{self.output.name}.{option}{Path(file).suffix}" for option, file in files.items() if file}
+
+    @property
+    def corrected_files(self) -> dict[str, Path]:
+        """What atc reads in place of the spec's own files, by option."""
+        return {option: self.output.with_name(self.companions[option]) for option in self.corrected}
 
     @property
     def command(self) -> list[str]:
@@ -88,7 +96,7 @@ class Plan:
             output,
             batch_size=self.batch_size,
             soc_version=self.soc_version,
-            files={"keep_dtype": str(self.keep_file)} if self.keep_file else None,
+            files={option: str(file) for option, file in self.corrected_files.items()},
             insert_op_conf=self.aipp_file,
         )
 

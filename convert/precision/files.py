@@ -1,6 +1,7 @@
 """The files of atc's --keep_dtype, --modify_mixlist and --op_precision_mode."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,21 @@ def read_operator_modes(path: Path) -> OperatorModes:
             name, _, mode = (part.strip() for part in line.partition("="))
             section[name] = mode
     return OperatorModes(types, names)
+
+
+def mixlist_text(path: Path, types: Mapping[str, tuple[str, ...]]) -> str:
+    """The content of a --modify_mixlist file that was read, with other names of types.
+
+    Args:
+        path: the file.
+        types: what each of its names stands for.
+    """
+    document = parse_json(_read(path, "--modify_mixlist"))
+    renamed = {
+        part: {change: sorted({new for name in names for new in types[name]}) for change, names in changes.items()}
+        for part, changes in document.items()
+    }
+    return json.dumps(renamed, indent=2) + "\n"
 
 
 def _types(document: Any, key: tuple[str, str], expected: str) -> list[str]:

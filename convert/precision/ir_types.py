@@ -5,8 +5,10 @@ hicann/ops-nn, ops-math and ops-cv (August 2026) on graphs of one operator, at o
 type that its graph lacks, and keeps nothing. Later passes rename some operators: the later names are OLD_NAMES here.
 """
 
+import functools
 import logging
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -58,6 +60,7 @@ OLD_NAMES = {
     "TopKV2": ("TopK",), "TopKV2D": ("TopK",), "TransposeD": ("Transpose",), "Unsqueeze": ("UnsqueezeV3",),
     "UnsqueezeV3": ("Unsqueeze",),
 }  # fmt: skip
+LISTED_FILE = Path(__file__).with_name("ascend_types.txt")
 # Every graph has these; they compute nothing.
 STATIC_TYPES = frozenset({"Const", "Data", "NetOutput"})
 
@@ -81,6 +84,15 @@ def main_type(node: onnx.NodeProto, opset: int) -> str:
     special = SPECIAL.get(node.op_type)
     found = tuple(special(node)) if special else TYPES.get(node.op_type, (node.op_type,))
     return NEWER_TYPES.get(node.op_type, found[0]) if opset >= 13 else found[0]
+
+
+@functools.cache
+def all_types() -> frozenset[str]:
+    """Every Ascend type that this project knows: listed by CANN, made by the parser, or an older name."""
+    lines = LISTED_FILE.read_text(encoding="ascii").splitlines()
+    listed = {name for line in lines if not line.startswith("#") for name in line.split()}
+    made = {name for types in (*TYPES.values(), *OLD_NAMES.values()) for name in types}
+    return frozenset(listed | made | set(OLD_NAMES) | set(NEWER_TYPES.values()) | set(WINDOWS.values()) | STATIC_TYPES)
 
 
 def as_parsed(name: str, present: Collection[str], *, told_in: str) -> tuple[str, ...]:

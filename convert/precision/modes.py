@@ -5,6 +5,7 @@ atc_tools/CLI_options), the matrix unit's types (Ascend310P3.ini: f16f16f16 and 
 operators' element types and `precision_reduce` flags (aic-ascend310p-ops-info.json), the last two of CANN 8.1.RC1.
 """
 
+import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from enum import Enum
 import onnx
 
 from convert.precision.inside import KERNELS, Inside, Kernel, OperatorModes
-from convert.precision.ir_types import as_parsed, ir_types, main_type
+from convert.precision.ir_types import all_types, as_parsed, ir_types, main_type
 from detector.errors import SpecError
 
 log = logging.getLogger(__name__)
@@ -94,9 +95,10 @@ def assign(graph: onnx.GraphProto, rules: Rules, opset: int) -> list[Compute]:
         opset: of the graph that atc reads.
 
     Raises:
-        SpecError: the keep_dtype file names a node or type that the graph lacks.
+        SpecError: the keep_dtype file names a node or type that the graph lacks, or the mix list what is no type.
     """
-    keep, mix = parsed_keep(graph, rules.keep, opset), _parsed_mix(graph, rules.mix, opset)
+    keep, types = parsed_keep(graph, rules.keep, opset), mix_types(graph, rules.mix, opset)
+    mix = {type_: lower for name, lower in rules.mix.items() for type_ in types[name]}
     mode = MODES[rules.mode]
     chosen: list[Compute] = []
     producers: dict[str, Compute] = {}
@@ -162,16 +164,44 @@ def parsed_keep(graph: onnx.GraphProto, keep: Keep, opset: int) -> Keep:
     return Keep(keep.names, frozenset(types))
 
 
-def _parsed_mix(graph: onnx.GraphProto, mix: Mapping[str, bool | None], opset: int) -> dict[str, bool | None]:
-    """The same of a mix list, which may well name types that this graph has not."""
+def mix_types(graph: onnx.GraphProto, mix: Mapping[str, bool | None], opset: int) -> dict[str, tuple[str, ...]]:
+    """The same of a mix list, which may well name types that this graph has not, but none that no graph has.
+
+    Args:
+        graph: that atc reads.
+        mix: of the file.
+        opset: of that graph.
+
+    Returns:
+        The types that each name of the file stands for.
+
+    Raises:
+        SpecError: the file names what is no type, or by two names one type that it treats in two ways.
+    """
     present = _present(graph, opset)
-    parsed: dict[str, bool | None] = {}
-    for name, lower in mix.items():
-        found = as_parsed(name, present, told_in="modify_mixlist")
-        if not found:
-            log.warning("modify_mixlist names the type %s, which the graph lacks: it changes nothing here", name)
-        parsed.update(dict.fromkeys(found, lower))
-    return parsed
+    types = {name: _types_of_mix(name, present) for name in mix}
+    named: dict[str, str] = {}
+    for name, found in types.items():
+        for type_ in found:
+            other = named.setdefault(type_, name)
+            if mix[other] is not mix[name]:
+                raise SpecError(f"modify_mixlist treats {other} and {name} differently, which are one type: {type_}")
+    return types
+
+
+def _types_of_mix(name: str, present: frozenset[str]) -> tuple[str, ...]:
+    found = as_parsed(name, present, told_in="modify_mixlist")
+    if found:
+        return found
+    if name not in all_types():
+        near = difflib.get_close_matches(name, [*present, *all_types()], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise SpecError(
+            f"modify_mixlist names {name!r}, which is no Ascend type: {hint}those of the lowered graph are "
+            f"{', '.join(sorted(present))}"
+        )
+    log.warning("modify_mixlist names the type %s, which the graph lacks: it changes nothing here", name)
+    return (name,)
 
 
 def _present(graph: onnx.GraphProto, opset: int) -> frozenset[str]:

@@ -204,3 +204,77 @@ def test_a_number_that_is_none_is_a_usage_error(model_file, tmp_path, option, va
         main([*arguments, f"{option}={value}"])
     assert caught.value.code == 2
     assert not (tmp_path / "om").exists()
+
+
+KEEP, MIX = "keep_dtype", "modify_mixlist"
+OLD_MIX = {
+    "black-list": {"to-add": ["AvgPool"], "to-remove": ["Xlog1py"]},
+    "white-list": {"to-add": ["Exp"]},
+}
+
+
+def test_atc_reads_names_as_parsed(model_file, tmp_path, monkeypatch, caplog):
+    """What atc gets and what is recorded, first with old names, then after the files were corrected."""
+    keep, mix, product = tmp_path / "mine.txt", tmp_path / "mine.json", tmp_path / "om" / "t"
+    atc_that(tmp_path, monkeypatch, f'echo "$@" >{tmp_path}/words; {BUILDS}')
+
+    def built(keep_text, mix_document):
+        keep.write_text(keep_text)
+        mix.write_text(json.dumps(mix_document))
+        options = {KEEP: str(keep), MIX: str(mix), "precision_mode": "allow_mix_precision"}
+        convert(plan_conversion(model_file, batch_size=2, output=product, options=options))
+        words = (tmp_path / "words").read_text().split()
+        read = {
+            option: next(word.split("=")[1] for word in words if word.startswith(f"--{option}="))
+            for option in (KEEP, MIX)
+        }
+        return read, json.loads((tmp_path / "om" / "t.om.json").read_text())["files"]
+
+    def hash_of(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    read, recorded = built("OpType::AvgPool\n", OLD_MIX)
+    made = {KEEP: tmp_path / "om" / "t.keep_dtype.txt", MIX: tmp_path / "om" / "t.modify_mixlist.json"}
+    assert read == {option: str(file) for option, file in made.items()}
+    assert made[KEEP].read_text() == "OpType::AvgPoolV2\n"
+    assert json.loads(made[MIX].read_text()) == {
+        "black-list": {"to-add": ["AvgPoolV2"], "to-remove": ["Xlog1py"]}, "white-list": {"to-add": ["Exp"]},
+    }  # fmt: skip
+    assert recorded == {
+        option: {"file": str(given), "sha256": hash_of(given), "corrected_sha256": hash_of(made[option])}
+        for option, given in ((KEEP, keep), (MIX, mix))
+    }
+    assert "modify_mixlist names the type AvgPool; right after parsing, when atc looks, it is AvgPoolV2" in caplog.text
+    assert "keep_dtype names the type AvgPool" in caplog.text
+
+    read, recorded = built(made[KEEP].read_text(), json.loads(made[MIX].read_text()))
+    assert read == {KEEP: str(keep), MIX: str(mix)}
+    assert [entry["corrected_sha256"] for entry in recorded.values()] == [None, None]
+    assert not made[KEEP].exists()
+    assert not made[MIX].exists()
+
+    with pytest.raises(
+        SpecError, match="modify_mixlist names 'AvgPoolV9', which is no Ascend type: did you mean AvgPool"
+    ):
+        built("OpType::AvgPoolV2\n", {"black-list": {"to-add": ["AvgPoolV9"]}})
+    assert (tmp_path / "om" / "t.om").exists()
+
+
+def test_the_script_for_the_host_names_the_corrected_mix_list(model_file, tmp_path):
+    mix = tmp_path / "mine.json"
+    mix.write_text(json.dumps(OLD_MIX))
+    options = {MIX: str(mix), "precision_mode_v2": "mixed_float16"}
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t", options=options))
+    assert "--modify_mixlist=t.modify_mixlist.json" in (tmp_path / "t.atc.sh").read_text()
+    assert json.loads((tmp_path / "t.modify_mixlist.json").read_text())["black-list"]["to-add"] == ["AvgPoolV2"]
+    assert json.loads(mix.read_text()) == OLD_MIX
+
+
+def test_a_file_of_the_users_is_not_corrected_in_place(model_file, tmp_path):
+    keep = tmp_path / "t.keep_dtype.txt"
+    keep.write_text("OpType::AvgPool\n")
+    with pytest.raises(
+        SpecError, match=r"t\.keep_dtype\.txt would be overwritten with what atc is to read; give another"
+    ):
+        convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t", options={KEEP: str(keep)}))
+    assert keep.read_text() == "OpType::AvgPool\n"

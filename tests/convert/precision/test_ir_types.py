@@ -5,7 +5,7 @@ from onnx import helper
 
 from convert.__main__ import main
 from convert.precision.ir_types import OLD_NAMES, ir_types, main_type
-from convert.precision.modes import Compute, Keep, Rules, assign, parsed_keep
+from convert.precision.modes import Compute, Keep, Rules, assign, mix_types, parsed_keep
 from detector.errors import SpecError
 from tests.convert.precision import planted
 
@@ -97,6 +97,19 @@ def test_old_names_lead_to_names_that_some_operator_has():
 def test_a_mix_list_may_name_what_the_graph_lacks(caplog):
     assert assign(graph_of(node_of("Exp")), Rules("mixed_float16", mix={"Xlog1py": None}), 13) == [Compute.FULL]
     assert "modify_mixlist names the type Xlog1py, which the graph lacks" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "near"), [("Conv2d", "did you mean Conv2D"), ("Zzyzx", "no Ascend type: those of")])
+def test_a_mix_list_of_what_is_no_type_is_an_error(name, near):
+    with pytest.raises(SpecError, match=rf"modify_mixlist names '{name}', which is no Ascend type: {near[-9:]}|{near}"):
+        assign(graph_of(node_of("Exp")), Rules("mixed_float16", mix={name: True}), 13)
+
+
+def test_one_type_by_two_names_is_treated_in_one_way():
+    topk = graph_of(node_of("TopK", 2))
+    assert mix_types(topk, {"TopKV2": True, "TopK": True}, 13) == {"TopKV2": ("TopK",), "TopK": ("TopK",)}
+    with pytest.raises(SpecError, match="treats TopKV2 and TopK differently, which are one type: TopK"):
+        mix_types(topk, {"TopKV2": True, "TopK": False}, 13)
 
 
 def test_a_conversion_hands_atc_the_names_that_it_knows(canonical, tmp_path, monkeypatch, caplog):
