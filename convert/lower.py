@@ -125,9 +125,9 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
 
 
 def _require_read(lowered: onnx.ModelProto) -> None:
-    tensors, release = known_tensors(lowered), facts().releases[DEFAULT_CANN]
+    tensors, opset, release = known_tensors(lowered), default_opset(lowered), facts().releases[DEFAULT_CANN]
     for node in lowered.graph.node:
-        for problem in parser_problems(node, tensors, release):
+        for problem in parser_problems(node, tensors, opset, release):
             raise SpecError(f"{called(node)}: {problem.cause}; {problem.fix}")
 
 

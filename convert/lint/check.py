@@ -106,7 +106,7 @@ def _of_node(node: onnx.NodeProto, context: _Context) -> list[Problem]:
     is_standard = node.domain in DEFAULT_DOMAINS
     problems = [*parsed_problems(node, context.opset, context.release)]
     if is_standard:
-        problems += parser_problems(node, tensors, context.release)
+        problems += parser_problems(node, tensors, context.opset, context.release)
     if context.computed.intersection(node.output):
         return problems
     problems += kernel_problems(node, tensors, context.opset, has_gears=context.has_gears)
@@ -125,7 +125,7 @@ def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Ite
         yield Problem(
             "opset",
             "fails",
-            f"opset {opset}; CANN {cann} takes {first} to {last}",
+            f"opset {opset}; CANN {cann} takes {first} to {last} ({release.codes}010)",
             f"export with opset {min(max(opset, first), last)}, or use another CANN",
             (release.source,),
         )

@@ -19,12 +19,15 @@ from convert.passes.rewrite import attribute, int_attribute, ints_attribute, tex
 
 Rule = Callable[[onnx.NodeProto, Tensors], Iterator[Problem]]
 SOURCES = ("plugin", "parser")
+CLIP_TAKES_INPUTS = 11  # before, min and max are attributes, with defaults that the parser has
 _CONVERT = "`python -m convert` writes it in operators that are read"
 
 
-def parser_problems(node: onnx.NodeProto, tensors: Tensors, release: Release) -> Iterator[Problem]:
+def parser_problems(node: onnx.NodeProto, tensors: Tensors, opset: int, release: Release) -> Iterator[Problem]:
     """What the parser refuses or passes over at a node of the default domain."""
     yield from _unread_problems(node, tensors)
+    if node.op_type == "Clip" and opset >= CLIP_TAKES_INPUTS:
+        yield from _clip(node)
     if node.op_type == "ScatterND":
         yield from _scatter_nd(node, release)
     if node.op_type in RULES:
@@ -179,8 +182,8 @@ def _resize(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
             return
 
 
-def _clip(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    if not any(node.input[1:]) and not node.attribute:
+def _clip(node: onnx.NodeProto) -> Iterator[Problem]:
+    if not any(node.input[1:]):
         yield _refused("it has neither min nor max", "leave the operator out: it does nothing")
 
 
@@ -248,6 +251,11 @@ def _scatter_nd(node: onnx.NodeProto, release: Release) -> Iterator[Problem]:
         )
 
 
+def _upsample(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+    if len(node.input) < 2:
+        yield _refused("scales is an attribute, of which it makes no input (E19999)", "export with opset 9 or 11")
+
+
 def _lrn(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
     size = int_attribute(node, "size", 1)
     if size % 2 == 0:
@@ -281,7 +289,6 @@ RULES: dict[str, Rule] = {
     "ArgMin": _arg,
     "Mod": _mod,
     "Resize": _resize,
-    "Clip": _clip,
     "Col2Im": _col2im,
     "Dropout": _dropout,
     "IsInf": _is_inf,
@@ -289,6 +296,7 @@ RULES: dict[str, Rule] = {
     "ReduceSumSquare": _square_sum,
     "Split": _split,
     "LRN": _lrn,
+    "Upsample": _upsample,
     "Selu": _selu,
     "ReduceL1": _reduction,
     "ReduceL2": _reduction,

@@ -15,11 +15,11 @@ CODE = re.compile(r"(?<![\w/.-])([EW](?:\d{5}|[A-Z]\d{4,5}|[A-Z]\d{3}(?=:)))(?!\
 ASKED = re.compile(r"[A-Z]{2}\d{3,5}|[EW]\d{5}")
 """A code that somebody asks for: of two letters and four digits there may be more than the tables know."""
 # "ret 507011", "ret is 507011", "errorCode=507011", "runtime result = 507033", "failed: 507015"; a bare number may be a
-# size, so a word must say that it is a code.
+# size, so a word must say that it is a code; of 100xxx and the like only those near a documented one are.
 RETURNED = re.compile(
     r"\b(?:acl_?)?"
     r"(?:ret(?:urn(?:ed)?)?|(?:err(?:or)?|ret)?[_ ]?(?:code|no|num)|err(?:or)?|result|failed|failure|status)\b"
-    r"[^\w\n]{0,4}(?:(?:code|is|value|with)\b[^\w\n]{0,4}){0,3}([1-5](?:00|07|45|48|61)\d{3})(?!\w)",
+    r"[^\w\n]{0,4}(?:(?:code|is|value|with)\b[^\w\n]{0,4}){0,3}(1000[0-4]\d|[235]000\d\d|[1-5](?:07|45|48|61)\d{3})(?!\w)",
     re.IGNORECASE,
 )
 NAMED = re.compile(r"\bACL(?:NN_ERR|_ERROR)_[A-Z0-9_]+")

@@ -15,8 +15,12 @@ from onnx import helper, numpy_helper
 from convert.lint.check import lint
 
 ROWS = json.loads((Path(__file__).parents[2] / "data" / "parser_verdicts.json").read_text(encoding="utf-8"))
-# Taken by the parser; that the size of the result differs between images keeps it from the card.
-IMAGE_SIZED = {"Compress"}
+# What keeps a graph from the card behind the parser: sizes that are known only while it runs, kernels, a crash of atc
+# itself; and attributes that are read by nobody.
+BEHIND = {
+    "dynamic-output", "element-type", "nms-inputs", "pad-dynamic", "resize-attribute", "resize-dynamic", "topk-dynamic",
+    "topk-int64", "unread-attribute",
+}  # fmt: skip
 
 
 def built(row):
@@ -41,12 +45,7 @@ def named(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=map(named, ROWS))
 def test_lint_refuses_what_the_parser_refuses(row):
-    failures = lint(built(row), cann="9.2").failures
-    if row["operator"] in IMAGE_SIZED:
-        assert {each.rule for each in failures} == {"dynamic-output"}
-        assert row["verdict"] == "takes"
-    else:
-        refusals = [each for each in failures if each.rule != "unread-attribute"]
-        assert bool(refusals) == (row["verdict"] == "refuses"), failures
-        if row["code"].startswith("E13"):
-            assert any(row["code"] in each.cause for each in refusals)
+    refusals = [each for each in lint(built(row), cann="9.2").failures if each.rule not in BEHIND]
+    assert bool(refusals) == (row["verdict"] == "refuses"), refusals
+    if row["code"].startswith("E13"):
+        assert any(row["code"] in each.cause for each in refusals)

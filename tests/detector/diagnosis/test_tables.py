@@ -144,7 +144,19 @@ def test_a_return_code_is_found_where_a_word_says_so(text: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["files0 size:507011", "[PID: 507011]", "taskID 507011", "ret 1507011", "result 5070111", "error 120000", "507011"],
+    [
+        "files0 size:507011",
+        "[PID: 507011]",
+        "taskID 507011",
+        "ret 1507011",
+        "result 5070111",
+        "error 120000",
+        "507011",
+        "failed 100500",
+        "error 200100",
+        "status 500123",
+        "result 300999",
+    ],
 )
 def test_a_number_that_is_no_code_is_left_alone(text: str):
     assert RETURNED.findall(text) == []
