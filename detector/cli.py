@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
+from detector.files.regular import NOT_REGULAR
 from detector.terminal import brief, shown
 
 INTERRUPTED = 130
@@ -137,9 +138,14 @@ def one_line(error: BaseException) -> str:
     """The message of an error as one line; an OSError names its file."""
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
-        hint = "; raise `ulimit -n`, or use fewer --workers" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-        return f"{where}{error.strerror}{hint}"
+        return f"{where}{error.strerror}{_hint(error)}"
     return " ".join(str(error).split())
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "; raise `ulimit -n`, or use fewer --workers"
+    return "; save what it gives as one, and name that" if str(error.strerror).endswith(NOT_REGULAR) else ""
 
 
 def given(text: str) -> str:

@@ -1,10 +1,12 @@
 """The real shape of every input, from the model and --dymBatch, --dymHW, --dymDims or --dymShape."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from itertools import chain
 
 from detector.errors import PipelineError
+from detector.files.bounds import INPUT_BYTES
 from infer.options import Options
 from infer.session import DYNAMIC, Tensor
 
@@ -33,6 +35,7 @@ def settle(inputs: Sequence[Tensor], options: Options) -> tuple[Tensor, ...]:
 
     Raises:
         PipelineError: the options do not fit the model, or leave an axis open.
+        OSError: more bytes than one execution is fed.
     """
     _one_way(options)
     require_open_axes(inputs, options)
@@ -46,12 +49,20 @@ def settle(inputs: Sequence[Tensor], options: Options) -> tuple[Tensor, ...]:
         settled = tuple(inputs)
     for tensor in settled:
         if tensor.is_dynamic:
-            dims = ",".join("N" if size == DYNAMIC else str(size) for size in tensor.shape)
             raise PipelineError(
                 "dynamic batch om model detected, but dymbatch, dymdims or dymshape not set! "
-                f"Input {tensor} has open axes: give --dymShape '{tensor.name}:{dims}' with numbers for N"
+                f"Input {tensor} has open axes: {_remedy(tensor, options.model)}"
             )
+    INPUT_BYTES.require(sum(tensor.num_bytes for tensor in settled), options.model)
     return settled
+
+
+def _remedy(tensor: Tensor, model: str) -> str:
+    dims = ",".join("N" if size == DYNAMIC else str(size) for size in tensor.shape)
+    shape = f"give --dymShape '{tensor.name}:{dims}' with numbers for N"
+    if tensor.shape != (DYNAMIC, 3, DYNAMIC, DYNAMIC):  # what `export` writes is of any batch and canvas
+        return shape
+    return f"run `python -m convert --onnx {shlex.quote(model)} --batch_size 8` and give its product, or {shape}"
 
 
 def require_open_axes(inputs: Sequence[Tensor], options: Options) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.errors import SpecError
+from detector.files.bounds import INPUT_BYTES
 from detector.geometry import Size
 from detector.manifests import BinImage
 from detector.spec import DetectorSpec
@@ -49,6 +50,7 @@ def batch_sizes_of(session: Session, spec: DetectorSpec, model: Path) -> dict[Si
             raise SpecError(
                 f"{model} takes {takes}, its spec says a batch of {expected}; convert it again (make om AGAIN=1)"
             )
+        INPUT_BYTES.require(batch_size * expected.num_bytes, model)
         batch_sizes[canvas] = batch_size
     return batch_sizes
 

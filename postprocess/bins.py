@@ -11,7 +11,7 @@ from detector.files.bounds import SMALL_BYTES
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
 from detector.geometry import ResizeRule, Size
-from detector.manifests import SIDE_MAX, BinImage, BinsManifest, read_manifests
+from detector.manifests import PREPROCESS_AGAIN, SIDE_MAX, BinImage, BinsManifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 
@@ -178,6 +178,7 @@ def _refuse_contradiction(spec: DetectorSpec, told: Told, truth: str) -> None:
 
 
 def _require_distinct(path: Path, images: Sequence[BinImage]) -> None:
+    again = PREPROCESS_AGAIN if _is_manifest(path) else "leave one of the lines out"
     if not images:
         raise ArtifactError(
             f"{path} lists no images: nothing was preprocessed; run `python -m preprocess` (make preprocess AGAIN=1)"
@@ -186,5 +187,5 @@ def _require_distinct(path: Path, images: Sequence[BinImage]) -> None:
     for image in images:
         for key in (f"file {image.file_name}", f"stem {image.stem}"):
             if key in names:
-                raise ArtifactError(f"{path} lists the {key} twice: their results cannot be told apart")
+                raise ArtifactError(f"{path} lists the {key} twice: their results cannot be told apart; {again}")
             names.add(key)

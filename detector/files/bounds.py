@@ -79,6 +79,8 @@ FOLDED_BYTES = Bound("OMLINE_MAX_FOLDED_BYTES", 2**28, "bytes of folded constant
 CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
 # What the names in it stand for, written out; real configs have some thousand values.
 CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")
+# What one execution is fed: a batch of 64 on the canvas 1344x1344 has 1.4 GB.
+INPUT_BYTES = Bound("OMLINE_MAX_INPUT_BYTES", 2**31, "bytes of input per execution")
 # Nodes of a graph with its functions written out: the largest detectors have some 10,000.
 GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 40_000, "nodes")
 # What a network sees: 2^25 are 0.4 GB of float32 an image, in each of several processes.

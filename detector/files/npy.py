@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.errors import ArtifactError
 
+SAVE_AGAIN = "write it again (numpy.save of an array of numbers) or remove it"
 # Readers of the header by version of the format; 3 is 2 in UTF-8, for names of fields, which no input has.
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # What numpy's reader raises on a header that is no header; a part of it is read as a Python literal.
@@ -53,9 +54,9 @@ def read_header(stream: io.BufferedReader, file: str) -> NpyHeader:
             shape, fortran, dtype = _HEADERS[version](stream)
     except _HEADER_ERRORS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ArtifactError(f"{file} is not a .npy file of numbers: {reason}") from error
+        raise ArtifactError(f"{file} is not a .npy file of numbers: {reason}; {SAVE_AGAIN}") from error
     if dtype.kind not in "biufc" or not all(type(size) is int and size >= 0 for size in shape):
-        raise ArtifactError(f"{file} is not a .npy file of numbers: it holds {list(shape)} {dtype}")
+        raise ArtifactError(f"{file} is not a .npy file of numbers: it holds {list(shape)} {dtype}; {SAVE_AGAIN}")
     if fortran and len([size for size in shape if size > 1]) > 1:
         # ais_bench would hand its memory to the model as it lies, that is transposed.
         raise ArtifactError(f"{file} is stored in Fortran order: save np.ascontiguousarray(array) instead")
@@ -63,6 +64,7 @@ def read_header(stream: io.BufferedReader, file: str) -> NpyHeader:
     there = os.fstat(stream.fileno()).st_size - header.offset
     if header.num_bytes > there:
         raise ArtifactError(
-            f"{file} is not a whole .npy file: {there} bytes follow its header, which says {header.num_bytes}"
+            f"{file} is not a whole .npy file: {there} bytes follow its header, which says {header.num_bytes}; "
+            f"{SAVE_AGAIN}"
         )
     return header

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from detector.files.bounds import Bound
 
+NOT_REGULAR = "expected a regular file"
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a device",
@@ -31,7 +32,7 @@ def open_regular(path: Path | str) -> io.BufferedReader:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "a folder, expected a file", str(path))
     kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
-    raise OSError(errno.EINVAL, f"{kind}, expected a regular file", str(path))
+    raise OSError(errno.EINVAL, f"{kind}, {NOT_REGULAR}", str(path))
 
 
 def read_text(path: Path | str, bound: Bound, *, errors: str = "strict") -> str:

@@ -65,7 +65,13 @@ def test_a_model_of_one_shape_takes_no_other(options: dict[str, Any], name: str)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"dymbatch, dymdims or dymshape not set! .*--dymShape 'images:N,3,N,N'"),
+        (
+            {"model": "a b.onnx"},
+            (
+                r"dymshape not set! .*: run `python -m convert --onnx 'a b.onnx' --batch_size 8` and give its product, "
+                "or give --dymShape 'images:N,3,N,N'"
+            ),
+        ),
         ({"dym_batch": 4}, r"'images' \[4, 3, -1, -1\] float32 has open axes"),
         ({"dym_hw": "8,9"}, "needs an input with two dynamic axes"),
         ({"dym_hw": "8"}, 'legal format of dymHW string is "int,int"'),
@@ -102,3 +108,12 @@ def test_the_batch_size_is_that_of_the_first_input(options: dict[str, Any], size
 
 def test_a_scalar_input_counts_as_one_sample():
     assert batch_size([Tensor("x", (), FLOAT)], Options()) == 1
+
+
+def test_what_one_execution_is_fed_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMLINE_MAX_INPUT_BYTES", "600")
+    assert shapes([Tensor("x", (-1, 25), FLOAT)], dym_batch=6) == [(6, 25)]
+    with pytest.raises(
+        OSError, match="700 bytes of input per execution, at most 600 are taken; set OMLINE_MAX_INPUT_B"
+    ):
+        shapes([Tensor("x", (-1, 25), FLOAT)], dym_batch=7)

@@ -24,7 +24,10 @@ def test_a_fifo_is_refused_without_waiting(tmp_path: Path):
     os.mkfifo(tmp_path / "f")
     with pytest.raises(OSError, match="a FIFO") as caught:
         open_regular(tmp_path / "f")
-    assert one_line(caught.value) == f"{tmp_path}/f: a FIFO, expected a regular file"
+    assert (
+        one_line(caught.value)
+        == f"{tmp_path}/f: a FIFO, expected a regular file; save what it gives as one, and name that"
+    )
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "link"])
