@@ -111,3 +111,22 @@ def test_every_page_is_indexed():
         for target in LINK.findall((ROOT / "docs/README.md").read_text())
     }
     assert {path for path in PAGES if path.is_relative_to(ROOT / "docs")} - listed == {ROOT / "docs" / "README.md"}
+
+
+def test_pre_commit_has_the_ruff_of_the_lock():
+    locked = re.search(r"^ruff==(.+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    hook = re.search(r"ruff-pre-commit\n\s+rev: v(.+)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
+    assert locked
+    assert hook
+    assert hook[1] == locked[1]
+
+
+def test_ci_runs_what_developers_run():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r"- run: (.+)", workflow) == ["make check"]
+
+
+def test_an_issue_asks_for_the_doctor():
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md"))
+    assert forms
+    assert all("make doctor" in form.read_text() for form in forms)
