@@ -20,6 +20,9 @@ from detector.geometry import Letterbox, Size
 from detector.spec import DetectorSpec, spec_problem
 
 MANIFEST_NAME = "manifest.json"
+DIGEST = "manifest_sha256"  # of the text that the manifest would be without it
+_END = "\n}"
+_SEALED = re.compile(rf',\n "{DIGEST}": "([0-9a-f]{{64}})"\n}}\n?\Z'.encode())
 # What a run may write, beside the bins while it writes them: where one was killed it is left without a manifest.
 UNFINISHED_NAME = ".unfinished.json"
 PREPROCESS_AGAIN = "run `python -m preprocess` again (make preprocess AGAIN=1)"
@@ -83,11 +86,17 @@ class BinsManifest(pydantic.BaseModel):
     # The first bad image is enough to know: a list of millions must not become as many errors.
     images: Annotated[tuple[BinImage, ...], pydantic.FailFast()]
     _file_sha256: str | None = pydantic.PrivateAttr(default=None)
+    _is_bound: bool = pydantic.PrivateAttr(default=True)
 
     @property
     def file_sha256(self) -> str | None:
         """Hex SHA-256 of the file that it was read from, copies too; None: of no file."""
         return self._file_sha256
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the file that it was read from had a digest of its content; those of earlier versions have none."""
+        return self._is_bound
 
     def __eq__(self, other: object) -> bool:
         """What two say, not which files they were read from."""
@@ -149,9 +158,11 @@ def folder_of(canvas: Size, spec: DetectorSpec) -> str:
 
 
 def write_manifest(folder: Path, manifest: BinsManifest | CanvasFolders) -> Path:
-    """Write the manifest of a finished folder."""
+    """Write the manifest of a finished folder; it ends with the digest of what is before."""
     path = folder / MANIFEST_NAME
-    write_text(path, manifest.model_dump_json(indent=1) + "\n")
+    text = manifest.model_dump_json(indent=1)
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    write_text(path, f'{text.removesuffix(_END)},\n "{DIGEST}": "{digest}"{_END}\n')
     return path
 
 
@@ -246,6 +257,27 @@ def _file(path: Path) -> Path:
     return path / MANIFEST_NAME if path.is_dir() else path
 
 
+def _split(text: bytes, file: Path) -> tuple[bytes, str | None]:
+    """The manifest before its digest was added, and that digest; None: it has none.
+
+    Raises:
+        ArtifactError: the digest is not where it is written.
+    """
+    found = _SEALED.search(text, max(len(text) - 200, 0))
+    if found is not None:
+        return text[: found.start()] + _END.encode(), found[1].decode()
+    if f'"{DIGEST}"'.encode() in text:
+        raise _changed(file)
+    return text, None
+
+
+def _changed(file: Path) -> ArtifactError:
+    return ArtifactError(
+        f"{file} is not as preprocess wrote it (its SHA-256 is another): changed since; remove it and "
+        f"{PREPROCESS_AGAIN}"
+    )
+
+
 def _read(path: Path) -> BinsManifest | CanvasFolders:
     file = _file(path)
     try:
@@ -256,12 +288,16 @@ def _read(path: Path) -> BinsManifest | CanvasFolders:
             " run `python -m preprocess` (make preprocess)"
         ) from error
     kind = CanvasFolders if b'"omline-canvases-' in text[:64] else BinsManifest
+    whole, digest = _split(text.removeprefix(codecs.BOM_UTF8), file)
     try:
-        manifest = kind.model_validate_json(text.removeprefix(codecs.BOM_UTF8))
-        require_single_keys(text)
+        manifest = kind.model_validate_json(whole)
+        require_single_keys(whole)
     except (pydantic.ValidationError, JsonError) as error:
         reason = spec_problem(error) if isinstance(error, pydantic.ValidationError) else str(error)
         raise ArtifactError(f"{file} is not a manifest of bins: {reason}; remove it and {PREPROCESS_AGAIN}") from error
+    if digest not in (None, hashlib.sha256(whole).hexdigest()):
+        raise _changed(file)
     if isinstance(manifest, BinsManifest):
         manifest._file_sha256 = hashlib.sha256(text).hexdigest()
+        manifest._is_bound = digest is not None
     return manifest

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
+from detector.manifests import DIGEST as MANIFEST_DIGEST
 from detector.manifests import BinsManifest
 from detector.origin import ResultsOrigin, find_origin, origin_path
 from detector.spec import DetectorSpec
@@ -115,6 +116,11 @@ def _unbound(origin: ResultsOrigin | None, spec: DetectorSpec, manifest: BinsMan
         lines.append("the bins had no manifest, the results cannot be bound to them")
     if origin.results is None:
         lines.append("no digests of the results (an earlier version's): their content is not checked")
+    if not manifest.is_bound:
+        lines.append(
+            f"the bins' manifest has no digest of its own ({MANIFEST_DIGEST}; an earlier version's, or taken off): "
+            "whether it was changed before inference is not checked"
+        )
     if origin.bins_fingerprint and manifest.file_sha256 and origin.manifest_sha256 is None:
         lines.append(
             "no digest of the bins' manifest (an earlier version's, or of several manifests): whether the bins were "

@@ -75,6 +75,32 @@ def test_a_manifest_may_start_with_a_byte_order_mark_and_says_nothing_twice(tmp_
         read_manifest(path)
 
 
+def test_a_manifest_that_was_changed_since_is_refused(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    written = path.read_text()
+    assert read_manifest(path).is_bound
+    changed = r"manifest\.json is not as preprocess wrote it .*: changed since; remove it and run"
+    for text in (
+        written.replace("a.jpg", "z.jpg"),
+        written.replace(": ", ":"),
+        json.dumps(json.loads(written)),
+        re.sub('"manifest_sha256": "[0-9a-f]{8}', '"manifest_sha256": "00000000', written),
+    ):
+        assert text != written
+        path.write_text(text)
+        with pytest.raises(ArtifactError, match=changed):
+            read_manifest(path)
+
+
+def test_a_manifest_of_an_earlier_version_has_no_digest(tmp_path: Path, spec: DetectorSpec):
+    path = write_manifest(tmp_path, manifest(spec))
+    facts = json.loads(path.read_text())
+    del facts["manifest_sha256"]
+    path.write_text(json.dumps(facts))
+    assert read_manifest(path) == manifest(spec)
+    assert not read_manifest(path).is_bound
+
+
 def test_an_unfinished_folder(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"manifest\.json not found: preprocessing did not run or did not finish"):
         read_manifest(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
-from detector.manifests import BinsManifest, read_manifest
+from detector.manifests import BinsManifest, read_manifest, write_manifest
 from detector.origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
 from postprocess.results import read_results
@@ -291,7 +291,7 @@ def test_results_of_bins_that_were_preprocessed_again_are_refused(results: Path,
     facts |= {"canvas": None, "manifest_sha256": sha256_of(path)}
     write_origin(results, ResultsOrigin(model=ModelFile(file="m.onnx", sha256="0"), **facts), mode=0o640)
     assert len(read(results, read_manifest(bins))) == 3
-    path.write_text(path.read_text().replace("a.jpg", "z.jpg"))
+    write_manifest(bins, read_manifest(bins).model_copy(update={"image_source": "elsewhere"}))
     with pytest.raises(ArtifactError, match=r"the bins were preprocessed again since, .*make infer AGAIN=1"):
         read(results, read_manifest(bins))
 
