@@ -1,5 +1,7 @@
 """Names of classes in label order: from a list in YAML, from a text file, or COCO's."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -8,8 +10,13 @@ from detector.coco import COCO_CLASSES
 from detector.errors import SpecError
 from detector.files.bounds import SMALL_BYTES
 from detector.files.regular import read_bytes
+from detector.terminal import shortened
 
 PRESET: Final = "coco"
+NAME_MAX: Final = 1000  # characters
+# Controls, marks of the order of bytes, of direction and of nothing, ends of lines, halves of characters; not the
+# joiners, which are spelling in some languages.
+_UNREADABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _QUOTE: Final = "quote it, as in classes=['yes', '1'], or give the names in a text file, one a line: classes=FILE"
 
 
@@ -38,14 +45,34 @@ def _misread(name: Any) -> str | None:
 
 def fault(names: Sequence[str]) -> str | None:
     """Why these cannot be the names of classes, or None."""
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for label, name in enumerate(names):
         if not name.strip():
             return f"the name of label {label} is empty"
-        if name in seen:
-            return f"{name!r} is listed twice"
-        seen.add(name)
+        if (strange := strange_part(name)) is not None:
+            return f"the name of label {label} has {strange}, which no name of a class has"
+        first = seen.setdefault(_as_read(name), label)
+        if first != label:
+            same = "" if names[first] == name else f", but for blanks or the coding of letters, as label {first}"
+            return f"{name!r} is listed twice{same}"
     return None
+
+
+def strange_part(name: str) -> str | None:
+    """What in a name nobody can read: a character that is obeyed or not seen, or more characters than a line has."""
+    if (found := _UNREADABLE.search(name)) is not None:
+        return f"the character {found[0]!a}"
+    return f"{len(name):,} characters" if len(name) > NAME_MAX else None
+
+
+def readable(name: str) -> str:
+    """A name with such characters as their escapes, and no longer than a line."""
+    return shortened(_UNREADABLE.sub(lambda match: ascii(match[0])[1:-1], name[:NAME_MAX]))
+
+
+def _as_read(name: str) -> str:
+    """What an eye sees of a name: letters composed, blanks around it left out, one between words."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def with_names(settings: dict[str, Any], folder: Path) -> dict[str, Any]:

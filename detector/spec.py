@@ -21,6 +21,7 @@ from detector.part import Part
 from detector.validation import count_values, describe
 
 Fact = bool | int | float | str
+CANVAS_SIDE_MAX = 16384
 MOST = 1e15  # of a fact about a network: no setting has such a number
 _Id = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -250,8 +251,8 @@ def _gears(atc: AtcSpec) -> tuple[Size, ...]:
 
 
 def _canvas_in_range(canvas: Size) -> Size:
-    if min(canvas) < 32 or max(canvas) > 16384:
-        raise ValueError(f"height and width must be in 32..16384, got {str(canvas)[:80]}")
+    if min(canvas) < 32 or max(canvas) > CANVAS_SIDE_MAX:
+        raise ValueError(f"height and width must be in 32..{CANVAS_SIDE_MAX}, got {str(canvas)[:80]}")
     if math.prod(canvas) > CANVAS_PIXELS.limit:
         raise ValueError(f"{canvas} has {math.prod(canvas):,} pixels, {CANVAS_PIXELS.refusal}")
     return canvas

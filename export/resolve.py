@@ -9,7 +9,7 @@ from typing import Any
 from detector.coco import COCO_CLASSES
 from detector.errors import SpecError
 from detector.geometry import Size
-from detector.spec import Checkpoint, DetectorSpec, replace
+from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
 from export.assumptions import asked, is_said, recorded
 from export.checkpoints.weights import Recipe, Weights
@@ -105,13 +105,14 @@ def default_name(checkpoint: Checkpoint) -> str:
 
 
 def default_canvas(recipe: Recipe) -> tuple[int, int] | None:
-    """(height, width) with room for what the framework makes of a landscape image; None if nothing tells."""
+    """(height, width) with room for what the framework makes of a landscape image; None if nothing bounds it."""
     image = recipe.image
     size = image.get("stretch") or (image.get("short"), image.get("long"))
     if None in size:
         return recipe.canvas
     height, width = (max(sides) for sides in zip(size, recipe.canvas or size, strict=True))
-    return round_up(height), round_up(width)
+    canvas = round_up(height), round_up(width)
+    return None if max(canvas) > CANVAS_SIDE_MAX else canvas
 
 
 def _make_room(defaults: dict[str, Any], given: Any) -> None:
@@ -191,7 +192,7 @@ def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Map
     missing += [name for name in ("canvas", "classes") if name not in settings and name not in defaults]
     if missing:
         further = ", ".join(asked(weights, settings))
-        reasons = {"canvas": weights.recipe.unsized, "image.mean": weights.recipe.unnormalized}
+        reasons = {"canvas": _why_no_canvas(weights.recipe), "image.mean": weights.recipe.unnormalized}
         told = [reason for key, reason in reasons.items() if key in missing and reason]
         why = f" ({'; '.join(told)})" if told else ""
         raise SpecError(
@@ -200,6 +201,13 @@ def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Map
         )
     if "classes" not in settings and defaults["classes"] is COCO_CLASSES:
         log.info("%s names no classes that fit; its %d rows are taken as COCO's", file, len(COCO_CLASSES))
+
+
+def _why_no_canvas(recipe: Recipe) -> str | None:
+    short, long = recipe.image.get("short"), recipe.image.get("long")
+    if recipe.unsized or None in (short, long):
+        return recipe.unsized
+    return f"its images have sides up to {short} and {long} pixels, a canvas up to {CANVAS_SIDE_MAX}"
 
 
 def missing_image(image: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
 
+from detector.class_names import readable, strange_part
 from detector.errors import DataError
 from detector.files.bounds import IMAGE_ROWS
 from detector.files.json_rows import Document
@@ -104,6 +105,9 @@ def read_categories(path: Path, document: Document, odd: Oddities) -> dict[int |
             name = row["id"]
         elif not isinstance(name, str):
             odd.count("categories have a number for a name: its digits are taken", [name])
+        elif (strange := strange_part(name)) is not None:
+            name = readable(name)
+            odd.count("categories have a name that nobody can read: it is shown otherwise", [f"{name} ({strange})"])
         categories[row["id"]] = str(name)
     seen: set[str] = set()
     for name in categories.values():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.class_names import read_class_names
+from detector.class_names import fault, read_class_names, readable, strange_part
 from detector.coco import COCO_CLASSES
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
@@ -37,7 +37,17 @@ def test_quoted_names_are_names(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("names", "why"), [("[a, '']", "name of label 1 is empty"), ("[a, b, a]", "'a' is listed twice")]
+    ("names", "why"),
+    [
+        ("[a, '']", "name of label 1 is empty"),
+        ("[a, b, a]", "'a' is listed twice"),
+        ("[a, b, ' a ']", "' a ' is listed twice, but for blanks or the coding of letters, as label 0"),
+        ("['\u00e9', 'e\u0301']", "is listed twice, but for blanks or the coding of letters, as label 0"),
+        ('[a, "b\\x1b[31m"]', r"name of label 1 has the character '\\x1b', which no name of a class has"),
+        ('["a\\0"]', r"name of label 0 has the character '\\x00'"),
+        ('["a\\u202eb"]', r"name of label 0 has the character '\\u202e'"),
+        (f"[{'n' * 300_000}]", "name of label 0 has 300,000 characters"),
+    ],
 )
 def test_names_that_tell_no_classes_apart(tmp_path: Path, names: str, why: str):
     with pytest.raises(SpecError, match=why):
@@ -57,6 +67,9 @@ def test_a_file_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
     ("content", "why"),
     [
         (b"", "the name of label 0 is empty"),
+        ("\ufeff\ufeffa\nb".encode(), r"the name of label 0 has the character '\\ufeff', which no name"),
+        (b"a\nb\0\n", r"the name of label 1 has the character '\\x00'"),
+        (b"a\nb\x1b[2J\n", r"the name of label 1 has the character '\\x1b'"),
         (b"a\n\nb\n", "the name of label 1 is empty"),
         (b"a\nb\na\n", "'a' is listed twice"),
         ("狗\n猫\n".encode("gbk"), r"not UTF-8 \(byte 0xb9 at position 0\): save it as UTF-8"),
@@ -92,3 +105,14 @@ def test_values_nested_without_end_are_errors():
     with pytest.raises(SpecError, match=r"--set classes=\[+: nested too deeply") as refused:
         Settings({}).override(["classes=" + "[" * 5000])
     assert len(str(refused.value)) < 6000
+
+
+@pytest.mark.parametrize("name", ["cat", " cat ", "\u732b", "\u0645\u06cc\u200c\u062e", "a" * 1000, "A", "\U0001f408"])
+def test_names_that_people_read(name: str):
+    assert fault([name, "other"]) is None
+    assert strange_part(name) is None
+
+
+def test_what_nobody_reads_is_written_as_its_escape():
+    assert readable("a\x1b\ufeff\ud800b") == r"a\x1b\ufeff\ud800b"
+    assert len(readable("n" * 300_000)) < 200

@@ -216,6 +216,16 @@ def test_what_the_file_leaves_open_is_recorded_until_the_user_says_it():
         assert resolve_spec(weights, CHECKPOINT, Settings(said)).departures == left
 
 
+def test_a_size_without_a_sensible_bound_asks_for_the_canvas():
+    image = {"channels": "RGB", "mean": (0, 0, 0), "std": (1, 1, 1), "short": 200, "long": 100_000}
+    weights = weights_of(recipe=Recipe(image, {}, "the config"))
+    why = r"canvas \(its images have sides up to 200 and 100000 pixels, a canvas up to 16384\): name .* --set canvas="
+    with pytest.raises(SpecError, match=why):
+        resolve_spec(weights, CHECKPOINT, Settings({}))
+    spec = resolve_spec(weights, CHECKPOINT, Settings({"canvas": (200, 320)}))
+    assert (spec.canvas, spec.image.long) == (Size(200, 320), 100_000)
+
+
 def test_same_padding_wants_a_multiple_of_32():
     weights = weights_of()
     padded = dataclasses.replace(weights, network=dataclasses.replace(weights.network, same_padding=True))

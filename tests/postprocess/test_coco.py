@@ -184,6 +184,11 @@ ODD = [
     ("images", {"height": 0}, "1 images have a width or height"),
     ("categories", {"name": 7}, "1 categories have a number for a name: its digits are taken (the first: 7)"),
     ("categories", {"name": None}, "1 categories have no name: their ids are taken (the first: id 5)"),
+    (
+        "categories",
+        {"name": "cat\x1b[2J"},
+        r"1 categories have a name that nobody can read: it is shown otherwise (the first: cat\x1b[2J (the character ",
+    ),
     ("categories", {"name": "circle"}, "1 categories have the name of another one: .* (the first: 'circle')"),
 ]
 
