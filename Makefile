@@ -329,14 +329,21 @@ report: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(METRICS) ## one HTML page: fig
 	    --annotations_path $(ANNOTATIONS) --image_src_path $(IMAGES)
 
 FORECAST = $(FOLDER)/forecast_bs$(BATCH)
+# Of one end of the forecast's range: nothing, .low or .high.
+FORECAST_OF = $(PY) -m infer --model $(FORECAST)$(1).onnx --input $(BINS) --output $(RESULTS) \
+    --output_dirname forecast_bs$(BATCH)$(SUBSET)$(1) --fresh 1 && \
+    $(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET)$(1) --test_annotation $(MANIFEST) \
+    --model $(FORECAST)$(1).onnx --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL)_forecast$(1) $(if $(LIMIT),--subset)
 
 # The fp32 figures first: what the forecast stands beside.
 forecast: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(ONNX) $(METRICS) ## AP that the card's float16 will give, simulated on the CPU (PRECISION= KEEP=)
 	$(PY) -m convert simulate --onnx $(ONNX) --batch_size $(BS) --output $(FORECAST) $(OPTIONS) \
 	    $(if $(PRECISION),--precision_mode $(PRECISION)) $(if $(KEEP),--keep_dtype $(KEEP))
-	$(PY) -m infer --model $(FORECAST).onnx --input $(BINS) --output $(RESULTS) --output_dirname forecast_bs$(BATCH)$(SUBSET) --fresh 1
-	$(PY) -m postprocess eval --bin_data_path $(RESULTS)/forecast_bs$(BATCH)$(SUBSET) --test_annotation $(MANIFEST) \
-	    --model $(FORECAST).onnx --annotations_path $(ANNOTATIONS) --det_results_path $(EVAL)_forecast --beside $(EVAL) $(if $(LIMIT),--subset)
+	@rm -rf $(foreach end,.low .high,$(EVAL)_forecast$(end))
+	@for end in .low .high; do [ ! -e $(FORECAST)$$end.onnx ] || { \
+	    echo "the $${end#.} end of what operators may do inside:" && { $(call FORECAST_OF,$$end); } >/dev/null; } || exit; done
+	@set --; [ ! -e $(FORECAST).low.onnx ] || set -- --ends $(EVAL)_forecast.low $(EVAL)_forecast.high; \
+	$(call FORECAST_OF,) --beside $(EVAL) "$$@"
 
 stream: $(MODEL_MEMORY) $(OM) $(if $(PICTURES),$(ANNOTATIONS),coco-is-needed) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(IMAGES) $(if $(LIMIT),--limit $(LIMIT) --subset) \

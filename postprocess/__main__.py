@@ -5,9 +5,13 @@ import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.files.lock import exclusive
+
+if TYPE_CHECKING:
+    from postprocess.record import End
 
 EPILOG = """examples:
   python -m postprocess eval --bin_data_path work/result --test_annotation work/bins \\
@@ -91,6 +95,13 @@ def _add_products(products: "argparse._ActionsContainer") -> None:
     )
     products.add_argument(
         "--beside", type=Path, metavar="DIR", help="another evaluation's folder: its AP is printed beside this one's"
+    )
+    products.add_argument(
+        "--ends",
+        type=Path,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="of a forecast: folders of the evaluations of .low.onnx and .high.onnx of simulate: tells the range of AP",
     )
     products.add_argument("--per_class", action="store_true", help="print the classes even if there are more than 100")
     products.add_argument("--ifShowDetObj", action="store_true", help="accepted for old scripts, no effect")
@@ -197,8 +208,18 @@ def _report(args: argparse.Namespace) -> None:
     print(json.dumps({"report": str(output), "bytes": size}))
 
 
+def _end(folder: Path) -> "End":
+    from postprocess.record import End
+    from postprocess.report.scored import read_record
+
+    record = read_record(folder)
+    return End(
+        str(folder), record.figures["AP"], record.counts.images, record.max_detections, record.annotations_sha256
+    )
+
+
 def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    alone = ("bin_data_path", "test_annotation", "subset", "model", "only_annotated", "ignore_annotated_size")
+    alone = ("bin_data_path", "test_annotation", "ends", "subset", "model", "only_annotated", "ignore_annotated_size")
     if args.detections and any(getattr(args, option) for option in (*alone, "no_annotations")):
         options = ", ".join(f"--{option}" for option in (*alone, "no_annotations"))
         top.error(f"--detections scores a result file alone: leave out {options}")
@@ -211,7 +232,13 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     out: Path | None = args.det_results_path
     truth: Path = args.annotations_path or ANNOTATIONS
     told = Told(args.model, args.net_input_height, args.net_input_width, args.recipe)
-    rules = Rules(args.subset, args.only_annotated, args.ignore_annotated_size, args.max_detections)
+    rules = Rules(
+        args.subset,
+        args.only_annotated,
+        args.ignore_annotated_size,
+        args.max_detections,
+        tuple(map(_end, args.ends or ())),
+    )
     results = Path(args.bin_data_path or "./result/dumpOutput_device0/")
     info = Path(args.test_annotation or "./origin_pictures.info")
     if args.detections:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from detector.errors import DataError
 from detector.files.digest import digest_of
 from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
@@ -40,6 +41,25 @@ UNKNOWN = Ran()
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """An end of the range that a forecast has: what the same bins gave by another simulated graph.
+
+    Attributes:
+        where: folder of its metrics.json.
+        ap: in percent, or None.
+        images: how many were scored.
+        limits: most confident detections per image and category that counted.
+        annotations_sha256: hex.
+    """
+
+    where: str
+    ap: float | None
+    images: int
+    limits: tuple[int, ...]
+    annotations_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One scored result.
 
@@ -54,6 +74,7 @@ class Evaluation:
         oddities: what was taken although it is odd, one line per kind.
         detections_sha256: of the file, hex.
         numbering: what to know about how the labels are numbered, or None.
+        ends: of a forecast, what operators that may compute in float16 inside give at both ends of what they may do.
         reading: how boxes or categories must be taken to be found, where they are not as they stand; None: no hint.
     """
 
@@ -68,6 +89,7 @@ class Evaluation:
     detections_sha256: str | None = None
     numbering: str | None = None
     reading: str | None = None
+    ends: tuple[End, ...] = ()
 
 
 def reference_of(spec: DetectorSpec) -> Reference | None:
@@ -89,6 +111,25 @@ def precision_of(evaluation: Evaluation) -> str | None:
 def comparable_ap(metrics: Metrics) -> float | None:
     """The AP to compare with published ones, which are pycocotools'."""
     return (metrics.pycocotools or metrics.figures)["AP"]
+
+
+def ap_range(evaluation: Evaluation) -> tuple[float, float] | None:
+    """Least and largest AP of a forecast, in percent; None: it has no range, or no AP.
+
+    Raises:
+        DataError: an end was scored on something else.
+    """
+    metrics, truth = evaluation.metrics, evaluation.annotations
+    ours = (metrics.images, tuple(metrics.limits), truth.sha256)
+    for end in evaluation.ends:
+        if (end.images, end.limits, end.annotations_sha256) != ours:
+            raise DataError(
+                f"{end.where} was scored on other images, annotations or limits, so that it is no end of this "
+                "forecast's range; run `make forecast` again, or leave --ends out"
+            )
+    figures = [metrics.figures["AP"], *(end.ap for end in evaluation.ends)]
+    known = [ap for ap in figures if ap is not None]
+    return (min(known), max(known)) if evaluation.ends and len(known) == len(figures) else None
 
 
 def reference_note(evaluation: Evaluation) -> str:
@@ -156,6 +197,11 @@ def remarks(evaluation: Evaluation) -> list[str]:
             "annotation with the id 0 is never found, because 0 means 'no match'; the figures here count it, and a "
             "published AP is compared with pycocotools'"
         )
+    if (between := ap_range(evaluation)) is not None:
+        lines.append(
+            f"a forecast of AP {between[0]:.2f} to {between[1]:.2f}: operators such as Exp and Div may compute in "
+            "float16 inside, which is simulated at both ends of what that may do (UNCONFIRMED on a device)"
+        )
     last = metrics.limits[-1]
     if metrics.crowded:
         lines.append(f"{metrics.crowded} images have more than {last} objects{_advice(last)}")
@@ -188,6 +234,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
         "departures": list(spec.departures) if spec else [],
         "precision": precision_of(evaluation),
+        "AP_range": ap_range(evaluation),
         "canvases": [str(canvas) for canvas in spec.canvases] if spec else [],
         "run": ran.run.model_dump() if ran.run else None,
         "product": ran.model.model_dump() if ran.model else None,

@@ -19,7 +19,7 @@ from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
 from postprocess.join import join_classes, other_numbering, own_ids
 from postprocess.origin import model_of
-from postprocess.record import UNKNOWN, Evaluation, Ran, to_record
+from postprocess.record import UNKNOWN, End, Evaluation, Ran, to_record
 from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection, Detections
 from postprocess.rows.oddities import Oddities, row_name, say, sourced
@@ -37,12 +37,14 @@ class Rules:
         only_annotated: only the images that are annotated; otherwise every preprocessed image must be.
         any_size: the annotated sizes of images are not compared.
         limits: most confident detections per image and category that count, three, ascending.
+        ends: of a forecast, see `postprocess.record.Evaluation`.
     """
 
     subset: bool = False
     only_annotated: bool = False
     any_size: bool = False
     limits: tuple[int, ...] = MAX_DETECTIONS
+    ends: tuple[End, ...] = ()
 
 
 ALL = Rules()
@@ -73,7 +75,9 @@ def score_folder(
     spec, ran, bound = model_of(results, manifests, told.model)
     lines = [*sourced(annotations.source, odd), *bound]
     found = read_all(results, manifests, decode=spec.decode)
-    return score_results(found, spec, annotations, image_ids, out, ran=ran, limits=rules.limits, odd=lines)
+    return score_results(
+        found, spec, annotations, image_ids, out, ran=ran, limits=rules.limits, ends=rules.ends, odd=lines
+    )
 
 
 def detect_folder(
@@ -124,6 +128,7 @@ def score_results(
     *,
     ran: Ran = UNKNOWN,
     limits: Sequence[int] = MAX_DETECTIONS,
+    ends: tuple[End, ...] = (),
     odd: Sequence[str] = (),
 ) -> Evaluation:
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
@@ -137,6 +142,7 @@ def score_results(
         out: folder for the products, created if need be.
         ran: what gave the results.
         limits: most confident detections per image and category that count, three, ascending.
+        ends: of a forecast, see `postprocess.record.Evaluation`.
         odd: what is odd beside the annotations' own oddities, one line each, with its source; `results` may add to
             it what it has said itself.
 
@@ -159,6 +165,7 @@ def score_results(
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
+        ends=ends,
         oddities=(*known, *odd[count:]),
         numbering=_numbering(spec, annotations, category_ids, detections, chosen, limits),
         reading=better_reading(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from detector.terminal import shown
 from postprocess.evaluate import ClassMetrics, Figure, figures_of
-from postprocess.record import Evaluation, precision_of, reference_note, remarks
+from postprocess.record import Evaluation, ap_range, precision_of, reference_note, remarks
 from postprocess.report.scored import Record
 
 CLASS_COLUMNS = 3
@@ -54,7 +54,9 @@ def beside(evaluation: Evaluation, other: Record, *, where: str) -> str:
     if metrics.limits != other.max_detections:
         differ.append("other limits on detections")
     part = f" (not comparable: {', '.join(differ)})" if differ else ""
-    here = f"AP {_percent(ours).strip()} {f'by {precision}' if precision else 'here'}"
+    ends = ap_range(evaluation)
+    between = f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else ""
+    here = f"AP {_percent(ours).strip()}{between} {f'by {precision}' if precision else 'here'}"
     there = f"{_percent(theirs).strip()} {f'by {other.precision} ' if other.precision else ''}in {where}"
     return f"{here}, {there}{apart}{part}"
 

@@ -153,7 +153,9 @@ def _notice(record: Record) -> str:
     card = "only outputs that the .om computed on the card speak for the card."
     precision = escape(record.precision or STAND_IN_PRECISION)
     if precision != STAND_IN_PRECISION:
-        return f"<b>Computed on the CPU by {precision}: a prediction of what the card computes.</b> But {card}"
+        ends = record.AP_range
+        between = f", AP {ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
+        return f"<b>Computed on the CPU by {precision}: a prediction of what the card computes{between}.</b> But {card}"
     if record.run is None:
         return (
             "<b>Backend and precision are not recorded in metrics.json.</b> Outputs of the CPU stand-in (onnxruntime, "

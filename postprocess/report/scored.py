@@ -88,6 +88,7 @@ class Record(pydantic.BaseModel):
     checkpoint: Checkpoint | None
     departures: tuple[str, ...] = ()
     precision: str | None = None
+    AP_range: tuple[Percent, Percent] | None = None
     max_detections: tuple[int, ...] = MAX_DETECTIONS
     pycocotools: Mapping[str, Percent | None] | None = None
     canvases: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,15 @@ def test_two_commands_cannot_write_one_product(scored: list[str], annotations_fi
         main(report)
     main(report)
     assert sorted(path.name for path in out.iterdir()) == ["detections.json", "metrics.json", "report.html"]
+
+
+def test_the_ends_of_a_forecast_are_told(scored: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "out"
+    main(scored)
+    shutil.copytree(out, tmp_path / "low")
+    main([*scored, "--ends", str(tmp_path / "low"), str(tmp_path / "low"), "--beside", str(out)])
+    ap = json.loads(capsys.readouterr().out.splitlines()[-1])["AP"]
+    assert json.loads((out / "metrics.json").read_text())["AP_range"] == [ap, ap]
 
 
 def test_what_a_killed_run_left_is_removed(scored: list[str], tmp_path: Path):

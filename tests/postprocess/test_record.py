@@ -4,6 +4,7 @@ import json
 import pytest
 
 from detector.coco import COCO_CATEGORIES
+from detector.errors import DataError
 from detector.files.digest import digest_of
 from detector.origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, DetectorSpec, Reference, replace
@@ -11,6 +12,7 @@ from postprocess.coco import Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import (
     DIGEST,
+    End,
     Evaluation,
     Ran,
     Squeeze,
@@ -34,6 +36,28 @@ def evaluation(spec: DetectorSpec | None, *, ap: float | None = 35.5, images: in
     truth = Annotations("gt.json", {i: AnnotatedImage(i, None, None) for i in (1, 2)}, {1: "circle", 2: "star"}, [])
     truth = dataclasses.replace(truth, sha256=DATA_SET)
     return Evaluation(metrics, truth, "detections.json", spec, hidden=4)
+
+
+def test_a_forecast_has_a_range(published: DetectorSpec):
+    simulated = evaluation(published.model_copy(update={"precision": "force_fp16 (simulated)"}))
+    ends = tuple(End(where, ap, 2, (1, 10, 100), DATA_SET) for where, ap in (("low", 35.75), ("high", 35.25)))
+    forecast = dataclasses.replace(simulated, ends=ends)
+    record = to_record(forecast)
+    assert (to_record(simulated)["AP_range"], record["AP_range"]) == (None, (35.25, 35.75))
+    assert any(line.startswith("a forecast of AP 35.25 to 35.75: operators such as Exp") for line in remarks(forecast))
+    assert remarks(simulated) == []
+    read = Record.model_validate(json.loads(json.dumps(record)))
+    assert read.AP_range == (35.25, 35.75)
+    assert beside(forecast, read, where="x").startswith("AP 35.50 (35.25 to 35.75) by force_fp16 (simulated), ")
+    unknown = dataclasses.replace(ends[0], ap=None)
+    assert to_record(dataclasses.replace(simulated, ends=(unknown, ends[1])))["AP_range"] is None
+
+
+@pytest.mark.parametrize("other", [{"images": 1}, {"limits": (100, 300, 1000)}, {"annotations_sha256": None}])
+def test_an_end_of_something_else_is_none(published: DetectorSpec, other: dict[str, object]):
+    end = dataclasses.replace(End("eval_low", 35.0, 2, (1, 10, 100), DATA_SET), **other)
+    with pytest.raises(DataError, match="eval_low was scored on other images, annotations or limits"):
+        to_record(dataclasses.replace(evaluation(published), ends=(end,)))
 
 
 @pytest.fixture
