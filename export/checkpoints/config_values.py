@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from torch import Tensor
+
 from detector.files.bounds import CONFIG_VALUES
 from export.checkpoints.config_text import SPLAT, UNKNOWN, ConfigError
+from export.checkpoints.pickle_calls import StandIn
 
+_MOST_OF_A_SETTING: Final = 64  # numbers in a mean, strides, anchors; larger tensors are weights
 _DEEPEST: Final = 100  # containers in each other, as in a config's text
 
 
@@ -41,4 +45,8 @@ class _Copy:
         if isinstance(value, list | tuple):
             copied = [self.of(each, depth + 1) for each in value]
             return copied if isinstance(value, list) else tuple(copied)
+        if isinstance(value, Tensor) and value.numel() <= _MOST_OF_A_SETTING:
+            return value.tolist()
+        if isinstance(value, StandIn):  # a class object, which a config may have for its name
+            return value.name
         return value if value is None or type(value) in (str, bytes, bool, int, float) else UNKNOWN

@@ -5,6 +5,7 @@ descriptor.c (`arraydescr_reduce`). NumPy 1 calls its core `numpy.core`, NumPy 2
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -133,6 +134,20 @@ def encoded(text: object = None, encoding: object = None, *_: object) -> RawText
     if isinstance(text, str) and encoding in ("latin1", "latin-1"):
         return RawText(text)
     return None
+
+
+def scalar(dtype: object = None, data: object = None, *_: object) -> bool | int | float | RawText:
+    """As `numpy.core.multiarray.scalar`: one number, of pickles of protocol 2, which torch writes; else text, which is no number."""
+    if not (
+        isinstance(dtype, Dtype) and isinstance(data, RawText) and re.fullmatch("f[248]|[iu][1248]|b1", str(dtype.code))
+    ):
+        return RawText("")
+    kind = np.dtype(f"{'>' if dtype.order == '>' else '<'}{dtype.code}")
+    raw = data.text.encode("latin-1", "replace")
+    if len(raw) != kind.itemsize:
+        return RawText("")
+    number: bool | int | float = np.frombuffer(raw, kind)[0].item()
+    return number
 
 
 def no_bytes(*items: object) -> RawText | None:

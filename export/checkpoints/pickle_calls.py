@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from export.checkpoints.numpy_arrays import Array, Dtype, encoded, no_bytes
+from export.checkpoints.numpy_arrays import Array, Dtype, encoded, no_bytes, scalar
 from export.checkpoints.storages import rebuild_parameter, rebuild_tensor
 
 _SCALARS: Final = (str, bytes, int, float, bool, type(None))
@@ -116,6 +116,8 @@ _CALLED: Final = {
     # Bytes in protocol 2: text to be encoded, or bytes() where there are none.
     ("_codecs", "encode"): Called(encoded),
     ("builtins", "bytes"): Called(no_bytes),
+    ("numpy.core.multiarray", "scalar"): Called(scalar),
+    ("numpy._core.multiarray", "scalar"): Called(scalar),
     ("__builtin__", "bytes"): Called(no_bytes),
     **{
         (f"numpy.{core}.{module}", name): Called(function)
