@@ -137,7 +137,7 @@ def encoded(text: object = None, encoding: object = None, *_: object) -> RawText
 
 
 def scalar(dtype: object = None, data: object = None, *_: object) -> bool | int | float | RawText:
-    """As `numpy.core.multiarray.scalar`: one number, of pickles of protocol 2, which torch writes; else text, which is no number."""
+    """As `numpy.core.multiarray.scalar`: one number, of pickles of protocol 2, as torch's; else text."""
     if not (
         isinstance(dtype, Dtype) and isinstance(data, RawText) and re.fullmatch("f[248]|[iu][1248]|b1", str(dtype.code))
     ):
