@@ -37,7 +37,7 @@ class CardNms:
         iou_threshold: a box is suppressed if its overlap with a better one of its class exceeds this.
         max_size_per_class: rows of one class, at most 1000.
         max_total_size: rows of all classes, M, at most 1000.
-        kind: float16 as on the card; float32: the same operator without rounding and scaling.
+        kind: float16 as on the card; float32: the same decisions without its rounding and scaling.
         scales_boxes: the card's scaling, which is of float16 only; False shows what it costs.
 
     Raises:
@@ -145,15 +145,15 @@ class CardNms:
         return kept
 
     def suppresses(self, both: Floats, area: Floats, areas: Floats) -> NDArray[np.bool_]:
-        """Whether a box suppresses others.
+        """Whether a box suppresses others: the one model of the overlap, in either kind.
+
+        The kernel has no division (do_nms_compute: viou gives the intersections, vaadd the sums of areas, vmuls the
+        product with t / (1 + t), vcmpv_gt compares); without rounding that is IoU > t, and false of boxes without area.
 
         Args:
             both: (K,) intersections with it.
             area: of the box.
             areas: (K,) of the others.
         """
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            if self.kind is np.float16:
-                return np.asarray(both > (area + areas) * np.float16(self.iou_threshold / (1 + self.iou_threshold)))
-            iou = both / (area + areas - both)  # 0 / 0 for boxes without area: not suppressed
-            return np.asarray(iou > self.kind(self.iou_threshold))
+        with np.errstate(over="ignore"):
+            return np.asarray(both > (area + areas) * self.kind(self.iou_threshold / (1 + self.iou_threshold)))
