@@ -20,6 +20,11 @@ from detector.image_spec import ADDED_KEYS, ImageSpec
 from detector.part import Part
 from detector.validation import count_values, describe
 
+FamilyName = Literal[
+    "fcos",
+    "retinanet",
+]
+"""Detectors that an export makes; each is a file of export/families/."""
 Fact = bool | int | float | str
 CANVAS_SIDE_MAX = 16384
 MOST = 1e15  # of a fact about a network: no setting has such a number
@@ -97,7 +102,7 @@ class DetectorSpec(Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    detector: Literal["fcos", "retinanet", "other"]
+    detector: Literal[FamilyName, "other"]
     canvas: Size
     image: ImageSpec
     decode: DecodeSpec = DecodeSpec()

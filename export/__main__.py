@@ -18,7 +18,7 @@ WEIGHTS_KEY = "key in the checkpoint under which the weights lie, such as ema; d
 # Stands for what a checkpoint tells, where it has not been read.
 ANY_SPEC: Mapping[str, Any] = {
     "name": "x",
-    "detector": "fcos",
+    "detector": "other",
     "canvas": (32, 32),
     "image": {"channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1)},
     "classes": ("x",),

@@ -27,7 +27,7 @@ from export.verify import Verification, generated_picture, verify
 
 log = logging.getLogger(__name__)
 
-MIN_SIDE = 160  # pixels; below, the exported graph's smallest levels have one cell
+MIN_CELLS = 5  # of the smallest level's nominal size; below, the exported graph's smallest levels have one cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,9 @@ def export(
     model = export_onnx(network, resolved, opset=opset)
     verification = None
     if check:
-        verification = verify(network, model, _tight_input(picture, resolved)[None])
+        verification = verify(
+            network, model, _tight_input(picture, resolved, MIN_CELLS * 2 ** len(weights.network.strides))[None]
+        )
     make_folder(onnx_file.parent)
     write_onnx(onnx_file, model)
     return Export(onnx_file, resolved, weights, verification)
@@ -104,16 +106,16 @@ def _require_writable(onnx_file: Path, weights_file: Path) -> None:
         raise ArtifactError(f"cannot write {onnx_file}: {existing} is not a folder that you may write to")
 
 
-def _tight_input(picture: Image, spec: DetectorSpec) -> NDArray[np.float32]:
+def _tight_input(picture: Image, spec: DetectorSpec, least: int) -> NDArray[np.float32]:
     """One picture on the smallest legal canvas (3, height, width): what is compared is the picture, not its padding."""
     resized = spec.letterbox(Size(*picture.shape[:2])).resized
-    canvas = Size(*(max(MIN_SIDE, -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE) for side in resized))
+    canvas = Size(*(max(least, -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE) for side in resized))
     return to_normalized(picture, spec.with_canvas(canvas))[0]
 
 
 def build_network(weights: Weights, spec: DetectorSpec) -> Detector:
     """The native network with its weights, in eval mode."""
-    network = Detector(weights.network, spec.decode)
+    network = Detector(weights.network, spec.decode, weights.tensors)
     network.load_state_dict(weights.tensors, strict=False)
     for parameter in network.parameters():
         parameter.requires_grad_(False)

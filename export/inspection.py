@@ -11,7 +11,6 @@ from detector.spec import Fact
 from export.assumptions import WAYS, default_values, is_said, named_classes
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weights import Reading
-from export.network.config import detector_of
 from export.resolve import default_canvas, missing_image, recipe_doubts
 
 
@@ -47,8 +46,8 @@ def inspect(
         "container": file.container,
         "place": {"keys": file.place.keys, "notes": list(file.place.notes), "rivals": list(file.place.rivals)},
         "dialect": reading.dialect,
-        "detector": detector_of(reading.kind),
-        "backbone": _backbone(decision.values),
+        "detector": reading.family.name,
+        "backbone": _backbone(reading),
         "parameters": sum(tensor.numel() for tensor in reading.tensors.values()),
         "classes": {
             "count": decision.values.get("num_classes"),
@@ -94,9 +93,9 @@ def describe(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _backbone(values: Mapping[str, Any]) -> str:
-    depth, groups = values.get("depth"), values.get("groups", 1)
-    name = f"ResNeXt-{depth} {groups}x{values['base_width']}d" if groups > 1 else f"ResNet-{depth}"
+def _backbone(reading: Reading) -> str:
+    values, (backbone, _) = reading.decision.values, reading.family.stands_on(reading.tensors)
+    name = backbone.title(values)
     return f"{name}, stride on the {'1x1' if values['style'] == 'caffe' else '3x3'}" if "style" in values else name
 
 

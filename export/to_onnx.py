@@ -113,7 +113,8 @@ class _Traced(nn.Module):
 def _trace(network: Detector, *, opset: int) -> onnx.ModelProto:
     dim = torch.export.Dim
     # Any example will do that is no special case: batch above 1, sides unequal, every level at least two cells wide.
-    example = torch.zeros(2, 3, 256, 384)
+    side = 8 * 2 ** len(network.config.strides)
+    example = torch.zeros(2, 3, side, side * 3 // 2)
     with torch.inference_mode():
         names = ["boxes", "scores", *level_tensors(network.levels(example))]
     with (

@@ -12,6 +12,7 @@ from export.checkpoints import adelaidet, cvpods, detectron2, mindspore, mmdet, 
 from export.checkpoints.foreign import family, obstacle
 from export.checkpoints.reader import CheckpointFile, read_checkpoint
 from export.checkpoints.weights import Reading, Weights
+from export.families import FAMILIES
 
 
 class Dialect(Protocol):
@@ -25,7 +26,8 @@ class Dialect(Protocol):
 
 
 DIALECTS: tuple[Dialect, ...] = (mmdet, tianzhi, cvpods, adelaidet, detectron2, torchvision, mindspore)
-KNOWN = "this version exports plain FCOS and RetinaNet detectors with ResNet and FPN"
+_TITLES = [family.title for family in FAMILIES]
+KNOWN = f"this version exports plain {', '.join(_TITLES[:-1])} and {_TITLES[-1]} detectors with ResNet and FPN"
 
 
 def open_checkpoint(path: Path, weights_key: str | None = None) -> CheckpointFile:

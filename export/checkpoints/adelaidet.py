@@ -13,7 +13,7 @@ from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, rec
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading
-from export.network.config import FcosNetwork
+from export.families import fcos
 
 _HEAD: Final = "proposal_generator.fcos_head"
 _RENAMES: Final = (
@@ -52,4 +52,4 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
     )
     recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults")
-    return assemble(file, "adelaidet", FcosNetwork, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)
+    return assemble(file, "adelaidet", fcos.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)

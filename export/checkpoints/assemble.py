@@ -7,17 +7,17 @@ from torch import Tensor
 
 from detector.coco import COCO_CLASSES
 from detector.spec import Fact
-from export.checkpoints.canonical import common_guesses, shape_facts
+from export.checkpoints.canonical import common_guesses, shape_facts, usual_anchors
 from export.checkpoints.facts import Fields, decide
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Recipe
-from export.network.config import Network
+from export.families.family import Family
 
 
 def assemble(
     file: CheckpointFile,
     dialect: str,
-    kind: type[Network],
+    family: Family,
     tensors: dict[str, Tensor],
     *,
     code: Fields,
@@ -33,7 +33,7 @@ def assemble(
     Args:
         file: where the tensors come from.
         dialect: name of the dialect's module.
-        kind: of network.
+        family: of detectors.
         tensors: by canonical name.
         code: facts that every model of the framework has.
         guesses: what else to assume, in place of what all frameworks have in common; None asks the user.
@@ -43,12 +43,12 @@ def assemble(
         counted: what shapes tell only under an assumption, with its source, in place of what they tell.
         coco: the predictor is that of the framework's models for COCO; None: if it has 80 classes.
     """
-    shapes = shape_facts(file.path, tensors)
+    shapes = shape_facts(file.path, family, tensors)
     if counted is not None:
         shapes = counted.over(shapes)
-    assumed = guesses.over(common_guesses(tensors, shapes, dialect=dialect))
-    decision = decide(file.path, kind, shapes=shapes, known=code, guesses=assumed, given=given)
+    assumed = guesses.over(usual_anchors(family, tensors)).over(common_guesses(tensors, shapes, dialect=dialect))
+    decision = decide(file.path, family.network, shapes=shapes, known=code, guesses=assumed, given=given)
     if shapes.values["num_classes"] == len(COCO_CLASSES) if coco is None else coco:
         recipe = replace(recipe, evidence=f"its classes, COCO's as of the models that {dialect} publishes")
     source = "the file names no classes" if classes is None else "the number of logits"
-    return Reading(file.path, dialect, kind, tensors, decision, classes, source, recipe)
+    return Reading(file.path, dialect, family, tensors, decision, classes, source, recipe)

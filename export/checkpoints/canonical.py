@@ -11,13 +11,12 @@ from torch import Tensor
 from detector.errors import CheckpointError
 from export.checkpoints.facts import ASSUMED, Fields
 from export.checkpoints.weights import Renamed
-from export.network.config import BOTTLENECK_DEPTHS, LEVELS
-from export.network.resnet import STAGE_BLOCKS
+from export.families.family import Family
+from export.network.config import BOTTLENECK_DEPTHS
+from export.network.fpn import Fpn
+from export.network.resnet import STAGE_BLOCKS, ResNet
 
 STRIDES: Final = (8, 16, 32, 64, 128)
-# Lin et al., Focal Loss: three octave scales of 4 strides, three ratios.
-ANCHOR_SCALES: Final = (4.0, 4 * 2 ** (1 / 3), 4 * 2 ** (2 / 3))
-ANCHOR_RATIOS: Final = (0.5, 1.0, 2.0)
 
 Renames = Sequence[tuple[str, str]]
 """Regular expression of a whole name -> canonical name with its groups."""
@@ -41,7 +40,7 @@ def rename(
         in_words: puts a framework's name in those of the table.
 
     Raises:
-        CheckpointError: a name that is not in the table, two tensors for one place, or not five levels.
+        CheckpointError: a name that is not in the table, two tensors for one place, or not a scale per level.
     """
     result = Renamed()
     left: list[str] = []
@@ -72,14 +71,10 @@ def _renamed(key: str, table: Renames) -> str | None:
 
 def _stack_scales(path: Path, tensors: Renamed) -> None:
     scales = sorted(name for name in tensors if name.startswith("head.scale."))
-    fcos = "head.ctr.weight" in tensors
-    complete = not scales or scales == [f"head.scale.{level}" for level in range(LEVELS)]
-    if not complete or "fpn.p7.weight" not in tensors:
-        plain = count(tensors, "fpn.output.{}.weight", 9)
-        extra = sum(f"fpn.p{level}.weight" in tensors for level in (6, 7))
+    plain, extra = Fpn.levels(tensors)
+    if scales and scales != [f"head.scale.{level}" for level in range(plain + extra)]:
         raise CheckpointError(
-            f"{path} has {plain} + {extra} pyramid convolutions and {len(scales)} scales, "
-            f"expected 3 + 2 and {LEVELS if fcos else 0} (P3 to P7)"
+            f"{path} has {plain} + {extra} pyramid convolutions and {len(scales)} scales, expected one per level"
         )
     if any(tensors[name].numel() != 1 for name in scales):
         raise CheckpointError(f"{path}: a scale is no scalar, got shape {list(tensors[scales[0]].shape)}")
@@ -123,21 +118,15 @@ def fill_statistics(tensors: dict[str, Tensor]) -> None:
         tensors[f"{norm}.running_var"] = torch.ones_like(tensors[name])
 
 
-def shape_facts(path: Path, tensors: Mapping[str, Tensor]) -> Fields:
+def shape_facts(path: Path, family: Family, tensors: Mapping[str, Tensor]) -> Fields:
     """What canonical names and shapes tell about backbone, pyramid and head.
 
     Raises:
-        CheckpointError: it is no ResNet with FPN and a one-stage head.
+        CheckpointError: it is no backbone and neck of the family with a one-stage head.
     """
     facts = Fields()
-    _backbone(path, tensors, facts)
-    channels, c5 = _conv(path, tensors, "fpn.lateral.2.weight")[:2]
-    facts.add("fpn_channels", channels, "shape of fpn.lateral")
-    p6 = _conv(path, tensors, "fpn.p6.weight")[1]
-    if p6 not in (channels, c5):
-        raise CheckpointError(f"{path}: the P6 convolution reads {p6} channels, expected {channels} (P5) or {c5} (C5)")
-    if channels != c5:
-        facts.add("p6_from", "P5" if p6 == channels else "C5", "shape of fpn.p6")
+    for part in family.stands_on(tensors):
+        _SHAPES[part](path, tensors, facts)
     rows, width = _conv(path, tensors, "head.cls.weight")[:2]
     sides = _conv(path, tensors, "head.box.weight")[0]
     anchors = sides // 4
@@ -160,7 +149,7 @@ def count(tensors: Mapping[str, Tensor], name: str, limit: int) -> int:
     return next((index for index in range(limit) if name.format(index) not in tensors), limit)
 
 
-def _backbone(path: Path, tensors: Mapping[str, Tensor], facts: Fields) -> None:
+def _resnet(path: Path, tensors: Mapping[str, Tensor], facts: Fields) -> None:
     blocks = tuple(count(tensors, f"backbone.layer{stage}.{{}}.conv1.weight", 100) for stage in (1, 2, 3, 4))
     bottleneck = "backbone.layer1.0.conv3.weight" in tensors
     depths = [
@@ -185,6 +174,22 @@ def _backbone(path: Path, tensors: Mapping[str, Tensor], facts: Fields) -> None:
     facts.add(
         "base_width", per_group if groups > 1 else facts.values["base_channels"], "shape of backbone.layer1.0.conv2"
     )
+
+
+def _fpn(path: Path, tensors: Mapping[str, Tensor], facts: Fields) -> None:
+    channels, c5 = _conv(path, tensors, "fpn.lateral.2.weight")[:2]
+    facts.add("fpn_channels", channels, "shape of fpn.lateral")
+    if Fpn.levels(tensors)[1] == 0:
+        return
+    p6 = _conv(path, tensors, "fpn.p6.weight")[1]
+    if p6 not in (channels, c5):
+        raise CheckpointError(f"{path}: the P6 convolution reads {p6} channels, expected {channels} (P5) or {c5} (C5)")
+    if channels != c5:
+        facts.add("p6_from", "P5" if p6 == channels else "C5", "shape of fpn.p6")
+
+
+_SHAPES: Final = {ResNet: _resnet, Fpn: _fpn}
+"""What shapes tell about each part that a family may stand on."""
 
 
 def _tower(tensors: Mapping[str, Tensor], branch: str, facts: Fields) -> None:
@@ -235,10 +240,14 @@ def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: st
     guesses = Fields.of(f"{dialect}'s code", same_padding=False, cell_step="stride")
     for norm in ("bn_eps", "gn_eps"):
         guesses.add(norm, 1e-5, f"{ASSUMED}as in all models of {dialect}")
-    guesses.add("strides", STRIDES, f"{ASSUMED}as in all models of {dialect}")
+    levels = sum(Fpn.levels(tensors))
+    usual = levels == len(STRIDES)
+    why = f"{ASSUMED}as in all models of {dialect}" if usual else f"the pyramid has {levels} levels, not {len(STRIDES)}"
+    guesses.add("strides", STRIDES if usual else None, why)
     guesses.add("relu_before_p7", True, f"{ASSUMED}as in all models of {dialect}")
     guesses.add("style", *stride_style(tensors, shapes))
-    guesses.add("p6_from", None, "P5 and C5 have as many channels as each other, and models of both kinds are common")
+    open_p6 = "P5 and C5 have as many channels as each other, and models of both kinds are common"
+    guesses.add("p6_from", *(("P5", "no level is computed from either") if levels == 3 else (None, open_p6)))
     for name in ("cls_norm", "box_norm"):
         guesses.add(name, "none", f"{ASSUMED}the towers are empty")
     guesses.add("tower_conv_bias", False, f"{ASSUMED}the towers are empty")
@@ -248,16 +257,20 @@ def common_guesses(tensors: Mapping[str, Tensor], shapes: Fields, *, dialect: st
     return guesses
 
 
-def add_usual_anchors(facts: Fields, tensors: Mapping[str, Tensor], *, known: bool = False) -> None:
-    """Scales and ratios of the paper if there are nine anchors per cell, else a question.
+def usual_anchors(family: Family, tensors: Mapping[str, Tensor], *, known: bool = False) -> Fields:
+    """Scales and ratios of the family if there are as many anchors per cell, else a question.
 
     Args:
-        facts: added to.
+        family: without anchors there is nothing to tell.
         tensors: by canonical name.
-        known: that they are those of the paper is no default but certain.
+        known: that they are those of the family is no default but certain.
     """
-    found = anchors_per_cell(tensors)
-    usual = found == len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
-    source = f"{ASSUMED}nine anchors per cell" if usual else f"the predictors have {found} anchors per cell, not 9"
-    facts.add("anchor_scales", ANCHOR_SCALES if usual else None, source, default=usual and not known)
-    facts.add("anchor_ratios", ANCHOR_RATIOS if usual else None, source, default=usual and not known)
+    facts, anchors, found = Fields(), family.anchors, anchors_per_cell(tensors)
+    if anchors is None:
+        return facts
+    number = len(anchors.scales) * len(anchors.ratios)
+    usual = found == number
+    source = f"{ASSUMED}{anchors.said}" if usual else f"the predictors have {found} anchors per cell, not {number}"
+    for name, values in (("anchor_scales", anchors.scales), ("anchor_ratios", anchors.ratios)):
+        facts.add(name, values if usual else None, source, default=usual and not known)
+    return facts

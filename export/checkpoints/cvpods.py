@@ -14,7 +14,7 @@ from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, HEA
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading
-from export.network.config import FcosNetwork
+from export.families import fcos
 
 _SIGNATURE: Final = frozenset({"head.cls_score.weight", "head.centerness.weight", "head.scales.0.scale"})
 _RENAMES: Final = (
@@ -51,4 +51,4 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)
     recipe = recipe_of(file, _DECODE, "the defaults of cvpods and BorderDet")
-    return assemble(file, "cvpods", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
+    return assemble(file, "cvpods", fcos.FAMILY, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

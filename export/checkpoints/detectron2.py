@@ -12,12 +12,12 @@ from torch import Tensor
 from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
-from export.checkpoints.canonical import add_usual_anchors, fill_statistics, rename, towers
+from export.checkpoints.canonical import fill_statistics, rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe, Triple
-from export.network.config import RetinaNetwork
+from export.families import retinanet
 
 _SIGNATURE: Final = frozenset({"head.cls_subnet.0.weight", "head.cls_score.weight", "head.bbox_pred.weight"})
 
@@ -86,10 +86,10 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields.of(
         "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
     )
-    guesses = Fields()
-    add_usual_anchors(guesses, tensors)
     recipe = recipe_of(file, DECODE, "detectron2's defaults")
-    return assemble(file, "detectron2", RetinaNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
+    return assemble(
+        file, "detectron2", retinanet.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe
+    )
 
 
 HEAD_RENAMES: Final = (

@@ -17,7 +17,7 @@ from export.checkpoints.canonical import rename, towers
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import SIZES, Reading, Recipe
-from export.network.config import FcosNetwork
+from export.families import fcos
 
 _BODY: Final = r"fcos_body\."
 _SIGNATURE: Final = frozenset({"fcos_body.head.cls_logits.weight", "fcos_body.head.cnt_logits.weight"})
@@ -121,7 +121,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     guesses = Fields()
     guesses.add("bn_eps", *_eps(tensors, modelzoo=modelzoo))
     recipe = _MODELZOO if modelzoo else _LYQCOM
-    return assemble(file, "mindspore", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
+    return assemble(file, "mindspore", fcos.FAMILY, tensors, code=code, guesses=guesses, given=given, recipe=recipe)
 
 
 def _in_torch_words(name: str) -> str:

@@ -14,11 +14,11 @@ from detector.coco import COCO_CLASSES
 from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.canonical import (
-    add_usual_anchors,
     anchors_per_cell,
     common_guesses,
     rename,
     shape_facts,
+    usual_anchors,
 )
 from export.checkpoints.config_text import ConfigError, parse_config
 from export.checkpoints.config_values import config_values
@@ -32,7 +32,11 @@ from export.checkpoints.mmdet_limits import exact_for_multiples, refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import THRESHOLDS, Reading
-from export.network.config import FcosNetwork, Network, RetinaNetwork
+from export.families import family_of
+from export.families.fcos import FcosNetwork
+from export.families.retinanet import FAMILY, RetinaNetwork
+from export.network.config import Network
+from export.network.fpn import Fpn
 
 _FCOS: Final = (
     frozenset({"bbox_head.conv_cls.weight", "bbox_head.conv_reg.weight", "bbox_head.conv_centerness.weight"}),
@@ -44,8 +48,7 @@ _RENAMES: Final = (
     (r"(backbone\..+)", r"\1"),
     (r"neck\.lateral_convs\.(\d+)\.conv\.(weight|bias)", r"fpn.lateral.\1.\2"),
     (r"neck\.fpn_convs\.([012])\.conv\.(weight|bias)", r"fpn.output.\1.\2"),
-    (r"neck\.fpn_convs\.3\.conv\.(weight|bias)", r"fpn.p6.\1"),
-    (r"neck\.fpn_convs\.4\.conv\.(weight|bias)", r"fpn.p7.\1"),
+    *((rf"neck\.fpn_convs\.{level - 3}\.conv\.(weight|bias)", rf"fpn.p{level}.\1") for level in range(6, 10)),
     (r"bbox_head\.cls_convs\.(\d+)\.(?:conv\.)?(weight|bias)", r"head.cls_tower.\1.conv.\2"),
     (r"bbox_head\.reg_convs\.(\d+)\.(?:conv\.)?(weight|bias)", r"head.box_tower.\1.conv.\2"),
     (r"bbox_head\.cls_convs\.(\d+)\.(?:gn|bn)\.(.+)", r"head.cls_tower.\1.norm.\2"),
@@ -81,8 +84,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         raise CheckpointError(
             f"{file.path} predicts one box per cell with RetinaNet's names: FSAF, which has no anchors"
         )
-    refuse_settings(file, config, kind)
-    shapes = shape_facts(file.path, tensors)
+    refuse_settings(file, config, kind, levels=sum(Fpn.levels(tensors)))
+    shapes = shape_facts(file.path, family_of(kind), tensors)
     text = text_facts(file, config, kind, rows=shapes.values["num_classes"])
     known = {**text.values, **shapes.values}
     guesses = (_fcos_guesses if kind is FcosNetwork else _retina_guesses)(tensors, shapes, known)
@@ -109,7 +112,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
         recipe = replace(recipe, defaults=THRESHOLDS, evidence=evidence)
-    return Reading(file.path, "mmdet", kind, tensors, decision, classes, class_source, recipe)
+    return Reading(file.path, "mmdet", family_of(kind), tensors, decision, classes, class_source, recipe)
 
 
 def _require_one_eps(file: CheckpointFile, values: Mapping[str, object], of_head: object) -> None:
@@ -139,9 +142,8 @@ def _fcos_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[
 
 def _retina_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[str, object]) -> Fields:
     """What mmdetection's published RetinaNet configs have in common."""
-    facts = common_guesses(tensors, shapes, dialect="mmdetection")
+    facts = usual_anchors(FAMILY, tensors).over(common_guesses(tensors, shapes, dialect="mmdetection"))
     facts.add("relu_before_p7", False, f"{ASSUMED}mmdetection's default")
-    add_usual_anchors(facts, tensors)
     facts.add("anchor_order", "ratio", "mmdetection's code")
     facts.add("delta_clamp", "both", "mmdetection's code")
     facts.add("anchor_rounding", "none", f"{ASSUMED}the config names no legacy generator")

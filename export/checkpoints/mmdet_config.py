@@ -8,7 +8,8 @@ from export.checkpoints.config_text import SPLAT, UNKNOWN
 from export.checkpoints.facts import Fields
 from export.checkpoints.mmdet_keys import as_tuples, class_name, truth, whole
 from export.checkpoints.reader import CheckpointFile
-from export.network.config import FcosNetwork, Network
+from export.families.fcos import FcosNetwork
+from export.network.config import Network
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
 # Names of mmcv's registry, and torch's classes, which a config may name by their path.

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from export.checkpoints.mmdet_config import section_of
 from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown
-from export.network.config import FcosNetwork, Network
+from export.families.fcos import FcosNetwork
+from export.network.config import Network
 
 _PARTS: Final = "backbone neck bbox_head test_cfg data_preprocessor"
 _MODEL: Final = "train_cfg init_cfg pretrained use_syncbn"

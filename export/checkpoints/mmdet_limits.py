@@ -8,7 +8,8 @@ from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_config import base_scale, section_of, whole_strides
 from export.checkpoints.mmdet_keys import as_tuples, class_name, is_one_of
 from export.checkpoints.reader import CheckpointFile
-from export.network.config import LEVELS, FcosNetwork, Network
+from export.families.fcos import FcosNetwork
+from export.network.config import Network
 
 _PLAIN_CONV: Final = (None, {"type": "Conv2d"}, {"type": "Conv"})
 
@@ -64,8 +65,8 @@ _RETINANET: Final[_Settings] = (
 )
 
 
-def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network]) -> None:
-    """Refuse a network whose names and shapes are ours but whose arithmetic is not.
+def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, levels: int) -> None:
+    """Refuse a network whose names and shapes are ours, with so many pyramid levels, but whose arithmetic is not.
 
     Raises:
         CheckpointError: naming the setting.
@@ -78,7 +79,7 @@ def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[
             f"{file.path}: its config sets model.{section}.{key} = {_show(value)}, "
             f"this version exports {' or '.join(_show(one) for one in allowed)} only"
         )
-    _refuse_strides(file, config)
+    _refuse_strides(file, config, levels)
     _refuse_base_sizes(file, config)
     _refuse_upsampling(file, section_of(config, "neck"))
     generator, coder = (section_of(config, f"bbox_head.{part}") for part in ("anchor_generator", "bbox_coder"))
@@ -96,15 +97,15 @@ def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[
         )
 
 
-def _refuse_strides(file: CheckpointFile, config: Mapping[str, Any]) -> None:
+def _refuse_strides(file: CheckpointFile, config: Mapping[str, Any], levels: int) -> None:
     """One positive number per level; mmdetection knows pairs for x and y, too."""
     head, generator = section_of(config, "bbox_head"), section_of(config, "bbox_head.anchor_generator")
     for section, key in ((head, "strides"), (head, "anchor_strides"), (generator, "strides")):
         value = section.get(key)
-        legal = len(whole_strides(value) or ()) == LEVELS
+        legal = len(whole_strides(value) or ()) == levels
         if value is not None and value is not UNKNOWN and not legal:
             raise CheckpointError(
-                f"{file.path}: its config sets {key} = {_show(value)} for the head, expected {LEVELS} positive integers"
+                f"{file.path}: its config sets {key} = {_show(value)} for the head, expected {levels} positive integers"
             )
 
 

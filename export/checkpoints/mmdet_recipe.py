@@ -11,7 +11,8 @@ from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import THRESHOLDS, Recipe
-from export.network.config import FcosNetwork, Network
+from export.families import family_of
+from export.network.config import Network
 
 # mmdetection 3.x: (location, class) pairs ranked by class score, boxes clipped before suppression. 1.x and 2.x before
 # 2.18 rank locations by their best score, which mmdetection 3.x does for their files no more.
@@ -68,13 +69,12 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
     limits = decoding(config, model, picture.notes)
     decode |= limits | ({"clip_to_image": False} if picture.padded_size else {})
     image = _image(picture)
-    name = "FCOS" if kind is FcosNetwork else "RetinaNet"
     asides = {
         # Zeros look like the mean, other values like objects.
         "mmdetection drops what it finds in the padding before suppression, here it goes after it": (
             (image.get("padding", "zero") != "zero" or image.get("mean") == (0, 0, 0)) and not picture.padded_size
         ),
-        f"{name} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
+        f"{family_of(kind).title} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
     }
     notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
     augments = isinstance(config.get("tta_pipeline"), list | tuple)

@@ -14,7 +14,7 @@ from export.checkpoints.facts import Fields
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe
-from export.network.config import FcosNetwork
+from export.families import fcos
 
 _SIGNATURE: Final = frozenset({"rpn.head.centerness.weight", "rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight"})
 
@@ -84,4 +84,4 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     why = "published models with the same names differ: true for FCOS_imprv_*, false for FCOS_R_* and FCOS_X_*"
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)
-    return assemble(file, "tianzhi", FcosNetwork, tensors, code=code, guesses=guesses, given=given, recipe=_RECIPE)
+    return assemble(file, "tianzhi", fcos.FAMILY, tensors, code=code, guesses=guesses, given=given, recipe=_RECIPE)

@@ -12,12 +12,13 @@ from torch import Tensor
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
-from export.checkpoints.canonical import Renames, add_usual_anchors, anchors_per_cell, rename, towers
+from export.checkpoints.canonical import Renames, anchors_per_cell, rename, towers, usual_anchors
 from export.checkpoints.facts import Fields
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import SIZES, THRESHOLDS, Reading, Recipe
-from export.network.config import LEVELS, FcosNetwork, Network, RetinaNetwork
+from export.families import fcos, retinanet
+from export.network.fpn import Fpn
 
 _CLASS, _BOX = "head.classification_head", "head.regression_head"
 _SIGNATURE: Final = frozenset({f"{_CLASS}.cls_logits.weight", f"{_BOX}.bbox_reg.weight"})
@@ -86,25 +87,25 @@ def recognises(keys: Collection[str]) -> bool:
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
     centerness = any(name.startswith(_CENTERNESS) for name in file.tensors)
-    kind: type[Network] = FcosNetwork if centerness else RetinaNetwork
+    family = fcos.FAMILY if centerness else retinanet.FAMILY
     tensors = rename(file.path, file.tensors, [*_RENAMES, *_older_towers(file)])
     rows = _rows(tensors)
     used = _used_rows(rows, given.get("num_classes", file.class_count))
     _keep_rows(tensors, rows, used)
     released = file.sha256.startswith(_RELEASED)
     code = Fields.of("torchvision's code", style="pytorch", relu_before_p7=True, cell_step="canvas")
-    guesses = Fields.of("LastLevelP6P7 reads P5 where channels are equal", p6_from="P5")
-    if kind is FcosNetwork:
+    guesses = usual_anchors(family, tensors, known=released)
+    guesses.add("p6_from", "P5", "LastLevelP6P7 reads P5 where channels are equal")
+    if centerness:
         fixed = Fields.of("torchvision's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.0)
     else:
         fixed = Fields.of(
             "torchvision's code", anchor_order="ratio", anchor_rounding="torchvision", delta_clamp="above"
         )
-        add_usual_anchors(guesses, tensors, known=released)
         if "head.cls_tower.0.norm.weight" not in tensors:
             guesses.add("bn_eps", *_first_eps(file))
     code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
-    decode = _DECODE | (_FCOS if kind is FcosNetwork else _RETINANET)
+    decode = _DECODE | (_FCOS if centerness else _RETINANET)
     defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
     recipe = Recipe(_IMAGE, decode, "torchvision's defaults", own_padding=_PADDING, defaults=defaults)
     counted = Fields()
@@ -114,7 +115,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     return assemble(
         file,
         "torchvision",
-        kind,
+        family,
         tensors,
         code=code,
         guesses=guesses,
@@ -163,7 +164,7 @@ def _used_rows(rows: int, wanted: Fact | None) -> list[int]:
 def _keep_rows(tensors: dict[str, Tensor], rows: int, used: list[int]) -> None:
     """Leave other rows out of the class predictor, in place; and add a scale of 1 per level, which FCOS has none of."""
     if "head.ctr.weight" in tensors:
-        tensors["head.scale"] = torch.ones(LEVELS)
+        tensors["head.scale"] = torch.ones(sum(Fpn.levels(tensors)))
     for name in _PREDICTOR if len(used) < rows else ():
         if name in tensors:
             tensors[name] = tensors[name].unflatten(0, (-1, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
 """What a dialect makes of a weights file."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError, SpecError
+from detector.spec import FamilyName
 from export.checkpoints.facts import Decision
 from export.checkpoints.nests import BARE, Place
 from export.checkpoints.own_padding import OwnPadding
-from export.network.config import TITLES, Detector, Network, detector_of
+from export.families import family_of
+from export.families.family import Family
+from export.network.config import Network
 from export.network.detector import tensor_shapes
+from export.network.fpn import Fpn
 
 Triple = tuple[float, float, float]
 
@@ -104,9 +108,9 @@ class Weights:
     defaults: tuple[str, ...] = ()
 
     @property
-    def detector(self) -> Detector:
+    def detector(self) -> FamilyName:
         """Architecture, as the spec spells it."""
-        return detector_of(type(self.network))
+        return family_of(type(self.network)).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Reading:
     Attributes:
         path: of the file.
         dialect: the training framework, by the name of its module here.
-        kind: of network.
+        family: of detectors.
         tensors: canonical name -> tensor.
         decision: facts, sources and open questions.
         classes: names in label order; None: the file names none that fit.
@@ -127,7 +131,7 @@ class Reading:
 
     path: Path
     dialect: str
-    kind: type[Network]
+    family: Family
     tensors: dict[str, Tensor]
     decision: Decision
     classes: tuple[str, ...] | None
@@ -147,9 +151,12 @@ class Reading:
             keys = ", ".join(f"--set network.{key}=…" for key in self.decision.questions)
             raise CheckpointError(f"{self.path} does not tell {name}: {why}; give {keys} (or `network:` in the spec)")
         try:
-            network = self.kind(**self.decision.values)
+            network = self.family.network(**self.decision.values)
         except ValueError as error:
             raise SpecError(f"{self.path}: {error}") from error
+        if len(network.strides) != (levels := sum(Fpn.levels(self.tensors))):
+            strides = ",".join(map(str, network.strides))
+            raise SpecError(f"{self.path}: strides must be {levels} numbers (P3 to P{levels + 2}), got {strides}")
         tensors = check_tensors(self.path, network, self.tensors)
         sources = {**self.decision.sources, "classes": self.class_source}
         defaults = tuple(sorted(self.decision.defaults))
@@ -170,7 +177,7 @@ def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -
     Raises:
         CheckpointError: a tensor is missing, left over, of another shape, of integers, or holds NaN or infinity.
     """
-    expected = tensor_shapes(network)
+    expected, described = tensor_shapes(network, tensors), _described(network, tensors)
     own = tensors.own if isinstance(tensors, Renamed) else {}
 
     def called(name: str) -> str:
@@ -183,12 +190,12 @@ def check_tensors(path: Path, network: Network, tensors: Mapping[str, Tensor]) -
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             listed = ", ".join(called(name)[:160] for name in sorted(names)[:3])
-            raise CheckpointError(f"{path} {what} {listed}{more} (canonical names): {_described(network)}")
+            raise CheckpointError(f"{path} {what} {listed}{more} (canonical names): {described}")
     for name, shape in expected.items():
         found = tuple(tensors[name].shape)
         if found != shape:
             raise CheckpointError(
-                f"{path}: {called(name)} has shape {list(found)}, expected {list(shape)}: {_described(network)}"
+                f"{path}: {called(name)} has shape {list(found)}, expected {list(shape)}: {described}"
             )
     return {name: _usable(f"{path}: {called(name)}", tensors[name], network.bn_eps) for name in expected}
 
@@ -207,12 +214,8 @@ def _usable(name: str, tensor: Tensor, eps: float) -> Tensor:
     return result
 
 
-def _described(network: Network) -> str:
-    kind = (
-        f"ResNeXt-{network.depth} {network.groups}x{network.base_width}d"
-        if network.groups > 1
-        else f"ResNet-{network.depth}"
-    )
+def _described(network: Network, names: Collection[str]) -> str:
+    family = family_of(type(network))
+    backbone, _ = family.stands_on(names)
     towers = f"{network.cls_convs}+{network.box_convs} x {network.head_channels}"
-    head = TITLES[detector_of(type(network))]
-    return f"read as {kind}, FPN {network.fpn_channels}, {head} head {towers}"
+    return f"read as {backbone.title(network.facts())}, FPN {network.fpn_channels}, {family.title} head {towers}"

@@ -1,14 +1,42 @@
-"""The anchors of RetinaNet (Lin et al., Focal Loss), as each framework rounds and orders them."""
+"""Anchors (Lin et al., Focal Loss), as each framework rounds and orders them."""
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from export.network.config import RetinaNetwork
+from export.network.config import Network
 
 
-def cell_anchors(config: RetinaNetwork, level: int) -> Tensor:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorNetwork(Network):
+    """A head that predicts class and box offsets for every anchor.
+
+    Attributes:
+        anchor_scales: sides of the square anchors in strides.
+        anchor_ratios: height / width.
+        anchor_order: which of the two varies slowest over a cell's anchors.
+        anchor_rounding: "none"; "torchvision": scales and then half sides are rounded to whole pixels; "legacy":
+            mmdetection 1.x, anchors of whole inclusive pixels around (stride - 1) / 2.
+        delta_clamp: the offsets of log width and height are bounded by log(1000 / 16) from "above" or from "both"
+            sides.
+    """
+
+    anchor_scales: tuple[float, ...]
+    anchor_ratios: tuple[float, ...]
+    anchor_order: Literal["ratio", "scale"]
+    anchor_rounding: Literal["none", "torchvision", "legacy"]
+    delta_clamp: Literal["above", "both"]
+
+    @property
+    def num_anchors(self) -> int:
+        """Anchors per cell."""
+        return len(self.anchor_scales) * len(self.anchor_ratios)
+
+
+def cell_anchors(config: AnchorNetwork, level: int) -> Tensor:
     """The anchors of one cell around its point: (A, 4) x1 y1 x2 y2 in pixels, float32.
 
     A scale s and a ratio r give the width s * stride / sqrt(r) and the height s * stride * sqrt(r).

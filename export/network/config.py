@@ -3,7 +3,6 @@
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
-from detector.errors import SpecError
 from detector.spec import Fact
 
 # He et al., Deep Residual Learning, table 1: two-convolution blocks up to 34 layers, three-convolution blocks above.
@@ -11,7 +10,7 @@ BASIC_DEPTHS = (18, 34)
 BOTTLENECK_DEPTHS = (50, 101, 152)
 
 Norm = Literal["none", "GN", "BN"]
-LEVELS: Final = 5  # P3 to P7
+PLAIN_LEVELS: Final = 3  # P3 to P5, from C3 to C5; further levels are computed from the last one
 
 # What a detector can have: far beyond any that was ever trained, short of what makes its numbers meaningless.
 _RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -26,7 +25,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """ResNet or ResNeXt, FPN with two extra levels, two head towers: what FCOS and RetinaNet share.
+    """ResNet or ResNeXt, FPN with extra levels, two head towers: what all families share.
 
     Attributes:
         depth: of the ResNet: 18, 34, 50, 101 or 152.
@@ -90,8 +89,8 @@ class Network:
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(low <= number <= high for number in numbers):  # NaN is in no range
                 raise ValueError(f"{name} must be from {low:g} to {high:g}, got {_plain(value)}")
-        if len(self.strides) != LEVELS:
-            raise ValueError(f"strides must be {LEVELS} numbers (P3 to P7), got {_plain(self.strides)}")
+        if len(self.strides) < PLAIN_LEVELS:
+            raise ValueError(f"strides must be {PLAIN_LEVELS} numbers or more, got {_plain(self.strides)}")
         if self.norm_groups < 1 or ("GN" in (self.cls_norm, self.box_norm) and self.head_channels % self.norm_groups):
             raise ValueError(f"norm_groups must divide {self.head_channels} channels, got {self.norm_groups}")
 
@@ -107,64 +106,3 @@ class Network:
 
 def _plain(value: Any) -> Any:
     return ",".join(map(str, value)) if isinstance(value, tuple) else value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FcosNetwork(Network):
-    """FCOS head: class, distances to the four sides and centerness at every location.
-
-    Attributes:
-        centerness_on_reg: centerness is predicted from the regression tower, otherwise from the classification tower.
-        norm_on_bbox: distances are relu(x) * stride, otherwise exp(x).
-        point_offset: of a cell's point from its upper left corner, in strides: 0.5 is the centre.
-    """
-
-    centerness_on_reg: bool
-    norm_on_bbox: bool
-    point_offset: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetinaNetwork(Network):
-    """RetinaNet head: class and box offsets for every anchor.
-
-    Attributes:
-        anchor_scales: sides of the square anchors in strides.
-        anchor_ratios: height / width.
-        anchor_order: which of the two varies slowest over a cell's anchors.
-        anchor_rounding: "none"; "torchvision": scales and then half sides are rounded to whole pixels; "legacy":
-            mmdetection 1.x, anchors of whole inclusive pixels around (stride - 1) / 2.
-        delta_clamp: the offsets of log width and height are bounded by log(1000 / 16) from "above" or from "both"
-            sides.
-    """
-
-    anchor_scales: tuple[float, ...]
-    anchor_ratios: tuple[float, ...]
-    anchor_order: Literal["ratio", "scale"]
-    anchor_rounding: Literal["none", "torchvision", "legacy"]
-    delta_clamp: Literal["above", "both"]
-
-    @property
-    def num_anchors(self) -> int:
-        """Anchors per cell."""
-        return len(self.anchor_scales) * len(self.anchor_ratios)
-
-
-Detector = Literal["fcos", "retinanet"]
-_DETECTORS: Final[dict[type[Network], Detector]] = {FcosNetwork: "fcos", RetinaNetwork: "retinanet"}
-TITLES: Final[dict[Detector, str]] = {"fcos": "FCOS", "retinanet": "RetinaNet"}
-"""Detectors as their papers call them."""
-
-
-def detector_of(kind: type[Network]) -> Detector:
-    """A kind of network, as `DetectorSpec.detector` spells it.
-
-    Raises:
-        SpecError: it is a family that no spec can name yet.
-    """
-    if kind not in _DETECTORS:
-        raise SpecError(
-            f"networks of the kind {kind.__name__} have no name in a spec (known: {', '.join(_DETECTORS.values())}): "
-            "see docs/new_dialect.md, A detector family"
-        )
-    return _DETECTORS[kind]

@@ -1,15 +1,13 @@
 """A whole one-stage detector up to NMS: backbone, pyramid, head, candidates."""
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
-from detector.errors import SpecError
-from export.network.config import FcosNetwork, Network, RetinaNetwork, detector_of
-from export.network.fcos import FcosHead
-from export.network.fpn import Fpn
-from export.network.resnet import ResNet
-from export.network.retinanet import RetinaHead
+from export.families import family_of
+from export.network.config import Network
 from export.network.select import Candidates, Level, select
 
 
@@ -17,19 +15,20 @@ class Detector(nn.Module):
     """One detector.
 
     Args:
-        config: the network; its type decides the head.
+        config: the network; its type decides the family.
         decode: thresholds and limits.
+        names: canonical, of its weights; they tell backbone and neck where the family may stand on several.
     """
 
-    def __init__(self, config: Network, decode: DecodeSpec) -> None:
+    def __init__(self, config: Network, decode: DecodeSpec, names: Collection[str] = ()) -> None:
         super().__init__()
         self.config = config
         self.decode = decode
-        self.backbone = ResNet(config)
-        self.fpn = Fpn(
-            self.backbone.channels, config.fpn_channels, p6_from=config.p6_from, relu_before_p7=config.relu_before_p7
-        )
-        self.head = _head(config, decode)
+        family = family_of(type(config))
+        backbone, neck = family.stands_on(names)
+        self.backbone = backbone(config)
+        self.fpn = neck(self.backbone.channels, config)
+        self.head = family.head(config, decode)
 
     def levels(self, images: Tensor) -> list[Level]:
         """(B, 3, H, W) normalized images -> dense predictions per level."""
@@ -43,16 +42,8 @@ class Detector(nn.Module):
         return select(levels, self.decode), levels
 
 
-def _head(config: Network, decode: DecodeSpec) -> FcosHead | RetinaHead:
-    if isinstance(config, FcosNetwork):
-        return FcosHead(config, decode)
-    if isinstance(config, RetinaNetwork):
-        return RetinaHead(config, decode)
-    raise SpecError(f"there is no head for the detector {detector_of(type(config))!r}")
-
-
-def tensor_shapes(config: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the weights that a network needs, without making it."""
+def tensor_shapes(config: Network, names: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights that a network needs, without making it; `names` as of `Detector`."""
     with torch.device("meta"):
-        state = Detector(config, DecodeSpec()).state_dict()
+        state = Detector(config, DecodeSpec(), names).state_dict()
     return {name: tuple(value.shape) for name, value in state.items() if not name.endswith("num_batches_tracked")}

@@ -1,5 +1,8 @@
 """ResNet and ResNeXt backbones of any width, down to the features C3, C4, C5."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import torch
 from torch import Tensor, nn
 
@@ -92,6 +95,14 @@ class Bottleneck(nn.Module):
 
 class ResNet(nn.Module):
     """Four stages; `channels` are those of C3, C4, C5."""
+
+    signature: Final = "backbone.layer1.0.conv1.weight"
+
+    @staticmethod
+    def title(facts: Mapping[str, Any]) -> str:
+        """Its name by the facts of a network, such as "ResNet-50" or "ResNeXt-101 32x4d"."""
+        groups = facts.get("groups", 1)
+        return f"ResNeXt-{facts['depth']} {groups}x{facts['base_width']}d" if groups > 1 else f"ResNet-{facts['depth']}"
 
     def __init__(self, config: Network) -> None:
         super().__init__()

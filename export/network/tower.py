@@ -1,9 +1,13 @@
 """The towers of a one-stage head: 3x3 convolutions between the pyramid and the predictors."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
+from detector.decode_spec import DecodeSpec
 from export.network.config import Network, Norm
+from export.network.select import Level
 
 
 class ConvNorm(nn.Module):
@@ -18,6 +22,20 @@ class ConvNorm(nn.Module):
         """(B, C, H, W) -> (B, head_channels, H, W)."""
         x = self.conv(x)
         return torch.relu(x if self.norm is None else self.norm(x))
+
+
+class Head(nn.Module):
+    """Two towers, shared by all levels; what is predicted from them is a family's own."""
+
+    def __init__(self, config: Network, decode: DecodeSpec) -> None:
+        super().__init__()
+        self.decode = decode
+        self.cls_tower = tower(config.cls_convs, config, config.cls_norm)
+        self.box_tower = tower(config.box_convs, config, config.box_norm)
+
+    @abstractmethod
+    def predict(self, feature: Tensor, level: int, canvas: tuple[int, int]) -> Level:
+        """(B, fpn_channels, H, W) -> dense predictions of one level for a canvas of (height, width) pixels."""
 
 
 def tower(layers: int, config: Network, norm: Norm) -> nn.Sequential:

@@ -11,8 +11,9 @@ from onnx import TensorProto, helper
 from detector.decode_spec import DecodeSpec
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.spec import DetectorSpec
-from export.checkpoints.canonical import ANCHOR_RATIOS, ANCHOR_SCALES
-from export.network.config import FcosNetwork, Network, RetinaNetwork
+from export.families.fcos import FcosNetwork
+from export.families.retinanet import RetinaNetwork
+from export.network.config import Network
 from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
 from export.tail import append_nms
@@ -54,8 +55,8 @@ SMALL_RETINANET = RetinaNetwork(
     },
     cls_norm="none",
     box_norm="none",
-    anchor_scales=ANCHOR_SCALES,
-    anchor_ratios=ANCHOR_RATIOS,
+    anchor_scales=(4.0, 4 * 2 ** (1 / 3), 4 * 2 ** (2 / 3)),
+    anchor_ratios=(0.5, 1.0, 2.0),
     anchor_order="ratio",
     anchor_rounding="none",
     delta_clamp="both",

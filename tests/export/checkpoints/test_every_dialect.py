@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError, SpecError
-from export.network.config import RetinaNetwork
+from export.families.retinanet import RetinaNetwork
 from tests.export.checkpoints.framework_names import SAMPLES, Sample, State, examine_state, read_state
 
 PAIRS = [

@@ -4,7 +4,7 @@ import pytest
 
 from detector.errors import CheckpointError, SpecError
 from export.checkpoints.facts import ASSUMED, Decision, Fields, decide
-from export.network.config import FcosNetwork
+from export.families.fcos import FcosNetwork
 
 FILE = Path("w.pth")
 VALUES = {

@@ -6,7 +6,7 @@ from detector.errors import CheckpointError
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.mmdet_known import strange_settings
 from export.checkpoints.weights import Weights
-from export.network.config import FcosNetwork
+from export.families.fcos import FcosNetwork
 
 
 @pytest.mark.parametrize("kind", ["FCOS", "mmdet.FCOS", "RetinaNet", "mmdet.models.detectors.SingleStageDetector"])

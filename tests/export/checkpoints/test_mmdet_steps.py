@@ -7,7 +7,7 @@ import pytest
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.weights import Recipe
-from export.network.config import FcosNetwork
+from export.families.fcos import FcosNetwork
 
 NORM = "dict(type='Normalize', mean=[3.0, 2.0, 1.0], std=[4.0, 5.0, 6.0], to_rgb=True)"
 RESIZE = "dict(type='Resize', img_scale=(1333, 800), keep_ratio=True)"

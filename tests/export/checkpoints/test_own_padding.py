@@ -6,7 +6,7 @@ from detector.geometry import Size
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.own_padding import OwnPadding
-from export.network.config import FcosNetwork
+from export.families.fcos import FcosNetwork
 
 CANVAS = Size(320, 320)
 

@@ -6,7 +6,10 @@ import pytest
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from export.checkpoints.weights import Recipe, Weights
-from export.network.config import FcosNetwork, Network, RetinaNetwork, detector_of
+from export.families import family_of
+from export.families.fcos import FcosNetwork
+from export.families.retinanet import RetinaNetwork
+from export.network.config import Network
 from export.network.detector import Detector
 from tests.export.networks import SMALL, SMALL_RETINANET
 
@@ -40,8 +43,8 @@ def test_what_frameworks_have_is_taken():
 
 
 def test_families_have_names():
-    assert detector_of(FcosNetwork) == "fcos"
-    assert detector_of(RetinaNetwork) == "retinanet"
+    assert family_of(FcosNetwork).name == "fcos"
+    assert family_of(RetinaNetwork).name == "retinanet"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from export.network.config import FcosNetwork
+from export.families.fcos import FcosNetwork
 from export.network.resnet import ResNet
 from tests.export.networks import SMALL
 

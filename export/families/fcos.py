@@ -1,24 +1,40 @@
 """FCOS (Tian et al.): class, centerness and distances to the four sides of the box, at every location."""
 
+from dataclasses import dataclass
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
+from export.families.family import Family
 from export.network.cells import cell_points
-from export.network.config import FcosNetwork
+from export.network.config import Network
 from export.network.select import Level, clip_boxes
-from export.network.tower import by_location, tower, tower_width
+from export.network.tower import Head, by_location, tower_width
 
 
-class FcosHead(nn.Module):
-    """Towers and predictors, shared by all levels; one learned scale per level."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FcosNetwork(Network):
+    """FCOS head: class, distances to the four sides and centerness at every location.
+
+    Attributes:
+        centerness_on_reg: centerness is predicted from the regression tower, otherwise from the classification tower.
+        norm_on_bbox: distances are relu(x) * stride, otherwise exp(x).
+        point_offset: of a cell's point from its upper left corner, in strides: 0.5 is the centre.
+    """
+
+    centerness_on_reg: bool
+    norm_on_bbox: bool
+    point_offset: float
+
+
+class FcosHead(Head):
+    """Predictors, shared by all levels; one learned scale per level."""
 
     def __init__(self, config: FcosNetwork, decode: DecodeSpec) -> None:
-        super().__init__()
+        super().__init__(config, decode)
         self.config = config
-        self.decode = decode
-        self.cls_tower = tower(config.cls_convs, config, config.cls_norm)
-        self.box_tower = tower(config.box_convs, config, config.box_norm)
         cls_in, box_in = (tower_width(layers, config) for layers in (config.cls_convs, config.box_convs))
         self.cls = nn.Conv2d(cls_in, config.num_classes, 3, padding=1)
         self.box = nn.Conv2d(box_in, 4, 3, padding=1)
@@ -57,3 +73,6 @@ class FcosHead(nn.Module):
         outward = torch.tensor([-1.0, -1.0, 1.0, 1.0]).view(1, 4, 1, 1)
         boxes = by_location(torch.stack([x, y, x, y]) + distances * outward)
         return clip_boxes(boxes, canvas, self.decode) if self.decode.clip == "before_nms" else boxes
+
+
+FAMILY: Final = Family(name="fcos", title="FCOS", network=FcosNetwork, head=FcosHead)

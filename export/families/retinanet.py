@@ -1,30 +1,34 @@
 """RetinaNet (Lin et al.): class probabilities and box offsets for every anchor."""
 
 import math
+from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
-from export.network.anchors import cell_anchors
+from export.families.family import Anchors, Family
+from export.network.anchors import AnchorNetwork, cell_anchors
 from export.network.cells import cell_points
-from export.network.config import RetinaNetwork
 from export.network.select import Level, clip_boxes
-from export.network.tower import tower, tower_width
+from export.network.tower import Head, tower_width
 
 # Bound of the offsets of log width and height: 1000 / 16, Faster R-CNN's in all frameworks.
 MAX_LOG_RATIO = math.log(1000 / 16)
 
 
-class RetinaHead(nn.Module):
-    """Towers and predictors, shared by all levels."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetinaNetwork(AnchorNetwork):
+    """RetinaNet head: class and box offsets for every anchor."""
+
+
+class RetinaHead(Head):
+    """Predictors, shared by all levels."""
 
     def __init__(self, config: RetinaNetwork, decode: DecodeSpec) -> None:
-        super().__init__()
+        super().__init__(config, decode)
         self.config = config
-        self.decode = decode
-        self.cls_tower = tower(config.cls_convs, config, config.cls_norm)
-        self.box_tower = tower(config.box_convs, config, config.box_norm)
         anchors = config.num_anchors
         self.cls = nn.Conv2d(tower_width(config.cls_convs, config), anchors * config.num_classes, 3, padding=1)
         self.box = nn.Conv2d(tower_width(config.box_convs, config), anchors * 4, 3, padding=1)
@@ -63,3 +67,13 @@ class RetinaHead(nn.Module):
         halves = sides * deltas[..., 2:].clamp(min=lowest, max=MAX_LOG_RATIO).exp() * 0.5
         middle = centres + sides * deltas[..., :2]
         return torch.cat([middle - halves, middle + halves], -1)
+
+
+FAMILY: Final = Family(
+    name="retinanet",
+    title="RetinaNet",
+    network=RetinaNetwork,
+    head=RetinaHead,
+    # Lin et al., Focal Loss: three octave scales of 4 strides, three ratios.
+    anchors=Anchors((4.0, 4 * 2 ** (1 / 3), 4 * 2 ** (2 / 3)), (0.5, 1.0, 2.0), "nine anchors per cell"),
+)
