@@ -1,14 +1,8 @@
-"""FCOS and RetinaNet of mmdetection 1.x, 2.x and 3.x.
-
-Names: mmdet/models/dense_heads/{anchor_free,fcos,retina}_head.py, necks/fpn.py; mmdetection itself renames old
-spellings of the predictors by their last word.
-"""
+"""Detectors of mmdetection 1.x, 2.x and 3.x with the heads of `mmdet_heads`; other names: mmdet/models/necks/fpn.py."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
-
-from torch import Tensor
 
 from detector.coco import COCO_CLASSES
 from detector.errors import CheckpointError
@@ -22,28 +16,20 @@ from export.checkpoints.canonical import (
 )
 from export.checkpoints.config_text import ConfigError, parse_config
 from export.checkpoints.config_values import config_values
-from export.checkpoints.facts import ASSUMED, Fields, decide
+from export.checkpoints.facts import decide
 from export.checkpoints.mmdet_buffers import BUFFERS, with_buffers
 from export.checkpoints.mmdet_config import NORM_EPS, counts_background, is_of_no_version, section_of, text_facts
 from export.checkpoints.mmdet_dataset import label_order, with_cocos_names
+from export.checkpoints.mmdet_heads import HEADS
 from export.checkpoints.mmdet_keys import shown
 from export.checkpoints.mmdet_known import strange_settings
 from export.checkpoints.mmdet_limits import exact_for_multiples, refuse_settings
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import THRESHOLDS, Reading
-from export.families import family_of
-from export.families.fcos import FcosNetwork
-from export.families.retinanet import FAMILY, RetinaNetwork
-from export.network.config import Network
 from export.network.fpn import Fpn
 
-_FCOS: Final = (
-    frozenset({"bbox_head.conv_cls.weight", "bbox_head.conv_reg.weight", "bbox_head.conv_centerness.weight"}),
-    frozenset({"bbox_head.fcos_cls.weight", "bbox_head.fcos_reg.weight", "bbox_head.fcos_centerness.weight"}),
-)
-_RETINANET: Final = frozenset({"bbox_head.retina_cls.weight", "bbox_head.retina_reg.weight"})
-
+_PARTS: Final = {"cls": "cls", "reg": "box", "centerness": "ctr"}
 _RENAMES: Final = (
     (r"(backbone\..+)", r"\1"),
     (r"neck\.lateral_convs\.(\d+)\.conv\.(weight|bias)", r"fpn.lateral.\1.\2"),
@@ -53,16 +39,19 @@ _RENAMES: Final = (
     (r"bbox_head\.reg_convs\.(\d+)\.(?:conv\.)?(weight|bias)", r"head.box_tower.\1.conv.\2"),
     (r"bbox_head\.cls_convs\.(\d+)\.(?:gn|bn)\.(.+)", r"head.cls_tower.\1.norm.\2"),
     (r"bbox_head\.reg_convs\.(\d+)\.(?:gn|bn)\.(.+)", r"head.box_tower.\1.norm.\2"),
-    (r"bbox_head\.(?:conv|fcos|retina)_cls\.(weight|bias)", r"head.cls.\1"),
-    (r"bbox_head\.(?:conv|fcos|retina)_reg\.(weight|bias)", r"head.box.\1"),
-    (r"bbox_head\.(?:conv|fcos)_centerness\.(weight|bias)", r"head.ctr.\1"),
+    *(
+        (rf"bbox_head\.{word}_{part}\.(weight|bias)", rf"head.{_PARTS[part]}.\1")
+        for head in HEADS
+        for word in head.predictors
+        for part in head.parts
+    ),
     (r"bbox_head\.scales\.(\d+)\.scale", r"head.scale.\1"),
 )
 
 
 def recognises(keys: Collection[str]) -> bool:
-    """Whether names of tensors are those of an mmdetection FCOS or RetinaNet."""
-    return any(signature <= set(keys) for signature in (*_FCOS, _RETINANET))
+    """Whether names of tensors are those of a detector of mmdetection that is read here."""
+    return any(head.is_among(keys) for head in HEADS)
 
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
@@ -79,20 +68,19 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """
     tensors = rename(file.path, file.tensors, _RENAMES, ignored=BUFFERS)
     config, unread = _read_config(file)
-    kind: type[Network] = RetinaNetwork if "bbox_head.retina_cls.weight" in file.tensors else FcosNetwork
-    if kind is RetinaNetwork and anchors_per_cell(tensors) == 1:
-        raise CheckpointError(
-            f"{file.path} predicts one box per cell with RetinaNet's names: FSAF, which has no anchors"
-        )
-    refuse_settings(file, config, kind, levels=sum(Fpn.levels(tensors)))
-    shapes = shape_facts(file.path, family_of(kind), tensors)
-    text = text_facts(file, config, kind, rows=shapes.values["num_classes"])
+    head = next(head for head in HEADS if head.is_among(file.tensors))
+    family = head.family
+    if head.lone is not None and anchors_per_cell(tensors) == 1:
+        raise CheckpointError(f"{file.path} predicts one box per cell with {family.title}'s names: {head.lone}")
+    refuse_settings(file, config, head, levels=sum(Fpn.levels(tensors)))
+    shapes = shape_facts(file.path, family, tensors)
+    text = text_facts(file, config, head.facts, rows=shapes.values["num_classes"])
     known = {**text.values, **shapes.values}
-    guesses = (_fcos_guesses if kind is FcosNetwork else _retina_guesses)(tensors, shapes, known)
-    if kind is RetinaNetwork and not config and "anchor_rounding" not in given:
-        why = "the names are also those of FreeAnchor and of mmdetection 1.x, and the file carries no config"
-        guesses.add("anchor_rounding", None, f"{why}: 'none' for RetinaNet of 2.x and 3.x, 'legacy' for that of 1.x")
-    decision = decide(file.path, kind, shapes=shapes, known=text, guesses=guesses, given=given)
+    common = usual_anchors(family, tensors).over(common_guesses(tensors, shapes, dialect="mmdetection"))
+    guesses = head.guesses(known).over(common)
+    for name, why in head.bare.items() if not config else ():
+        guesses.add(name, None, why)
+    decision = decide(file.path, family.network, shapes=shapes, known=text, guesses=guesses, given=given)
     if "BN" in (decision.values.get("cls_norm"), decision.values.get("box_norm")):
         _require_one_eps(file, decision.values, section_of(config, "bbox_head.norm_cfg").get("eps", NORM_EPS))
     classes, class_source = _classes(file.meta, shapes.values["num_classes"])
@@ -102,8 +90,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
             f"; labels in the order of the annotation file, as mmdetection {file.meta['mmdet_version']} numbers them"
         )
     legacy = decision.values.get("anchor_rounding") == "legacy"
-    recipe = read_recipe(config, kind, background=counts_background(file.meta), legacy=legacy)
-    notes = (*strange_settings(config, kind), *recipe.notes, *unread)
+    recipe = read_recipe(config, family, background=counts_background(file.meta), legacy=legacy)
+    notes = (*strange_settings(config, head), *recipe.notes, *unread)
     recipe = with_buffers(file, recipe)
     doubts = {**recipe.doubts, **_unversioned(file.meta, config, classes)}
     evenly = exact_for_multiples(config)
@@ -112,7 +100,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         coco = shapes.values["num_classes"] == len(COCO_CLASSES)
         evidence = "its classes, COCO's as of the models that mmdetection publishes" if coco else None
         recipe = replace(recipe, defaults=THRESHOLDS, evidence=evidence)
-    return Reading(file.path, "mmdet", family_of(kind), tensors, decision, classes, class_source, recipe)
+    return Reading(file.path, "mmdet", family, tensors, decision, classes, class_source, recipe)
 
 
 def _require_one_eps(file: CheckpointFile, values: Mapping[str, object], of_head: object) -> None:
@@ -122,32 +110,6 @@ def _require_one_eps(file: CheckpointFile, values: Mapping[str, object], of_head
             f"{file.path}: batch norms of the backbone have eps {values['bn_eps']}, those of the head "
             f"{shown(of_head)}: this version exports one for all"
         )
-
-
-def _fcos_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[str, object]) -> Fields:
-    """What mmdetection's published FCOS configs have in common."""
-    facts = common_guesses(tensors, shapes, dialect="mmdetection")
-    facts.add("point_offset", 0.5, "mmdetection's code")
-    # Of the published configs, those with GN and a bias in the towers, and only those, have both flags.
-    improved = known.get("cls_norm") == "GN" and bool(known.get("tower_conv_bias"))
-    for flag in ("centerness_on_reg", "norm_on_bbox"):
-        facts.add(
-            flag,
-            improved,
-            f"{ASSUMED}head towers {'with' if improved else 'without'} both GN and bias, as in the published configs",
-            default=True,
-        )
-    return facts
-
-
-def _retina_guesses(tensors: Mapping[str, Tensor], shapes: Fields, known: Mapping[str, object]) -> Fields:
-    """What mmdetection's published RetinaNet configs have in common."""
-    facts = usual_anchors(FAMILY, tensors).over(common_guesses(tensors, shapes, dialect="mmdetection"))
-    facts.add("relu_before_p7", False, f"{ASSUMED}mmdetection's default")
-    facts.add("anchor_order", "ratio", "mmdetection's code")
-    facts.add("delta_clamp", "both", "mmdetection's code")
-    facts.add("anchor_rounding", "none", f"{ASSUMED}the config names no legacy generator")
-    return facts
 
 
 def _classes(meta: Mapping[str, object], rows: int) -> tuple[tuple[str, ...] | None, str]:

@@ -8,8 +8,6 @@ from export.checkpoints.config_text import SPLAT, UNKNOWN
 from export.checkpoints.facts import Fields
 from export.checkpoints.mmdet_keys import as_tuples, class_name, truth, whole
 from export.checkpoints.reader import CheckpointFile
-from export.families.fcos import FcosNetwork
-from export.network.config import Network
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
 # Names of mmcv's registry, and torch's classes, which a config may name by their path.
@@ -19,13 +17,16 @@ _NORMS: Final = {
 }
 
 
-def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, rows: int) -> Fields:
+HeadFacts = Callable[[Fields, Mapping[str, Any], Mapping[str, object]], None]
+
+
+def text_facts(file: CheckpointFile, config: Mapping[str, Any], head_facts: HeadFacts, *, rows: int) -> Fields:
     """Facts about the network that the config text states, or leaves at mmdetection's default.
 
     Args:
         file: for its meta data.
         config: parsed; {} gives no facts.
-        kind: of network.
+        head_facts: adds what `bbox_head` and the file's meta data say about a family's head.
         rows: classes that the head predicts.
     """
     facts = Fields()
@@ -39,7 +40,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], kind: type[Netwo
     if head:
         _head_facts(facts, head)
         _class_count(facts, head, file.meta, rows, unknown=is_of_no_version(file.meta, config))
-        (_fcos_facts if kind is FcosNetwork else _anchor_facts)(facts, head, file.meta)
+        head_facts(facts, head, file.meta)
     return facts
 
 
@@ -83,7 +84,8 @@ def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
         _note(facts, "gn_eps", norm, "bbox_head.norm_cfg.eps", float, default=NORM_EPS)
 
 
-def _fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
+def fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
+    """Flags of FCOS' head, and the strides."""
     _note(facts, "centerness_on_reg", head, "bbox_head.centerness_on_reg", bool, default=False)
     _note(facts, "norm_on_bbox", head, "bbox_head.norm_on_bbox", bool, default=False)
     if isinstance(head.get("conv_bias"), bool):  # "auto" is as the norm has it
@@ -92,7 +94,7 @@ def _fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object])
     _strides(facts, head, "bbox_head.strides", default=(4, 8, 16, 32, 64))
 
 
-def _anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
+def anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
     """Settings of the anchors: in a generator of their own since 2.0, before among those of the head."""
     generator = _get(head, "anchor_generator", {})
     where: Mapping[str, Any]

@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from export.checkpoints.mmdet_config import section_of
+from export.checkpoints.mmdet_heads import HEADS, Head
 from export.checkpoints.mmdet_keys import Keys, class_name, ignored, shown
-from export.families.fcos import FcosNetwork
-from export.network.config import Network
 
 _PARTS: Final = "backbone neck bbox_head test_cfg data_preprocessor"
 _MODEL: Final = "train_cfg init_cfg pretrained use_syncbn"
 # Detectors of mmdetection that run their parts one after the other, as SingleStageDetector does.
-_DETECTORS: Final = ("FCOS", "RetinaNet", "SingleStageDetector")
+_DETECTORS: Final = (*(head.model for head in HEADS), "SingleStageDetector")
 _BACKBONE: Final = """
     depth in_channels stem_channels base_channels num_stages strides dilations out_indices style deep_stem avg_down
     frozen_stages conv_cfg norm_cfg norm_eval stage_with_dcn plugins with_cp zero_init_residual pretrained init_cfg
@@ -38,14 +37,6 @@ _HEAD: Final = """
     num_classes in_channels feat_channels stacked_convs strides conv_cfg norm_cfg norm_groups bbox_coder train_cfg
     test_cfg init_cfg loss_cls loss_bbox background_label
 """
-_FCOS: Final = """
-    dcn_on_last_conv conv_bias regress_ranges center_sampling center_sample_radius norm_on_bbox centerness_on_reg
-    cls_predictor_cfg loss_centerness
-"""
-_RETINANET: Final = """
-    anchor_generator reg_decoded_bbox octave_base_scale scales_per_octave anchor_ratios anchor_strides anchor_base_sizes
-    target_means target_stds
-"""
 _NORM: Final = "eps num_groups num_channels num_features momentum requires_grad affine track_running_stats"
 _CODER: Final = "target_means target_stds clip_border add_ctr_clamp ctr_clamp use_box_type"
 _GENERATOR: Final = """
@@ -53,18 +44,18 @@ _GENERATOR: Final = """
 """
 
 
-def strange_settings(config: Mapping[str, Any], kind: type[Network]) -> list[str]:
+def strange_settings(config: Mapping[str, Any], head: Head) -> list[str]:
     """One line for each setting of the network that this version does not know.
 
     Args:
         config: parsed text.
-        kind: of network.
+        head: that it is read with.
     """
     known = {
         "backbone": _BACKBONE,
         "backbone.norm_cfg": _NORM,
         "neck": _NECK,
-        "bbox_head": _HEAD + (_FCOS if kind is FcosNetwork else _RETINANET),
+        "bbox_head": f"{_HEAD} {head.known}",
         "bbox_head.norm_cfg": _NORM,
         "bbox_head.bbox_coder": _CODER,
         "bbox_head.anchor_generator": _GENERATOR,

@@ -6,10 +6,9 @@ from typing import Any, Final
 from detector.errors import CheckpointError
 from export.checkpoints.config_text import UNKNOWN
 from export.checkpoints.mmdet_config import base_scale, section_of, whole_strides
+from export.checkpoints.mmdet_heads import Head, Settings
 from export.checkpoints.mmdet_keys import as_tuples, class_name, is_one_of
 from export.checkpoints.reader import CheckpointFile
-from export.families.fcos import FcosNetwork
-from export.network.config import Network
 
 _PLAIN_CONV: Final = (None, {"type": "Conv2d"}, {"type": "Conv"})
 
@@ -22,9 +21,7 @@ _UPSAMPLING: Final[dict[str, tuple[Any, ...]]] = {
 }
 _MOOT_OF_UPSAMPLING: Final = ("recompute_scale_factor",)
 
-# Settings that change the arithmetic without showing in names or shapes: (section, key, what this version does).
-_Settings = tuple[tuple[str, str, tuple[Any, ...]], ...]
-_SHARED: Final[_Settings] = (
+_SHARED: Final[Settings] = (
     ("backbone", "type", ("ResNet", "ResNeXt")),
     ("backbone", "num_stages", (4,)),
     ("backbone", "strides", ((1, 2, 2, 2),)),
@@ -41,37 +38,15 @@ _SHARED: Final[_Settings] = (
     ("bbox_head", "conv_cfg", _PLAIN_CONV),
     ("bbox_head.loss_cls", "use_sigmoid", (True,)),
 )
-_FCOS: Final[_Settings] = (
-    ("bbox_head", "type", ("FCOSHead",)),
-    ("bbox_head", "dcn_on_last_conv", (False,)),
-    ("bbox_head", "cls_predictor_cfg", (None,)),
-    ("bbox_head.bbox_coder", "type", ("DistancePointBBoxCoder",)),
-    ("bbox_head.bbox_coder", "clip_border", (True,)),
-)
-_RETINANET: Final[_Settings] = (
-    ("bbox_head", "type", ("RetinaHead",)),
-    ("bbox_head", "reg_decoded_bbox", (False,)),
-    ("bbox_head", "target_means", ((0, 0, 0, 0),)),
-    ("bbox_head", "target_stds", ((1, 1, 1, 1),)),
-    ("bbox_head.bbox_coder", "type", ("DeltaXYWHBBoxCoder", "LegacyDeltaXYWHBBoxCoder")),
-    ("bbox_head.bbox_coder", "target_means", ((0, 0, 0, 0),)),
-    ("bbox_head.bbox_coder", "target_stds", ((1, 1, 1, 1),)),
-    ("bbox_head.bbox_coder", "clip_border", (True,)),
-    ("bbox_head.bbox_coder", "add_ctr_clamp", (False,)),
-    ("bbox_head.anchor_generator", "type", ("AnchorGenerator", "LegacyAnchorGenerator")),
-    ("bbox_head.anchor_generator", "scale_major", (True,)),
-    ("bbox_head.anchor_generator", "centers", (None,)),
-    ("bbox_head.anchor_generator", "center_offset", (0, 0.5)),
-)
 
 
-def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], kind: type[Network], *, levels: int) -> None:
+def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], head: Head, *, levels: int) -> None:
     """Refuse a network whose names and shapes are ours, with so many pyramid levels, but whose arithmetic is not.
 
     Raises:
         CheckpointError: naming the setting.
     """
-    for section, key, allowed in (*_SHARED, *(_FCOS if kind is FcosNetwork else _RETINANET)):
+    for section, key, allowed in (*_SHARED, *head.limits):
         value = _plain(key, section_of(config, section).get(key, allowed[0]))
         if is_one_of(value, allowed):
             continue

@@ -11,8 +11,7 @@ from export.checkpoints.mmdet_steps import run
 from export.checkpoints.mmdet_test_cfg import decoding
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.weights import THRESHOLDS, Recipe
-from export.families import family_of
-from export.network.config import Network
+from export.families.family import Family
 
 # mmdetection 3.x: (location, class) pairs ranked by class score, boxes clipped before suppression. 1.x and 2.x before
 # 2.18 rank locations by their best score, which mmdetection 3.x does for their files no more.
@@ -42,12 +41,12 @@ _PREPROCESSOR: Final = Keys(
 )
 
 
-def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: bool, legacy: bool) -> Recipe:
+def read_recipe(config: Mapping[str, Any], family: Family, *, background: bool, legacy: bool) -> Recipe:
     """How mmdetection runs the model.
 
     Args:
         config: parsed text; {} if the file carries none.
-        kind: of network.
+        family: of detectors.
         background: the file is of mmdetection 1.x.
         legacy: its boxes are coded as by 1.x, where the last pixel bounds them.
     """
@@ -74,7 +73,7 @@ def read_recipe(config: Mapping[str, Any], kind: type[Network], *, background: b
         "mmdetection drops what it finds in the padding before suppression, here it goes after it": (
             (image.get("padding", "zero") != "zero" or image.get("mean") == (0, 0, 0)) and not picture.padded_size
         ),
-        f"{family_of(kind).title} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
+        f"{family.title} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
     }
     notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
     augments = isinstance(config.get("tta_pipeline"), list | tuple)

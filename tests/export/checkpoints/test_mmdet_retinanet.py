@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError
-from export.checkpoints.canonical import ANCHOR_SCALES
 from export.checkpoints.weights import Weights
+from export.families.retinanet import FAMILY
 from tests.export.checkpoints.framework_names import SAMPLES, State, examine_state, read_state
 
 SAMPLE = SAMPLES["mmdet_retinanet"]
@@ -101,12 +101,17 @@ def test_the_legacy_generator_and_coder_are_legacy():
         ("octave_base_scale=4", "octave_base_scale=8", "anchor_scales", (8.0, 8 * 2 ** (1 / 3), 8 * 2 ** (2 / 3))),
         ("strides=[8, 16, 32, 64, 128]", "strides=[4, 8, 16, 32, 64]", "strides", (4, 8, 16, 32, 64)),
         ("depth=18", "depth=18, norm_cfg=dict(type='BN', eps=1e-3)", "bn_eps", 1e-3),
-        ("octave_base_scale=4", "octave_base_scale=4, base_sizes=(8, 16, 32, 64, 128)", "anchor_scales", ANCHOR_SCALES),
+        (
+            "octave_base_scale=4",
+            "octave_base_scale=4, base_sizes=(8, 16, 32, 64, 128)",
+            "anchor_scales",
+            FAMILY.anchors.scales,
+        ),
         (
             "octave_base_scale=4",
             "octave_base_scale=4, base_sizes=[10, 20, 40, 80, 160]",
             "anchor_scales",
-            tuple(1.25 * scale for scale in ANCHOR_SCALES),
+            tuple(1.25 * scale for scale in FAMILY.anchors.scales),
         ),
         (
             "strides=[8, 16, 32, 64, 128]",
@@ -114,7 +119,12 @@ def test_the_legacy_generator_and_coder_are_legacy():
             "strides",
             (8, 16, 32, 64, 128),
         ),
-        ("octave_base_scale=4", "octave_base_scale=4, scale_major=1, center_offset=0", "anchor_scales", ANCHOR_SCALES),
+        (
+            "octave_base_scale=4",
+            "octave_base_scale=4, scale_major=1, center_offset=0",
+            "anchor_scales",
+            FAMILY.anchors.scales,
+        ),
     ],
 )
 def test_settings_that_change_the_arithmetic_are_carried(old: str, new: str, fact: str, value: object):

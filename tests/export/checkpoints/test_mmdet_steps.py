@@ -7,7 +7,7 @@ import pytest
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.weights import Recipe
-from export.families.fcos import FcosNetwork
+from export.families.fcos import FAMILY
 
 NORM = "dict(type='Normalize', mean=[3.0, 2.0, 1.0], std=[4.0, 5.0, 6.0], to_rgb=True)"
 RESIZE = "dict(type='Resize', img_scale=(1333, 800), keep_ratio=True)"
@@ -17,7 +17,7 @@ def recipe_of(*steps: str, more: str = "") -> Recipe:
     """The recipe of a 2.x config."""
     pipeline = ", ".join(["dict(type='LoadImageFromFile')", *steps])
     text = f"model = dict(type='FCOS')\ndata = dict(test=dict(type='CocoDataset', pipeline=[{pipeline}]))\n{more}"
-    return read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    return read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_swaps_cancel_each_other():
             "model = dict()\ndata = dict(test=dict(pipeline=["
             f"dict(type='LoadImageFromFile', channel_order='rgb'), {text}]))"
         ),
-        FcosNetwork,
+        FAMILY,
         background=False,
         legacy=False,
     )
@@ -104,7 +104,7 @@ def test_padding_to_multiples_decides_the_canvas():
     assert recipe_of(RESIZE, NORM).canvas == (800, 1333)
     model = "model = dict(data_preprocessor=dict(pad_size_divisor=320))"
     text = f"{model}\ntest_pipeline = [dict(type='Resize', scale=(320, 256))]"
-    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
     assert (recipe.image["stretch"], recipe.canvas) == ((256, 320), (320, 320))
 
 
@@ -184,7 +184,7 @@ def test_what_is_not_honoured_is_named(steps: tuple[str, ...], notes: list[str])
 )
 def test_loaders_are_those_of_cv2(loader: str, note: str):
     text = f"model = dict()\ntest_pipeline = [dict(type='LoadImageFromFile', {loader}), {RESIZE}, {NORM}]"
-    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
     assert len(recipe.notes) == 1
     assert note in recipe.notes[0]
 
@@ -192,7 +192,7 @@ def test_loaders_are_those_of_cv2(loader: str, note: str):
 def test_the_orientation_may_be_ignored():
     load = "dict(type='LoadImageFromFile', color_type='color_ignore_orientation')"
     text = f"model = dict()\ntest_pipeline = [{load}, {RESIZE}, {NORM}]"
-    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
     assert (recipe.image["exif"], recipe.notes) == ("ignored", ())
     assert "exif" not in recipe_of(RESIZE, NORM).image
 
@@ -211,7 +211,7 @@ def test_settings_of_0x_have_no_pipeline():
         "model = dict()\ndata = dict(test=dict(img_scale=(1000, 600), size_divisor=32, "
         "img_norm_cfg=dict(mean=[1, 2, 3], std=[1, 1, 1], to_rgb=False)))"
     )
-    image = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False).image
+    image = read_recipe(parse_config(text), FAMILY, background=False, legacy=False).image
     assert (image["short"], image["long"]) == (600, 1000)
     assert (image["channels"], image["mean"]) == ("BGR", (1, 2, 3))
 
@@ -226,13 +226,13 @@ def test_settings_of_0x_have_no_pipeline():
 )
 def test_preprocessors_that_are_not_understood_are_named(settings: str, note: str):
     text = f"model = dict(data_preprocessor=dict({settings}))"
-    notes = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False).notes
+    notes = read_recipe(parse_config(text), FAMILY, background=False, legacy=False).notes
     assert any(line.startswith(note) for line in notes), notes
 
 
 def test_the_preprocessor_may_stand_beside_the_model_and_tta_is_not_run():
     text = "model = dict()\ndata_preprocessor = dict(mean=[1, 2, 3], std=[4, 5, 6])\ntta_pipeline = []"
-    recipe = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False)
+    recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
     assert (recipe.image["channels"], recipe.image["mean"]) == ("BGR", (1, 2, 3))
     assert recipe.remarks == ("tta_pipeline, which mmdetection runs with --tta only, is not run",)
     assert recipe.notes == ()

@@ -6,7 +6,7 @@ from detector.geometry import Size
 from export.checkpoints.config_text import parse_config
 from export.checkpoints.mmdet_recipe import read_recipe
 from export.checkpoints.own_padding import OwnPadding
-from export.families.fcos import FcosNetwork
+from export.families.fcos import FAMILY
 
 CANVAS = Size(320, 320)
 
@@ -70,7 +70,7 @@ RESIZE = "dict(type='Resize', scale=(320, 320), keep_ratio=True)"
 def test_what_mmdetection_pads_to(processor: str, pad: str, said_by: str, silent: bool):
     steps = f"{RESIZE}, dict(type='Pad', {pad})" if pad else RESIZE
     text = f"model = dict(data_preprocessor=dict({processor}))\ntest_pipeline = [{steps}]"
-    own = read_recipe(parse_config(text), FcosNetwork, background=False, legacy=False).own_padding
+    own = read_recipe(parse_config(text), FAMILY, background=False, legacy=False).own_padding
     assert own is not None
     assert own.said_by == said_by
     assert (own.difference("x", CANVAS, None, group_norm=True) == []) == silent
@@ -79,7 +79,7 @@ def test_what_mmdetection_pads_to(processor: str, pad: str, said_by: str, silent
 def test_padding_of_2x_and_padding_that_could_not_be_read():
     text = "model = dict()\ndata = dict(test=dict(pipeline=[dict(type='Resize', img_scale=(320, 320)){}]))"
     plain, square, unread = (
-        read_recipe(parse_config(text.format(pad)), FcosNetwork, background=False, legacy=False).own_padding
+        read_recipe(parse_config(text.format(pad)), FAMILY, background=False, legacy=False).own_padding
         for pad in ("", ", dict(type='Pad', size_divisor=32)", ", dict(type='Pad', size_divisor=f())")
     )
     assert plain == OwnPadding("no step Pad in its pipeline")
