@@ -72,9 +72,12 @@ def _renamed(key: str, table: Renames) -> str | None:
 def _stack_scales(path: Path, tensors: Renamed) -> None:
     scales = sorted(name for name in tensors if name.startswith("head.scale."))
     plain, extra = Fpn.levels(tensors)
-    if scales and scales != [f"head.scale.{level}" for level in range(plain + extra)]:
+    found = Fpn.levels([name for name in tensors if name.endswith(".weight")])
+    expected = plain + extra if scales else 0
+    if found != (plain, extra) or scales != [f"head.scale.{level}" for level in range(expected)]:
         raise CheckpointError(
-            f"{path} has {plain} + {extra} pyramid convolutions and {len(scales)} scales, expected one per level"
+            f"{path} has {found[0]} + {found[1]} pyramid convolutions and {len(scales)} scales, "
+            f"expected {plain} + {extra} and {expected}"
         )
     if any(tensors[name].numel() != 1 for name in scales):
         raise CheckpointError(f"{path}: a scale is no scalar, got shape {list(tensors[scales[0]].shape)}")
