@@ -23,6 +23,7 @@ from detector.validation import count_values, describe
 FamilyName = Literal[
     "fcos",
     "retinanet",
+    "atss",
 ]
 """Detectors that an export makes; each is a file of export/families/."""
 Fact = bool | int | float | str

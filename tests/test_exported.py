@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.exports, pytest.mark.timeout(600)]
 
 OPSETS = (11, 13, 16)
 CANVAS = Size(128, 192)
-DIALECTS = ("fcos", "retinanet")  # MindSpore's suppression cannot be lowered
+DIALECTS = ("fcos", "retinanet", "atss")  # MindSpore's suppression cannot be lowered
 
 
 @pytest.mark.parametrize("name", EXPORTED)

@@ -11,7 +11,7 @@ _OBSTACLES: Final = (
     (r".*border.*", "BorderDet's border heads"),
     (r".*\.share_tower\..*", "a tower that classes and boxes share (real-time models of AdelaiDet)"),
     (r".*\.(cls|bbox)_tower\.\d+\.\d+\..*", "a head with batch normalization per level"),
-    (r"bbox_head\.atss_.*", "an ATSS, PAA or DDOD head"),
+    (r"bbox_head\.atss_iou\..*", "a DDOD head"),
     (r"bbox_head\.vfnet_.*", "a VarifocalNet head"),
     (r"bbox_head\.gfl_.*", "a GFL head"),
     (r"bbox_head\.tood_.*", "a TOOD head"),

@@ -52,16 +52,16 @@ def _backbone_facts(facts: Fields, backbone: Mapping[str, Any]) -> None:
     _note(facts, "groups", backbone, "backbone.groups", int)
     if facts.values.get("groups", 1) > 1:
         _note(facts, "base_width", backbone, "backbone.base_width", int)
-    norm = _get(backbone, "norm_cfg", {})
+    norm = setting_of(backbone, "norm_cfg", {})
     if isinstance(norm, dict):
         _note(facts, "bn_eps", norm, "backbone.norm_cfg.eps", float, default=NORM_EPS)
 
 
 def _p6_fact(facts: Fields, neck: Mapping[str, Any]) -> None:
-    extra = _get(neck, "add_extra_convs", UNKNOWN)
+    extra = setting_of(neck, "add_extra_convs", UNKNOWN)
     if extra is True:
         # Until 2.1 a flag of its own told the input of P6; it defaults to the backbone's C5, as True still does today.
-        on_input = _get(neck, "extra_convs_on_inputs", True)
+        on_input = setting_of(neck, "extra_convs_on_inputs", True)
         extra = {True: "on_input", False: "on_output"}.get(on_input, UNKNOWN) if isinstance(on_input, bool) else UNKNOWN
     if extra in ("on_input", "on_output"):
         facts.add("p6_from", "C5" if extra == "on_input" else "P5", "config text (model.neck.add_extra_convs)")
@@ -74,7 +74,7 @@ def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
     if "norm_cfg" not in head:
         # FCOSHead's default since 2.0; heads without norm have no use for it.
         _note(facts, "norm_groups", head, "bbox_head.norm_groups", int, default=32)
-    norm = _get(head, "norm_cfg", UNKNOWN)
+    norm = setting_of(head, "norm_cfg", UNKNOWN)
     name = "none" if norm is None else _NORMS.get(class_name(norm.get("type"))) if isinstance(norm, dict) else None
     for branch in ("cls_norm", "box_norm") if name is not None else ():
         facts.add(branch, name, "config text (model.bbox_head.norm_cfg)")
@@ -96,7 +96,7 @@ def fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) 
 
 def anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
     """Settings of the anchors: in a generator of their own since 2.0, before among those of the head."""
-    generator = _get(head, "anchor_generator", {})
+    generator = setting_of(head, "anchor_generator", {})
     where: Mapping[str, Any]
     if isinstance(generator, dict) and generator:
         where, prefix, ratios = generator, "bbox_head.anchor_generator", "ratios"
@@ -107,13 +107,13 @@ def anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, obje
         _strides(facts, where, f"{prefix}.anchor_strides", default=(8, 16, 32, 64, 128))
     facts.add("anchor_rounding", "legacy" if legacy else "none", f"config text (model.{prefix})")
     _anchor_scales(facts, where, f"model.{prefix}", factor=base_scale(where) or 1.0)
-    if values := _floats(_get(where, ratios, UNKNOWN)):
+    if values := floats(setting_of(where, ratios, UNKNOWN)):
         facts.add("anchor_ratios", values, f"config text (model.{prefix}.{ratios})")
 
 
 def _anchor_scales(facts: Fields, where: Mapping[str, Any], section: str, *, factor: float) -> None:
-    base, octaves = _get(where, "octave_base_scale", UNKNOWN), _get(where, "scales_per_octave", UNKNOWN)
-    scales, key = _floats(_get(where, "scales", UNKNOWN)), "scales"
+    base, octaves = setting_of(where, "octave_base_scale", UNKNOWN), setting_of(where, "scales_per_octave", UNKNOWN)
+    scales, key = floats(setting_of(where, "scales", UNKNOWN)), "scales"
     if type(base) in (int, float) and type(octaves) is int and 0 < octaves < 100:
         scales, key = tuple(float(base * 2 ** (octave / octaves)) for octave in range(octaves)), "octave_base_scale"
     if scales:
@@ -134,7 +134,7 @@ def base_scale(section: Mapping[str, Any]) -> float | None:
     sizes, strides = section.get(f"{prefix}base_sizes"), whole_strides(section.get(f"{prefix}strides"))
     if sizes is None:
         return 1.0
-    sizes = _floats(sizes)
+    sizes = floats(sizes)
     if sizes is None or strides is None or len(sizes) != len(strides):
         return None
     factor = sizes[0] / strides[0]
@@ -143,7 +143,7 @@ def base_scale(section: Mapping[str, Any]) -> float | None:
 
 
 def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: Any) -> None:
-    if (strides := whole_strides(_get(section, path.rpartition(".")[2], default))) is not None:
+    if (strides := whole_strides(setting_of(section, path.rpartition(".")[2], default))) is not None:
         facts.add("strides", strides, _source(section, path))
 
 
@@ -155,7 +155,8 @@ def whole_strides(value: Any) -> tuple[int, ...] | None:
     return strides if listed and len(strides) == len(listed) else None
 
 
-def _floats(value: Any) -> tuple[float, ...] | None:
+def floats(value: Any) -> tuple[float, ...] | None:
+    """Positive numbers; None if they are none."""
     value = as_tuples(value)
     legal = isinstance(value, tuple) and value and all(type(one) in (int, float) and one > 0 for one in value)
     return tuple(map(float, value)) if legal else None
@@ -182,7 +183,7 @@ def is_of_no_version(meta: Mapping[str, object], config: Mapping[str, Any]) -> b
 def _class_count(
     facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object], rows: int, *, unknown: bool
 ) -> None:
-    count = _get(head, "num_classes", UNKNOWN)
+    count = setting_of(head, "num_classes", UNKNOWN)
     if type(count) is not int:
         return
     # A file without a version may be of either kind.
@@ -201,7 +202,7 @@ def _note(
     default: Any = UNKNOWN,
 ) -> None:
     """Add what a setting says; nothing if it is unknown or of another type."""
-    value = _get(section, path.rpartition(".")[2], default)
+    value = setting_of(section, path.rpartition(".")[2], default)
     if kind is float and type(value) is int:
         value = float(value)
     if kind is bool:
@@ -223,7 +224,7 @@ def section_of(config: Mapping[str, Any], path: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _get(section: Mapping[str, Any], key: str, default: Any) -> Any:
+def setting_of(section: Mapping[str, Any], key: str, default: Any) -> Any:
     """A setting; unknown if it may hide in a part of the section that could not be read."""
     if key in section:
         return section[key]

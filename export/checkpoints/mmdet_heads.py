@@ -1,6 +1,6 @@
 """The heads of mmdetection that this version reads: one entry per family, with all that is a head's own.
 
-Sources: mmdet/models/dense_heads/{anchor_free,fcos,retina}_head.py in mmdetection 3.3, and what 1.x called their
+Sources: mmdet/models/dense_heads/{anchor_free,fcos,retina,atss}_head.py in mmdetection 3.3, and what 1.x called their
 settings; mmdetection itself renames old spellings of the predictors by their last word.
 """
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from export.checkpoints.facts import ASSUMED, Fields
-from export.checkpoints.mmdet_config import HeadFacts, anchor_facts, fcos_facts
-from export.families import fcos, retinanet
+from export.checkpoints.mmdet_config import HeadFacts, anchor_facts, fcos_facts, floats, setting_of
+from export.families import atss, fcos, retinanet
 from export.families.family import Family
 
 Settings = tuple[tuple[str, str, tuple[Any, ...]], ...]
@@ -68,13 +68,24 @@ def _anchor_guesses(_: Mapping[str, object]) -> Fields:
     return facts
 
 
+def _atss_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
+    anchor_facts(facts, head, meta)
+    coder = setting_of(head, "bbox_coder", {})  # of its own since 2.0
+    where, prefix = (coder, ".bbox_coder") if isinstance(coder, dict) and coder else (head, "")
+    if (stds := floats(setting_of(where, "target_stds", (1, 1, 1, 1)))) is not None:
+        facts.add("delta_stds", stds, f"config text (model.bbox_head{prefix}.target_stds)")
+
+
 _BOXES: Final[Settings] = (
     ("bbox_head.bbox_coder", "clip_border", (True,)),
     ("bbox_head.bbox_coder", "add_ctr_clamp", (False,)),
     ("bbox_head.anchor_generator", "scale_major", (True,)),
     ("bbox_head.anchor_generator", "centers", (None,)),
 )
-_ANCHORS: Final = "anchor_generator reg_decoded_bbox"
+_ANCHORS: Final = """
+    anchor_generator reg_decoded_bbox octave_base_scale scales_per_octave anchor_ratios anchor_strides anchor_base_sizes
+    target_means target_stds
+"""
 
 HEADS: Final = (
     Head(
@@ -111,8 +122,7 @@ HEADS: Final = (
             ("bbox_head.anchor_generator", "center_offset", (0, 0.5)),
             *_BOXES,
         ),
-        known=f"""{_ANCHORS} octave_base_scale scales_per_octave anchor_ratios anchor_strides anchor_base_sizes
-            target_means target_stds""",
+        known=_ANCHORS,
         facts=anchor_facts,
         guesses=_anchor_guesses,
         bare={
@@ -120,5 +130,28 @@ HEADS: Final = (
             "config: 'none' for RetinaNet of 2.x and 3.x, 'legacy' for that of 1.x"
         },
         lone="FSAF, which has no anchors",
+    ),
+    Head(
+        family=atss.FAMILY,
+        model="ATSS",
+        predictors=("atss",),
+        parts=("cls", "reg", "centerness"),
+        limits=(
+            ("bbox_head", "type", ("ATSSHead",)),
+            ("bbox_head", "pred_kernel_size", (3,)),
+            ("bbox_head", "target_means", ((0, 0, 0, 0),)),
+            ("bbox_head.bbox_coder", "type", ("DeltaXYWHBBoxCoder",)),
+            ("bbox_head.bbox_coder", "target_means", ((0, 0, 0, 0),)),
+            ("bbox_head.anchor_generator", "type", ("AnchorGenerator",)),
+            ("bbox_head.anchor_generator", "center_offset", (0,)),
+            *_BOXES,
+        ),
+        known=f"{_ANCHORS} pred_kernel_size",
+        facts=_atss_facts,
+        guesses=_anchor_guesses,
+        bare={
+            "delta_stds": "the names are also those of PAA, which is not exported, and the file carries no config: "
+            "'0.1,0.1,0.2,0.2' for ATSS"
+        },
     ),
 )

@@ -26,7 +26,7 @@ class RetinaNetwork(AnchorNetwork):
 class RetinaHead(Head):
     """Predictors, shared by all levels."""
 
-    def __init__(self, config: RetinaNetwork, decode: DecodeSpec) -> None:
+    def __init__(self, config: AnchorNetwork, decode: DecodeSpec) -> None:
         super().__init__(config, decode)
         self.config = config
         anchors = config.num_anchors
@@ -40,23 +40,26 @@ class RetinaHead(Head):
     def predict(self, feature: Tensor, level: int, canvas: tuple[int, int]) -> Level:
         """Dense predictions of one level for a canvas of (height, width) pixels."""
         logits, deltas = self(feature)
+        boxes = self.boxes(deltas, level, canvas)
+        return Level(self.by_anchor(logits).sigmoid(), boxes, None)
+
+    def boxes(self, deltas: Tensor, level: int, canvas: tuple[int, int]) -> Tensor:
+        """Offsets (B, A * 4, h, w) -> (B, h * w * A, 4) boxes in canvas pixels."""
         cells = (deltas.shape[-2], deltas.shape[-1])
         y, x = cell_points(cells, canvas, level, self.config, offset=0)
         points = torch.stack([x, y, x, y], -1)[:, :, None]  # (h, w, 1, 4)
         anchors = (points + cell_anchors(self.config, level)).flatten(0, 2)  # (h * w * A, 4)
-        boxes = self._boxes(anchors, self._by_anchor(deltas))
-        if self.decode.clip == "before_nms":
-            boxes = clip_boxes(boxes, canvas, self.decode)
-        return Level(self._by_anchor(logits).sigmoid(), boxes, None)
+        boxes = self._decoded(anchors, self.by_anchor(deltas))
+        return clip_boxes(boxes, canvas, self.decode) if self.decode.clip == "before_nms" else boxes
 
-    def _by_anchor(self, x: Tensor) -> Tensor:
+    def by_anchor(self, x: Tensor) -> Tensor:
         """(B, A * D, h, w) -> (B, h * w * A, D)."""
         batch, channels, rows, columns = x.shape
         anchors = self.config.num_anchors
         x = x.reshape(batch, anchors, channels // anchors, rows, columns)
         return x.permute(0, 3, 4, 1, 2).flatten(1, 3)
 
-    def _boxes(self, anchors: Tensor, deltas: Tensor) -> Tensor:
+    def _decoded(self, anchors: Tensor, deltas: Tensor) -> Tensor:
         """Offsets (B, L, 4) dx dy dw dh of anchors (L, 4) -> boxes (B, L, 4)."""
         # mmdetection 1.x counts the last pixel in: sides are one larger. Its far edges were one less than the sum; 3.x
         # leaves that out for 1.x files (LegacyDeltaXYWHBBoxCoder), since they then score higher.

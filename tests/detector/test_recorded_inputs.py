@@ -35,6 +35,7 @@ RECIPES: dict[str, dict] = {
     "detectron2_retinanet": DETECTRON2,
     "mindspore_lyqcom_fcos": {**MINDSPORE, "mean": (0, 0, 0), "std": (255, 255, 255)},
     "mindspore_modelzoo_fcos": {**MINDSPORE, "mean": MODELZOO_MEAN, "std": MODELZOO_STD},
+    "mmdet_atss": {**MMDET, **PYTORCH},
     "mmdet_retinanet_caffe": {**MMDET, **CAFFE},
     "mmdet_retinanet_legacy": {**MMDET, **PYTORCH},
     "mmdet_retinanet_r18": {**MMDET, **PYTORCH},

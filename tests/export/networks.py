@@ -11,8 +11,11 @@ from onnx import TensorProto, helper
 from detector.decode_spec import DecodeSpec
 from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.spec import DetectorSpec
+from export.families import family_of
+from export.families.atss import AtssNetwork
 from export.families.fcos import FcosNetwork
 from export.families.retinanet import RetinaNetwork
+from export.network.anchors import AnchorNetwork
 from export.network.config import Network
 from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
@@ -63,6 +66,21 @@ SMALL_RETINANET = RetinaNetwork(
 )
 
 
+SMALL_ATSS = AtssNetwork(
+    **{
+        field.name: getattr(SMALL_RETINANET, field.name)
+        for field in dataclasses.fields(AnchorNetwork)
+        if field.name not in ("cls_norm", "box_norm", "tower_conv_bias", "anchor_scales", "anchor_ratios")
+    },
+    cls_norm="GN",
+    box_norm="GN",
+    tower_conv_bias=False,
+    anchor_scales=(8.0,),
+    anchor_ratios=(1.0,),
+    delta_stds=(0.1, 0.1, 0.2, 0.2),
+)
+
+
 def random_detector(config: Network = SMALL, decode: DecodeSpec | None = None, *, seed: int = 0) -> Detector:
     """A detector whose random weights give many candidates: lively statistics, a high prior, boxes of some extent."""
     torch.manual_seed(seed)
@@ -84,6 +102,7 @@ def random_detector(config: Network = SMALL, decode: DecodeSpec | None = None, *
         network.head.box.weight.normal_(0, 0.05)
         if isinstance(config, FcosNetwork):
             network.head.box.bias.fill_(1.5)
+        if isinstance(config, FcosNetwork | AtssNetwork):
             network.head.scale.uniform_(0.8, 1.2)
     return network.requires_grad_(False).eval()
 
@@ -133,7 +152,7 @@ def tail_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-# Three, for torch takes its time to export: together they have most forms of candidates, suppression, clipping, padding
+# Few, for torch takes its time to export: together they have most forms of candidates, suppression, clipping, padding
 # and cells.
 EXPORTED = {
     "fcos": (dataclasses.replace(SMALL, same_padding=True, cell_step="canvas"), {}),
@@ -148,6 +167,7 @@ EXPORTED = {
             "candidates_total": 200,
         },
     ),
+    "atss": (dataclasses.replace(SMALL_ATSS, strides=(8, 16, 32, 64)), {}),
     "mindspore": (
         dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False),
         {
@@ -172,7 +192,7 @@ def exported(name: str) -> tuple[Detector, onnx.ModelProto]:
     spec = DetectorSpec.model_validate(
         {
             "name": name,
-            "detector": "fcos" if isinstance(config, FcosNetwork) else "retinanet",
+            "detector": family_of(type(config)).name,
             "canvas": [128, 192],
             "image": {"channels": "RGB", "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
             "decode": decode,

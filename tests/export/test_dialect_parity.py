@@ -43,6 +43,10 @@ RECORDS = {
     "detectron2_retinanet": ({"image": {"short": 256, "long": 448}}, {}),
     "mindspore_lyqcom_fcos": ({"image": {"short": 320, "long": 352}}, {}),
     "mindspore_modelzoo_fcos": ({"image": {"short": 320, "long": 352}}, {}),
+    "mmdet_atss": (
+        {"image": MMDET_IMAGE, "decode": {"candidates_per_level": 60, "iou_threshold": 0.6}},
+        {"delta_stds": "0.1,0.1,0.2,0.2"},
+    ),
     "mmdet_retinanet_caffe": (
         {"image": MMDET_CAFFE, "decode": {"candidates_per_level": 60}},
         {"style": "caffe", "anchor_rounding": "none"},

@@ -64,4 +64,4 @@ def make(
 def _tensor(name: str, kind: Kind, shape: tuple[int, ...], seed: int) -> np.ndarray:
     stream = np.random.RandomState([seed, zlib.crc32(name.encode())])
     spread = kind.spread / math.sqrt(math.prod(shape[1:])) if kind.per_input else kind.spread
-    return (kind.centre + spread * (2 * stream.random_sample(shape) - 1)).astype(np.float32)
+    return np.asarray(kind.centre + spread * (2 * stream.random_sample(shape) - 1), np.float32)

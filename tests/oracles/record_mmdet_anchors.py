@@ -1,6 +1,6 @@
-"""Record what the genuine mmdetection's RetinaNet detects with random weights, and write one of its checkpoints.
+"""Record what the genuine mmdetection's RetinaNet and ATSS detect with random weights, and write their checkpoints.
 
-    PYTHONPATH=. python tests/oracles/record_mmdet_retinanet.py [record ...]
+    PYTHONPATH=. python tests/oracles/record_mmdet_anchors.py [record ...]
 
 in an environment with mmdetection 3.3 (demo/README.md), from the repository root, photographs in ../shared/data. Leaves
 
@@ -8,9 +8,11 @@ in an environment with mmdetection 3.3 (demo/README.md), from the repository roo
     tests/data/mmdet_retinanet_r18.pth    the same network, saved by mmengine's Runner, which adds its configuration
     tests/data/mmdet_retinanet_caffe.npz  of configs/retinanet/retinanet_r50-caffe_fpn_1x_coco.py: caffe style, BGR
     tests/data/mmdet_retinanet_legacy.npz of configs/legacy_1.x/retinanet_r50_fpn_1x_coco_v1.py: how 3.x runs 1.x files
+    tests/data/mmdet_atss.npz             of configs/atss/atss_r50_fpn_1x_coco.py on ResNet-18: pytorch style, RGB
+    tests/data/mmdet_atss.pth             the same network, saved as above
 
-from the configurations in mmdetection's wheel; only widths, input size, the place of the data and, for caffe and
-legacy, `nms_pre` are not theirs.
+from the configurations in mmdetection's wheel; only widths, input size, the place of the data, for all but r18
+`nms_pre`, and for ATSS the depth are not theirs.
 
 `img_shape` is the size of the padded tensor, so that mmdetection clips to the canvas.
 """
@@ -43,10 +45,15 @@ RULES = {
     r"fpn_convs\.[34]\..*weight": "extra",
     r"lateral_convs\..*weight": "lateral",
     r"neck\..*weight": "fpn",
-    r"retina_cls\.weight": "cls",
-    r"retina_cls\.bias": "cls_bias",
-    r"retina_reg\.weight": "box",
-    r"retina_reg\.bias": "box_bias",
+    r"(gn)\.weight": "norm",
+    r"(gn)\.bias": "norm_bias",
+    r"(retina|atss)_cls\.weight": "cls",
+    r"(retina|atss)_cls\.bias": "cls_bias",
+    r"(retina|atss)_reg\.weight": "box",
+    r"(retina|atss)_reg\.bias": "box_bias",
+    r"atss_centerness\.weight": "ctr",
+    r"atss_centerness\.bias": "ctr_bias",
+    r"scales\.\d\.scale": "scale",
     r"weight": "conv",
     r"bias": "bias",
 }
@@ -61,6 +68,7 @@ class Variant(NamedTuple):
     nms_pre: int
     last_norm: str
     kinds: dict[str, Kind]
+    depth: int | None = None
 
 
 COMMON = {
@@ -102,8 +110,23 @@ VARIANTS = {
             "cls_bias": Kind(-4.7, 0.3),
         },
     ),
+    "mmdet_atss": Variant(
+        "atss/atss_r50_fpn_1x_coco.py",
+        8,
+        32,
+        60,
+        r"bn2\.weight",
+        {
+            "cls": Kind(0, 0.8 * UNIT, per_input=True),
+            "cls_bias": Kind(-4.0, 1.0),
+            "box": Kind(0, 1.5 * UNIT, per_input=True),  # in units of a tenth or a fifth of a side
+            "box_bias": Kind(-3.0, 2.0),
+            "ctr": Kind(0, 2 * UNIT, per_input=True),
+        },
+        18,
+    ),
 }
-CHECKPOINT = "mmdet_retinanet_r18"
+CHECKPOINTS = ("mmdet_retinanet_r18", "mmdet_atss")
 
 
 @dataclass(frozen=True)
@@ -124,6 +147,7 @@ def narrow(variant: Variant, folder: str) -> Any:
     from mmengine.config import Config
 
     cfg = Config.fromfile(Path(mmdet.__path__[0]) / ".mim" / "configs" / variant.config)
+    cfg.model.backbone.depth = variant.depth or cfg.model.backbone.depth
     expansion = 4 if cfg.model.backbone.depth >= 50 else 1
     cfg.model.backbone.base_channels = variant.base
     cfg.model.neck.in_channels = [variant.base * expansion << stage for stage in range(4)]
@@ -188,7 +212,7 @@ def record(name: str) -> None:
         detector = on_canvas(model, variant)
         seed, results = search(detector, [tensor for *_, tensor in loaded])
         model.bbox_head.test_cfg.max_per_img = most
-        if name == CHECKPOINT:
+        if name in CHECKPOINTS:
             save(runner, records.DATA / f"{name}.pth")
     photographs = [
         records.Photograph(photograph, image, resized, tensor[0].numpy(), *(part.numpy() for part in result))

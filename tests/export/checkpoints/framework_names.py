@@ -18,10 +18,11 @@ from export.checkpoints.nests import flat_weights
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading, Weights
 from export.network.config import Network
-from tests.export.networks import SMALL, SMALL_RETINANET, random_detector
+from tests.export.networks import SMALL, SMALL_ATSS, SMALL_RETINANET, random_detector
 
 State = dict[str, Tensor]
 FCOS = dataclasses.replace(SMALL, cls_convs=2, box_convs=2, norm_groups=32)
+ATSS = dataclasses.replace(SMALL_ATSS, cls_convs=2, box_convs=2, norm_groups=32)
 RETINANET = dataclasses.replace(SMALL_RETINANET, cls_convs=2, box_convs=2, num_classes=2, p6_from="C5")
 
 
@@ -138,6 +139,9 @@ MMDET_FCOS = Spelling(
     scale_shape=(),
 )
 MMDET_RETINANET = dataclasses.replace(MMDET_FCOS, predictors=("bbox_head.retina_cls", "bbox_head.retina_reg", "none"))
+MMDET_ATSS = dataclasses.replace(
+    MMDET_FCOS, predictors=("bbox_head.atss_cls", "bbox_head.atss_reg", "bbox_head.atss_centerness")
+)
 TIANZHI = Spelling(
     stem=("backbone.body.stem.conv1", "backbone.body.stem.bn1"),
     stage="backbone.body.layer{}".format,
@@ -236,6 +240,7 @@ FLAGS = {"norm_on_bbox": True, "centerness_on_reg": True}
 SAMPLES = {
     "mmdet_fcos": Sample("mmdet", MMDET_FCOS, FCOS, {}),
     "mmdet_retinanet": Sample("mmdet", MMDET_RETINANET, RETINANET, {"anchor_rounding": "none"}),
+    "mmdet_atss": Sample("mmdet", MMDET_ATSS, ATSS, {"delta_stds": "0.1,0.1,0.2,0.2"}),
     "tianzhi": Sample("tianzhi", TIANZHI, FCOS, FLAGS),
     "cvpods": Sample("cvpods", CVPODS, FCOS, FLAGS),
     "adelaidet": Sample("adelaidet", ADELAIDET, FCOS, {}),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError, SpecError
+from export.families import family_of
 from export.families.retinanet import RetinaNetwork
 from tests.export.checkpoints.framework_names import SAMPLES, Sample, State, examine_state, read_state
 
@@ -19,7 +20,7 @@ PAIRS = [
 SAME_BACKBONE = [
     {"detectron2", "cvpods", "adelaidet"},
     {"torchvision_fcos", "torchvision_retinanet"},
-    {"mmdet_fcos", "mmdet_retinanet"},
+    {"mmdet_fcos", "mmdet_retinanet", "mmdet_atss"},
 ]
 
 
@@ -41,7 +42,7 @@ def kinds(state: State) -> dict[str, str]:
 def test_it_is_recognised(sample: Sample, state: State):
     found = read_state(state, sample.given)
     assert found.dialect == sample.dialect
-    assert found.detector == ("fcos" if "head.ctr.weight" in sample.ours() else "retinanet")
+    assert found.detector == family_of(type(sample.config)).name
 
 
 def test_every_tensor_finds_its_place(sample: Sample, state: State):

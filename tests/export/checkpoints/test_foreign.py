@@ -9,7 +9,7 @@ from export.checkpoints.foreign import family, obstacle
 @pytest.mark.parametrize(
     ("key", "name"),
     [
-        ("bbox_head.atss_cls.weight", "ATSS"),
+        ("bbox_head.atss_iou.weight", "DDOD"),
         ("bbox_head.vfnet_reg.weight", "VarifocalNet"),
         ("bbox_head.gfl_cls.weight", "GFL"),
         ("backbone.gn1.weight", "group normalization"),
@@ -76,6 +76,7 @@ PLAIN = [
     "neck.fpn_convs.0.conv.weight",
     "bbox_head.cls_convs.0.conv.weight",
     "bbox_head.retina_cls.weight",
+    "bbox_head.atss_cls.weight",
     "backbone.body.stem.conv1.weight",
     "backbone.body.layer1.0.conv2.weight",
     "backbone.fpn.top_blocks.p6.weight",

@@ -48,15 +48,15 @@ def test_families_have_names():
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AtssNetwork(RetinaNetwork):
+class PaaNetwork(RetinaNetwork):
     """A family that nobody has named."""
 
 
 def test_a_family_without_a_name_is_not_called_by_another_ones():
-    network = AtssNetwork(
+    network = PaaNetwork(
         **{field.name: getattr(SMALL_RETINANET, field.name) for field in dataclasses.fields(RetinaNetwork)}
     )
-    with pytest.raises(SpecError, match=r"networks of the kind AtssNetwork have no name in a spec \(known: fcos, ret"):
+    with pytest.raises(SpecError, match=r"networks of the kind PaaNetwork have no name in a spec \(known: fcos, ret"):
         _ = Weights("mmdet", {}, network, {}, None, Recipe({}, {}, "")).detector
 
 
