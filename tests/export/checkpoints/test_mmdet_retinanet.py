@@ -208,7 +208,7 @@ def test_names_of_classes_come_from_the_file():
     ("key", "message"),
     [
         ("backbone.layer3.0.conv2.conv_offset.weight", "deformable convolutions"),
-        ("bbox_head.atss_cls.weight", "ATSS"),
+        ("bbox_head.atss_cls.weight", "two tensors for head.cls.weight"),
         ("backbone.stem.0.weight", "deep stem"),
         ("backbone.gn1.weight", "group normalization"),
         ("neck.pafpn_convs.0.conv.weight", "PAFPN|no plain detector"),
