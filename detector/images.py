@@ -1,5 +1,6 @@
 """The pixels of an image file, as the training framework reads them."""
 
+import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -22,10 +23,11 @@ Image = NDArray[np.uint8]
 
 
 class Picture(NamedTuple):
-    """A decoded image, (H, W, 3) uint8 in BGR, and what its file said of itself."""
+    """A decoded image, (H, W, 3) uint8 in BGR, what its file said of itself, and the hex SHA-256 of its bytes."""
 
     pixels: Image
     header: Header
+    sha256: str
 
 
 def read_image(path: Path, *, decoder: Decoder = "cv2", exif: Exif = "applied") -> Image:
@@ -61,7 +63,7 @@ def read_picture(path: Path, *, decoder: Decoder = "cv2", exif: Exif = "applied"
             f"{path}: truncated JPEG: its data end before its pixels, which decoders fill with grey; "
             "replace or remove the file"
         )
-    return Picture(pixels, header)
+    return Picture(pixels, header, hashlib.sha256(data).hexdigest())
 
 
 def read_head(path: Path) -> Header:

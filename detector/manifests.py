@@ -31,6 +31,8 @@ FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
 # cv2 decodes no image with a longer side (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
 SIDE_MAX = 2**20
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
 
 class BinImage(pydantic.BaseModel):
     """One preprocessed image: its source, where it lies on the canvas (see `Letterbox`), and its bin.
@@ -44,6 +46,7 @@ class BinImage(pydantic.BaseModel):
         left: columns left of it.
         ratio: see `Letterbox`.
         sha256: of the bin's bytes, hex; None in manifests of earlier versions and in those made of an info file.
+        image_sha256: of the image file's bytes, likewise.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -55,7 +58,8 @@ class BinImage(pydantic.BaseModel):
     top: Annotated[int, Field(ge=0, le=SIDE_MAX)]
     left: Annotated[int, Field(ge=0, le=SIDE_MAX)]
     ratio: float | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
+    image_sha256: Sha256 | None = None
 
     @pydantic.field_validator("image", "resized")
     @classmethod
@@ -65,10 +69,10 @@ class BinImage(pydantic.BaseModel):
         return size
 
     @classmethod
-    def of(cls, box: Letterbox, *, stem: str, file_name: str, sha256: str | None = None) -> "BinImage":
+    def of(cls, box: Letterbox, *, stem: str, file_name: str, image_sha256: str | None = None) -> "BinImage":
         """The image of that letterbox; its canvas is the one of its folder's spec."""
         place = {"image": box.image, "resized": box.resized, "top": box.top, "left": box.left, "ratio": box.ratio}
-        return cls(stem=stem, file_name=file_name, **place, sha256=sha256)
+        return cls(stem=stem, file_name=file_name, **place, image_sha256=image_sha256)
 
     def letterbox(self, canvas: Size) -> Letterbox:
         """The geometry of this image on a canvas."""

@@ -18,11 +18,13 @@ class Collected:
         rows: the detections.
         hidden: boxes dropped because they lay wholly in the padding of their canvas.
         squeeze: what the canvas makes smaller; None: nothing.
+        pictures: hex SHA-256 of the image file by COCO image id, as far as the manifest has it.
     """
 
     rows: list[Detection]
     hidden: int
     squeeze: Squeeze | None
+    pictures: dict[int | str, str]
 
 
 def collect(
@@ -40,6 +42,7 @@ def collect(
         category_ids: COCO category id per label.
     """
     by_image: dict[int | str, list[Detection]] = {}
+    pictures: dict[int | str, str] = {}
     used = 0
     scales = []
     for result in results:
@@ -47,6 +50,8 @@ def collect(
         if image_id is None:
             continue
         used += int((result.dets[:, 4] > 0).sum())
+        if result.image.image_sha256 is not None:
+            pictures[image_id] = result.image.image_sha256
         scales.append(spec.squeeze(result.image.image))
         by_image[image_id] = to_detections(
             result.labels,
@@ -59,4 +64,7 @@ def collect(
         )
     rows = [row for image_id in image_ids.values() for row in by_image[image_id]]
     small = [scale for scale in sorted(scales) if scale < 1]
-    return Collected(rows, used - len(rows), Squeeze(len(small), sum(small) / len(small)) if small else None)
+    squeeze = Squeeze(len(small), sum(small) / len(small)) if small else None
+    # In the order of the images: results come as their batches are full.
+    known = {image_id: pictures[image_id] for image_id in image_ids.values() if image_id in pictures}
+    return Collected(rows, used - len(rows), squeeze, known)

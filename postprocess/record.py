@@ -73,6 +73,7 @@ class Evaluation:
         squeeze: what the canvas costs; None: nothing, or not known.
         oddities: what was taken although it is odd, one line per kind.
         detections_sha256: of the file, hex.
+        pictures_sha256: of pictures.json, hex; None: there is none.
         numbering: what to know about how the labels are numbered, or None.
         ends: of a forecast, what operators that may compute in float16 inside give at both ends of what they may do.
         reading: how boxes or categories must be taken to be found, where they are not as they stand; None: no hint.
@@ -87,6 +88,7 @@ class Evaluation:
     squeeze: Squeeze | None = None
     oddities: tuple[str, ...] = ()
     detections_sha256: str | None = None
+    pictures_sha256: str | None = None
     numbering: str | None = None
     reading: str | None = None
     ends: tuple[End, ...] = ()
@@ -260,6 +262,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
         "annotations_sha256": evaluation.annotations.sha256,
         "detections_file": evaluation.detections_file,
         "detections_sha256": evaluation.detections_sha256,
+        "pictures_sha256": evaluation.pictures_sha256,
     }
     return {**record, DIGEST: digest_of(record, key=DIGEST)}
 

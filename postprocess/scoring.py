@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
 from postprocess.join import join_classes, other_numbering, own_ids
 from postprocess.origin import model_of
+from postprocess.pictures import PICTURES_NAME, write_pictures
 from postprocess.record import UNKNOWN, End, Evaluation, Ran, to_record
 from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection, Detections
@@ -149,7 +151,7 @@ def score_results(
     Raises:
         DataError, ArtifactError: the classes do not fit, or the products cannot be written.
     """
-    require_apart([out / DETECTIONS_NAME, out / METRICS_NAME], [Path(annotations.source)])
+    require_apart([out / name for name in (DETECTIONS_NAME, PICTURES_NAME, METRICS_NAME)], [Path(annotations.source)])
     category_ids, others = join_classes(spec, annotations)
     known, count = (*sourced(annotations.source, [*annotations.oddities, *others]), *odd), len(odd)
     say(known)
@@ -172,7 +174,7 @@ def score_results(
             annotations, detections, metrics, source=written, image_ids=chosen, category_ids=categories
         ),
     )
-    return write_evaluation(out, evaluation, detections)
+    return write_evaluation(out, evaluation, detections, found.pictures)
 
 
 _TRAINED_ON = ", right if that is the file that was trained on, or in its order"
@@ -242,15 +244,24 @@ def _count_scores(rows: Detections, odd: Oddities) -> None:
     odd.count(what, outside, row_name)
 
 
-def write_evaluation(out: Path, evaluation: Evaluation, detections: list[Detection] | None = None) -> Evaluation:
-    """Write `detections.json` (if given), then `metrics.json`: metrics never describe other detections.
+def write_evaluation(
+    out: Path,
+    evaluation: Evaluation,
+    detections: list[Detection] | None = None,
+    pictures: Mapping[int | str, str] = MappingProxyType({}),
+) -> Evaluation:
+    """Write `detections.json` and `pictures.json` (if given), then `metrics.json`, which never describes others.
 
     Returns:
-        The evaluation, with the digest of the detections that were written.
+        The evaluation, with the digests of what was written.
     """
     if detections is not None:
         write_detections(out, detections)
-        evaluation = replace(evaluation, detections_sha256=sha256_of(out / DETECTIONS_NAME))
+        evaluation = replace(
+            evaluation,
+            detections_sha256=sha256_of(out / DETECTIONS_NAME),
+            pictures_sha256=write_pictures(out, pictures),
+        )
     make_folder(out)
     write_json(out / METRICS_NAME, to_record(evaluation))
     return evaluation

@@ -132,9 +132,10 @@ def read_input(item: tuple[str, str], *, images: Path, spec: DetectorSpec) -> Pl
         DataError: the image is unusable; the message names the file.
     """
     name, stem = item
-    pixels, header = read_picture(images / name, decoder=spec.image.decoder, exif=spec.image.exif)
-    tensor, box = to_input(pixels, spec)
-    return Placed(BinImage.of(box, stem=stem, file_name=name), box.canvas, header, tensor)
+    picture = read_picture(images / name, decoder=spec.image.decoder, exif=spec.image.exif)
+    tensor, box = to_input(picture.pixels, spec)
+    image = BinImage.of(box, stem=stem, file_name=name, image_sha256=picture.sha256)
+    return Placed(image, box.canvas, picture.header, tensor)
 
 
 def _write_bin(item: tuple[str, str], *, images: Path, bins: Path, spec: DetectorSpec) -> tuple[Size, BinImage, Seen]:

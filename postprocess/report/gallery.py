@@ -15,6 +15,7 @@ from detector.errors import DataError
 from detector.geometry import Size
 from detector.image_spec import Exif
 from detector.images import Image, read_head, read_image
+from postprocess.pictures import require_picture
 from postprocess.report.scored import Scored
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
@@ -103,7 +104,7 @@ def build_gallery(scored: Scored, folder: Path, *, count: int) -> Gallery:
         count: images spread over the list; the one with the most missed objects is added if it is not among them.
 
     Raises:
-        DataError: an image is missing, unreadable, unnamed or not of the annotated size.
+        DataError: an image is missing, unreadable, unnamed, not of the annotated size, or not the preprocessed one.
     """
     annotations, counts = scored.annotations, scored.record.counts
     categories = {item.id for item in scored.record.classes}
@@ -120,10 +121,11 @@ def build_gallery(scored: Scored, folder: Path, *, count: int) -> Gallery:
     chosen = [images[index] for index in spread(len(images), count)]
     worst = _worst(map(pair, images))
     added = [worst] if worst is not None and worst not in chosen else []
-    tiles = [
-        _tile(_path(folder, image, annotations.source), pair(image), annotations.categories, worst=image is worst)
-        for image in [*chosen, *added]
-    ]
+    tiles = []
+    for image in [*chosen, *added]:
+        path = _path(folder, image, annotations.source)
+        require_picture(path, scored.pictures.get(image.id))
+        tiles.append(_tile(path, pair(image), annotations.categories, worst=image is worst))
     return Gallery(tuple(tiles), len(images), whole=whole, worst_added=bool(added))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from detector.artifacts import make_folder, require_apart, write_bytes
 from detector.spec import Checkpoint
 from postprocess.evaluate import Figure, figures_of
+from postprocess.pictures import PICTURES_NAME
 from postprocess.record import STAND_IN_PRECISION
 from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
 from postprocess.report.scored import UNBOUND, ClassRecord, Record, read_scored
@@ -74,7 +75,8 @@ def write_report(
         DataError: an image or a COCO file is missing or damaged.
     """
     scored = read_scored(results, annotations_path, names=images is not None)
-    require_apart([output], [results / METRICS_NAME, results / DETECTIONS_NAME, Path(scored.annotations.source)])
+    names = (METRICS_NAME, DETECTIONS_NAME, PICTURES_NAME)
+    require_apart([output], [*(results / name for name in names), Path(scored.annotations.source)])
     gallery = None if images is None else build_gallery(scored, images, count=count)
     page = to_page(scored.record, gallery).encode()
     make_folder(output.parent)

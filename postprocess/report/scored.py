@@ -3,7 +3,7 @@
 import codecs
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,8 @@ from postprocess.coco import (
     read_detections,
 )
 from postprocess.evaluate import MAX_DETECTIONS, figures_of
+from postprocess.pictures import UNBOUND as UNBOUND_PICTURES
+from postprocess.pictures import read_pictures
 from postprocess.record import DIGEST
 from postprocess.rows.columns import Detections
 from postprocess.rows.oddities import say, sourced
@@ -99,6 +101,7 @@ class Record(pydantic.BaseModel):
     oddities: tuple[str, ...] = ()
     annotations_sha256: str | None = None
     detections_sha256: str | None = None
+    pictures_sha256: str | None = None
     reference: ReferenceRecord | None
     note: str
     counts: Counts
@@ -125,11 +128,19 @@ class Record(pydantic.BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One evaluation: its record, the truth and the detections that it scored."""
+    """One evaluation: its record, the truth and the detections that it scored.
+
+    Attributes:
+        record: metrics.json.
+        annotations: the truth.
+        detections: as scored.
+        pictures: hex SHA-256 of the image file by image id, as far as it is known.
+    """
 
     record: Record
     annotations: Annotations
     detections: Detections
+    pictures: Mapping[int | str, str] = field(default_factory=dict)
 
 
 def read_scored(results: Path, annotations_path: Path, *, names: bool = True) -> Scored:
@@ -147,7 +158,15 @@ def read_scored(results: Path, annotations_path: Path, *, names: bool = True) ->
     record = read_record(results)
     annotations = read_annotations(find_annotations(annotations_path), names=names)
     _refuse_other_annotations(record, annotations, results / METRICS_NAME)
-    return Scored(record, annotations, _read_detections(record, annotations, results))
+    detections = _read_detections(record, annotations, results)
+    return Scored(record, annotations, detections, _read_pictures(record, results) if names else {})
+
+
+def _read_pictures(record: Record, results: Path) -> Mapping[int | str, str]:
+    if record.pictures_sha256 is None:
+        say(sourced(str(results / METRICS_NAME), [UNBOUND_PICTURES]))
+        return {}
+    return read_pictures(results, record.pictures_sha256, again=_eval_again(results, record.annotations_file))
 
 
 def read_record(results: Path) -> Record:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from detector.errors import ArtifactError, PipelineError
+from detector.errors import ArtifactError, DataError, PipelineError
 from infer.__main__ import main as infer
 from postprocess.__main__ import main as postprocess
 from preprocess.__main__ import main as preprocess
@@ -50,9 +50,9 @@ class Work:
                 )
 
     def products(self) -> dict[str, bytes]:
-        return {name: (self.scored / name).read_bytes() for name in ("detections.json", "metrics.json")} | {
-            "page": self.page.read_bytes()
-        }
+        return {
+            name: (self.scored / name).read_bytes() for name in ("detections.json", "pictures.json", "metrics.json")
+        } | {"page": self.page.read_bytes()}
 
     def bin(self, number: int = 0) -> Path:
         return sorted(self.bins.glob("*.bin"))[number]
@@ -123,6 +123,7 @@ PLACES: dict[str, tuple[str, Callable[[Work], Path]]] = {
     "the lock of the results": ("infer", lambda work: work.output / ".r.lock"),
     "the metrics": ("report", lambda work: work.scored / "metrics.json"),
     "the detections": ("report", lambda work: work.scored / "detections.json"),
+    "the list of pictures": ("report", lambda work: work.scored / "pictures.json"),
     "the evaluation": ("report", lambda work: work.scored),
     "the page": ("report", lambda work: work.page),
 }
@@ -162,6 +163,8 @@ MET_BY: dict[str, dict[str, Callable[[Work], object]]] = {
         "the metrics gone": lambda work: (work.scored / "metrics.json").unlink(),
         "the metrics cut": lambda work: cut(work.scored / "metrics.json"),
         "the metrics edited": lambda work: change(work.scored / "metrics.json", AP=99.9),
+        "the list of pictures gone": lambda work: (work.scored / "pictures.json").unlink(),
+        "the list of pictures edited": lambda work: (work.scored / "pictures.json").write_text("[]"),
         "the detections gone": lambda work: (work.scored / "detections.json").unlink(),
         "the detections cut": lambda work: cut(work.scored / "detections.json"),
         "the detections of another run": lambda work: (work.scored / "detections.json").write_text("[]"),
@@ -188,7 +191,8 @@ def test_what_lies_in_the_place_of_a_product_is_mended(work: Work, place: str, k
 
 
 @pytest.mark.parametrize(
-    "name", ["eval/metrics.json", "eval/detections.json", "coco/annotations/instances_val2017.json"]
+    "name",
+    ["eval/metrics.json", "eval/detections.json", "eval/pictures.json", "coco/annotations/instances_val2017.json"],
 )
 def test_the_page_is_not_written_over_what_it_is_made_of(work: Work, name: str):
     work.page = work.scored.parent / name
@@ -222,3 +226,39 @@ def follow(work: Work, message: str) -> int:
     stages = [stage for stage, pattern in NAMED.items() if re.search(pattern, message)]
     assert stages or named, f"no next step: {message}"
     return min(map(STAGES.index, stages), default=0)
+
+
+def picture(work: Work) -> Path:
+    return sorted((work.coco / "val2017").iterdir())[0]
+
+
+def test_a_picture_that_was_replaced_is_not_drawn_on(work: Work):
+    expected, path = work.products(), picture(work)
+    before = path.read_bytes()
+    path.write_bytes(before + b"\0")  # the same pixels
+    with pytest.raises(
+        DataError, match=rf"{path} is not the picture that was preprocessed .*: put that one back, or run"
+    ):
+        work.run("report")
+    path.write_bytes(before)
+    work.run("report")
+    assert work.products() == expected
+
+
+def test_a_picture_that_was_replaced_is_taken_by_the_stages_named(work: Work):
+    expected, path = work.products(), picture(work)
+    path.write_bytes(path.read_bytes() + b"\0")
+    mend(work, STAGES.index("report"))
+    assert work.products()["page"] == expected["page"]
+    assert work.products()["pictures.json"] != expected["pictures.json"]
+
+
+def test_bins_of_an_earlier_version_leave_pictures_unbound(work: Work, caplog: pytest.LogCaptureFixture):
+    manifest = json.loads((work.bins / "manifest.json").read_text())
+    for image in manifest["images"]:
+        del image["image_sha256"]
+    (work.bins / "manifest.json").write_text(json.dumps(manifest))
+    for stage in ("infer", "eval", "report"):
+        work.run(stage)
+    assert "which pictures were preprocessed is not recorded" in caplog.text
+    assert not (work.scored / "pictures.json").exists()

@@ -97,7 +97,7 @@ def test_nothing_but_the_products_is_written(tmp_path: Path, coco: Path, convert
     before = set(tmp_path.rglob("*"))
     run(model, coco, tmp_path / "out")
     written = {path.relative_to(tmp_path).as_posix() for path in set(tmp_path.rglob("*")) - before}
-    assert written == {"out", "out/detections.json", "out/metrics.json"}
+    assert written == {"out", "out/detections.json", "out/pictures.json", "out/metrics.json"}
 
 
 def test_an_annotated_image_that_is_left_out_is_an_error(tmp_path: Path, coco: Path, convert: Convert):

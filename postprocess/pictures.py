@@ -1,0 +1,73 @@
+"""pictures.json: which bytes the scored images had when they were preprocessed, for who shows them with detections."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from detector.artifacts import read_product, sha256_of, write_json
+from detector.errors import ArtifactError, DataError
+from detector.files.bounds import MANIFEST_BYTES
+from detector.files.json_text import parse_json
+from detector.manifests import PREPROCESS_AGAIN
+
+PICTURES_NAME = "pictures.json"
+UNBOUND = (
+    "which pictures were preprocessed is not recorded (bins of an earlier version, an info file, or a result file): "
+    "those drawn are not compared"
+)
+
+
+def write_pictures(out: Path, pictures: Mapping[int | str, str]) -> str | None:
+    """Write the file, or remove an earlier one where nothing is known.
+
+    Args:
+        out: folder of the evaluation.
+        pictures: hex SHA-256 of the image file by COCO image id.
+
+    Returns:
+        The file's own, None if there is none.
+    """
+    path = out / PICTURES_NAME
+    if not pictures:
+        path.unlink(missing_ok=True)
+        return None
+    write_json(path, [[image_id, sha256] for image_id, sha256 in pictures.items()], indent=None)
+    return sha256_of(path)
+
+
+def read_pictures(results: Path, sha256: str, *, again: str) -> dict[int | str, str]:
+    """Hex SHA-256 of the image file by COCO image id.
+
+    Args:
+        results: folder of the evaluation.
+        sha256: of the file, as metrics.json has it.
+        again: how the file is written again, for messages.
+
+    Raises:
+        ArtifactError: it is not the one that was written.
+    """
+    path = results / PICTURES_NAME
+    try:
+        data = read_product(path, MANIFEST_BYTES, again=again)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found, which metrics.json beside it names; {again}") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ArtifactError(f"{path} is not the file that metrics.json names: changed since; {again}")
+    return dict(parse_json(data))
+
+
+def require_picture(path: Path, expected: str | None) -> None:
+    """Refuse an image that is not the one that was preprocessed.
+
+    Args:
+        path: of the image.
+        expected: its hex SHA-256 then; None: not known.
+
+    Raises:
+        DataError: it was replaced or edited since.
+    """
+    if expected is not None and sha256_of(path) != expected:
+        raise DataError(
+            f"{path} is not the picture that was preprocessed (its SHA-256 is another): put that one back, or "
+            f"{PREPROCESS_AGAIN}, then inference and eval"
+        )
