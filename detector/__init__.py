@@ -3,21 +3,41 @@
 import os
 import signal
 import sys
+from types import FrameType
+from typing import NoReturn
+
+# Signals that end a command, with what Python does of its own accord.
+EARLY = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+
+
+def end_at_once(number: int, _: FrameType | None) -> NoReturn:
+    """End the process where nothing is in progress, with one line and the exit code of shells."""
+    word = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    try:
+        os.write(2, f"error: {word}; nothing was in progress\n".encode())
+    finally:
+        os._exit(128 + number)
 
 
 def _prepare_program() -> None:
     """What must come before the imports of a command of ours.
 
-    Until `detector.cli.run` takes over nothing has been done, and an interrupt is no traceback. numpy's and OpenCV's
-    OpenBLAS would start a thread per core, which nothing here needs, and crash where memory is too short for them.
+    Until `detector.cli.run` takes over nothing has been done, and a signal ends it with a line, no traceback. numpy's
+    and OpenCV's OpenBLAS would start a thread per core, which nothing here needs, and crash where memory is too short
+    for them.
     """
     program = getattr(sys.modules.get("__main__"), "__spec__", None)
     ours = __file__.rpartition("/detector/")[0]
     if program is None or program.origin != f"{ours}/{program.parent}/__main__.py":
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number, usual in EARLY.items():
+        if signal.getsignal(number) == usual:  # one that is ignored (nohup) stays so
+            signal.signal(number, end_at_once)
 
 
 _prepare_program()

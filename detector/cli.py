@@ -23,7 +23,7 @@ INTERRUPTED = 130
 MAKE_VARIABLES = "OMLINE_MAKE"
 # Of options: what fits 32 bits, as everywhere in ONNX and in ais_bench's options.
 COUNT_MAX, DIGITS_MAX = 2**31 - 1, 40
-NO_MEMORY = "not enough memory: use a smaller batch or canvas, or fewer workers"
+NO_MEMORY = "not enough memory: give the command more (`ulimit -v`, the container's limit), or end other programs"
 # What the loader of shared libraries, Python's threads and C++ say for want of memory.
 OUT_OF_MEMORY = (
     *("Cannot allocate memory", "failed to map segment", "can't start new thread", "bad_alloc"),
@@ -64,6 +64,8 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     streams.secure()
     _log_to(sys.stderr)
     code = _code_of(main, sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        signals.settled()
     sys.stdout.flush()
     lost = sys.stdout.lost if isinstance(sys.stdout, streams.Stream) else None
     if lost is not None and code == 0:

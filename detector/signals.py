@@ -10,6 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from detector import EARLY, end_at_once
+
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 # Seconds that a call of native code may still take when a signal has come.
 PATIENCE = 3.0
@@ -40,8 +42,6 @@ def handled() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only
         return
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see `detector/__init__.py`
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     heard: list[int] = []
 
     def hear(number: int, _: FrameType | None) -> None:
@@ -52,8 +52,8 @@ def handled() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Ended(number)
 
-    usual = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(ENDING, signal.SIG_DFL)}
-    taken = {number: handler for number, handler in usual.items() if signal.getsignal(number) == handler}
+    before = {number: signal.getsignal(number) for number in EARLY}
+    taken = {number: before[number] for number in EARLY if before[number] in (EARLY[number], end_at_once)}
     with _watched(heard):
         for number in taken:
             signal.signal(number, hear)
@@ -62,6 +62,13 @@ def handled() -> Iterator[None]:
         finally:
             for number, handler in taken.items():
                 signal.signal(number, handler)
+
+
+def settled() -> None:
+    """Nothing is left to end: the exit code of the process is decided, and signals no longer change it."""
+    if threading.current_thread() is threading.main_thread():
+        for number in EARLY:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,8 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     """Hold a product, a folder or a file, against other processes that make the same one.
 
     The lock is a file beside it, `.<name>.lock`, that the kernel unlocks when its process ends, however that comes.
-    What a killed process was writing of the product, or in it, is removed first.
+    What a killed process was writing of the product, or in it, is removed first; a folder that was made in the block
+    and is empty at its end, because nothing could be written, is removed as well.
 
     Args:
         product: what will be written; it need not be there.
@@ -38,7 +39,7 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
     """
     product = product.absolute()
     path = lock_path(product)
-    made = not path.parent.exists()
+    made, new = not path.parent.exists(), not os.path.lexists(product)
     descriptor = _acquire(path, product)
     try:
         try:
@@ -51,6 +52,9 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
         # First the name, then the lock: whoever opened the file in between finds that the name is gone and tries again.
         path.unlink(missing_ok=True)
         os.close(descriptor)
+        if new and product.is_dir():
+            with contextlib.suppress(OSError):  # something is in it
+                product.rmdir()
         if made:
             with contextlib.suppress(OSError):  # something is in it
                 path.parent.rmdir()

@@ -281,8 +281,8 @@ sys.meta_path.insert(0, Interrupts())
 runpy._run_module_as_main("{program}")
 """
     with start(importing, stderr=subprocess.PIPE, preexec_fn=interruptible) as process:
-        assert process.stderr.read() == ""
-    assert process.returncode == -signal.SIGINT
+        assert process.stderr.read() == "error: interrupted; nothing was in progress\n"
+    assert process.returncode == 130
 
 
 def interruptible() -> None:
@@ -383,3 +383,17 @@ def test_counts_and_amounts():
         0.0,
         0.5,
     )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_before_the_command_runs_is_one_line_and_its_code(number: signal.Signals, code: int):
+    program = f"""
+import signal
+from detector import end_at_once
+signal.signal({int(number)}, end_at_once)
+signal.raise_signal({int(number)})
+"""
+    with start(program, stderr=subprocess.PIPE) as process:
+        word = "interrupted" if code == 130 else f"ended by {number.name}"
+        assert process.stderr.read() == f"error: {word}; nothing was in progress\n"
+    assert process.returncode == code

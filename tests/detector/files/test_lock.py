@@ -69,3 +69,11 @@ def test_a_folder_made_for_a_lock_goes_if_nothing_comes_into_it(tmp_path: Path):
     with exclusive(tmp_path / "out" / "m.onnx", doing="exporting to"):
         (tmp_path / "out" / "m.onnx").touch()
     assert (tmp_path / "out" / "m.onnx").exists()
+
+
+def test_a_folder_that_stays_empty_is_not_left(tmp_path: Path):
+    (tmp_path / "old").mkdir()
+    for name, left in (("new", False), ("old", True)):
+        with exclusive(tmp_path / name, doing="writing to"):
+            (tmp_path / name).mkdir(exist_ok=True)
+        assert (tmp_path / name).exists() == left
