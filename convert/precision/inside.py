@@ -4,7 +4,8 @@ Of CANN 8.1.RC1, opp/built-in/op_impl/ai_core/tbe: `impl_mode/high_performance.i
 unless --op_precision_mode says otherwise. In `impl/dynamic/exp.py:67-91` and `real_div.py:578`, high_performance is one
 instruction on float16 (vexp, vdiv); high_precision casts to float32, computes and rounds once. `sigmoid.py:101-180`
 computes in float32 on 310P, but for what is fused behind a convolution or a product of matrices: there exp, + 1 and the
-reciprocal are float16 each. `softmax_v2.py:570-640` takes exp and sum in float32 in either mode.
+reciprocal are float16 each. `softmax_v2.py:570-640` takes exp and sum in float32 in either mode; that
+it rounds x - max to float16 before is not simulated.
 
 UNCONFIRMED: which sigmoids atc fuses, and how the float16 instructions round. To the nearest, they give what float32
 inside gives, but for ties. The manual's bound is 1 ulp (Ascend C, Div: the single instruction, of the Atlas 350), which
