@@ -255,6 +255,7 @@ def test_a_picture_that_was_replaced_is_taken_by_the_stages_named(work: Work):
 
 def test_bins_of_an_earlier_version_leave_pictures_unbound(work: Work, caplog: pytest.LogCaptureFixture):
     manifest = json.loads((work.bins / "manifest.json").read_text())
+    manifest = {key: value for key, value in manifest.items() if not key.endswith("sha256")}
     for image in manifest["images"]:
         del image["image_sha256"]
     (work.bins / "manifest.json").write_text(json.dumps(manifest))
