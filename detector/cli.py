@@ -70,6 +70,9 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     lost = sys.stdout.lost if isinstance(sys.stdout, streams.Stream) else None
     if lost is not None and code == 0:
         code = _report(f"standard output could not be written ({lost.strerror}): what it would have said is lost", 1)
+    if argv is None and code == INTERRUPTED:  # an interrupted `exec` of a library has Python end by the signal instead
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
