@@ -1,5 +1,6 @@
 """Small detectors that several tests share."""
 
+import gzip
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper
 from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+DATA = Path(__file__).parent / "data"
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -31,10 +32,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def photographs() -> Path:
-    """Real COCO photographs beside the checkout."""
-    folder = SHARED / "data" / "coco"
-    if not folder.is_dir():
-        pytest.skip(f"no photographs at {folder}")
+    """Four photographs of COCO with their annotations, see tests/data/README.md."""
+    return DATA / "coco"
+
+
+@pytest.fixture(scope="session")
+def coco_boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Annotation file of 119 images of COCO val2017: 1003 boxes, without masks."""
+    path = tmp_path_factory.mktemp("coco") / "boxes.json"
+    path.write_bytes(gzip.decompress((DATA / "coco" / "annotations" / "boxes.json.gz").read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def evaluator_check(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The COCO team's check of its evaluator: truth.json, boxes.json, and masks.json with results of the wrong kind."""
+    folder = tmp_path_factory.mktemp("cocoapi")
+    for packed in (DATA / "cocoapi").glob("*.json.gz"):
+        (folder / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     return folder
 
 

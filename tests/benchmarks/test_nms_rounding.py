@@ -8,8 +8,7 @@ from postprocess.coco import read_annotations
 
 @pytest.fixture(scope="module")
 def annotations(request):
-    folder = request.getfixturevalue("photographs")
-    return read_annotations(folder / "annotations" / "instances_val2017.json")
+    return read_annotations(request.getfixturevalue("coco_boxes"))
 
 
 @pytest.mark.parametrize(

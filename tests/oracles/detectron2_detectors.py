@@ -10,7 +10,6 @@ from random_weights import KINDS, RELU, Kind
 from steady_seeds import Detector, Found, found, search, state
 from torch import nn
 
-PHOTOGRAPHS = ("000000000139.jpg", "000000119828.jpg", "000000000802.jpg", "000000011813.jpg")
 NARROW = [
     *("MODEL.DEVICE", "cpu", "INPUT.MIN_SIZE_TEST", 256, "INPUT.MAX_SIZE_TEST", 448),
     *("MODEL.RESNETS.STEM_OUT_CHANNELS", 16, "MODEL.RESNETS.WIDTH_PER_GROUP", 16),
@@ -96,13 +95,13 @@ def on_canvas(
 
 
 def record(name: str, detector: Detector, inputs: Sequence[Input], source: Sequence[str]) -> None:
-    """Search a seed and write the record of PHOTOGRAPHS."""
+    """Search a seed and write the record of the photographs."""
     seed, results = search(detector, [loaded.tensor for loaded in inputs])
     photographs = [
         records.Photograph(
             photograph, loaded.image, loaded.resized, loaded.tensor[0].numpy(), *(part.numpy() for part in result)
         )
-        for photograph, loaded, result in zip(PHOTOGRAPHS, inputs, results, strict=True)
+        for photograph, loaded, result in zip(records.PHOTOGRAPHS, inputs, results, strict=True)
     ]
     path = records.write(name, photographs, detector.state, seed=seed, kinds=detector.kinds, source=source)
     for loaded, result in zip(inputs, results, strict=True):

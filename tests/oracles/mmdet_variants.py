@@ -122,7 +122,7 @@ def run_config(variant: Variant, classes: tuple[str, ...]) -> dict[str, Any]:
     ]
     dataset = {
         "type": "CocoDataset",
-        "data_root": "../shared/data/coco/",
+        "data_root": "tests/data/coco/",
         "ann_file": "annotations/instances_val2017.json",
         "data_prefix": {"img": "val2017/"},
         "metainfo": {"classes": classes},

@@ -27,7 +27,6 @@ import torch
 from random_weights import KINDS, RELU, UNIT, Kind
 from steady_seeds import Detector, Found, found, search, state
 
-PHOTOGRAPHS = ("000000000139.jpg", "000000058636.jpg", "000000000802.jpg", "000000011813.jpg")
 SHORT, LONG = 256, 448
 WIDTHS = {"STEM_OUT_CHANNELS": 16, "WIDTH_PER_GROUP": 16, "RES2_OUT_CHANNELS": 64}
 FPN_WIDTH = 64
@@ -137,11 +136,11 @@ def write(name: str) -> None:
     """Search a seed and write a record."""
     record = RECORDS[name]
     detector, config = build(record, WIDTHS, FPN_WIDTH)
-    loaded = [load(records.PHOTOGRAPHS / photograph, detector.model, config) for photograph in PHOTOGRAPHS]
+    loaded = [load(records.FOLDER / photograph, detector.model, config) for photograph in records.PHOTOGRAPHS]
     seed, results = search(detector, [tensor for *_, tensor in loaded], record.first)
     photographs = [
         records.Photograph(photograph, image, resized, tensor[0].numpy(), *(part.numpy() for part in result))
-        for photograph, (image, resized, tensor), result in zip(PHOTOGRAPHS, loaded, results, strict=True)
+        for photograph, (image, resized, tensor), result in zip(records.PHOTOGRAPHS, loaded, results, strict=True)
     ]
     source = [record.repository, record.playground, f"torch {torch.__version__}"]
     path = records.write(name, photographs, detector.state, seed=seed, kinds=detector.kinds, source=source)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import removed_names
 import torch
-from detectron2_detectors import GROUP_NORM_RULES, NARROW, PHOTOGRAPHS, load, on_canvas, record
+from detectron2_detectors import GROUP_NORM_RULES, NARROW, load, on_canvas, record
 from random_weights import UNIT, Kind
-from records import PHOTOGRAPHS as FOLDER
+from records import FOLDER, PHOTOGRAPHS
 
 CONFIG = "fcos_R_50_FPN.yaml"
 KINDS = {

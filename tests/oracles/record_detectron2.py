@@ -16,9 +16,9 @@ from pathlib import Path
 
 import removed_names
 import torch
-from detectron2_detectors import NARROW, PHOTOGRAPHS, RULES, load, on_canvas, record
+from detectron2_detectors import NARROW, RULES, load, on_canvas, record
 from random_weights import UNIT, Kind
-from records import PHOTOGRAPHS as FOLDER
+from records import FOLDER, PHOTOGRAPHS
 
 CONFIG = "COCO-Detection/retinanet_R_50_FPN_1x.yaml"
 # Nothing evens out the levels, and the zeros around a small level leave little of it.

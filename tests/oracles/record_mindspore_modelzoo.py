@@ -20,6 +20,7 @@ from mindspore_fcos import Candidates, Input, Tree, import_script, record
 from random_weights import KINDS, UNIT, Kind
 
 CANVAS = 384
+FIRST = 2  # seeds before it are refused: one detection of 615 hangs on rounding
 SOURCE = ["https://github.com/mindspore-ai/models eab643f51336dbf7d711f02d27e6516e5affee59 research/cv/FCOS"]
 KINDS_HERE = KINDS | {
     "cls": Kind(0.0, 3 * UNIT, per_input=True),
@@ -35,7 +36,7 @@ def main() -> None:
     Tensor.to_tensor = Tensor.init_data
     evaluation = import_script("eval")
     tree = Tree(evaluation, import_script("src.eval_utils"), _read, _run)
-    print(record(tree, "mindspore_modelzoo_fcos", kinds=KINDS_HERE, source=SOURCE))
+    print(record(tree, "mindspore_modelzoo_fcos", kinds=KINDS_HERE, source=SOURCE, first_seed=FIRST))
 
 
 def _read(item: tuple) -> Input:

@@ -2,10 +2,10 @@
 
     PYTHONPATH=. python tests/oracles/record_mmdet.py [gn] [centre] [legacy]
 
-in an environment with mmdetection 3.3 (demo/README.md), from the repository root, photographs in ../shared/data.
+in an environment with mmdetection 3.3 (demo/README.md), from the repository root.
 Leaves `tests/data/mmdet_<variant>.pth` (the checkpoint) and `tests/data/mmdet_<variant>.npz`:
 
-    names (I,)            file names in ../shared/data/coco/val2017
+    names (I,)            file names in tests/data/coco/val2017
     image (I, 2)          height, width of the photographs
     resized (I, 2)        height, width of the photographs on the canvas
     canvas (2,)           height, width; also mmdetection's `img_shape`, as a deployed graph clips to its canvas

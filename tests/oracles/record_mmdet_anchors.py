@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/oracles/record_mmdet_anchors.py [record ...]
 
-in an environment with mmdetection 3.3 (demo/README.md), from the repository root, photographs in ../shared/data. Leaves
+in an environment with mmdetection 3.3 (demo/README.md), from the repository root. Leaves
 
     tests/data/mmdet_retinanet_r18.npz    of configs/retinanet/retinanet_r18_fpn_1x_coco.py: pytorch style, RGB
     tests/data/mmdet_retinanet_r18.pth    the same network, saved by mmengine's Runner, which adds its configuration
@@ -32,7 +32,6 @@ import torch
 from random_weights import KINDS, RELU, UNIT, Kind
 from steady_seeds import Detector, Found, found, search, state
 
-PHOTOGRAPHS = ("000000000139.jpg", "000000020992.jpg", "000000000802.jpg", "000000011813.jpg")
 LONG, SHORT = 448, 272
 RULES = {
     r"backbone\.conv1\.weight": "stem",
@@ -156,7 +155,7 @@ def narrow(variant: Variant, folder: str) -> Any:
     cfg.model.test_cfg.nms_pre = variant.nms_pre
     cfg.model.backbone.pop("init_cfg")  # no ImageNet weights are that narrow
     dataset = {
-        "data_root": "../shared/data/coco/",
+        "data_root": "tests/data/coco/",
         "ann_file": "annotations/instances_val2017.json",
         "data_prefix": {"img": "val2017/"},
     }
@@ -174,7 +173,7 @@ def load(name: str, model: Any, pipeline: Any) -> tuple[tuple[int, int], tuple[i
     from mmcv.transforms import Compose
 
     steps = [step for step in copy.deepcopy(pipeline) if step.type != "LoadAnnotations"]
-    packed = Compose(steps)({"img_path": str(records.PHOTOGRAPHS / name), "img_id": 0})
+    packed = Compose(steps)({"img_path": str(records.FOLDER / name), "img_id": 0})
     sample = packed["data_samples"]
     inputs = model.data_preprocessor({"inputs": [packed["inputs"]], "data_samples": [sample]}, False)["inputs"]
     return tuple(sample.ori_shape), tuple(sample.img_shape), inputs
@@ -208,7 +207,7 @@ def record(name: str) -> None:
         model = runner.model.eval()
         most = model.bbox_head.test_cfg.max_per_img
         pipeline = runner.cfg.test_dataloader.dataset.pipeline
-        loaded = [load(photograph, model, pipeline) for photograph in PHOTOGRAPHS]
+        loaded = [load(photograph, model, pipeline) for photograph in records.PHOTOGRAPHS]
         detector = on_canvas(model, variant)
         seed, results = search(detector, [tensor for *_, tensor in loaded])
         model.bbox_head.test_cfg.max_per_img = most
@@ -216,7 +215,7 @@ def record(name: str) -> None:
             save(runner, records.DATA / f"{name}.pth")
     photographs = [
         records.Photograph(photograph, image, resized, tensor[0].numpy(), *(part.numpy() for part in result))
-        for photograph, (image, resized, tensor), result in zip(PHOTOGRAPHS, loaded, results, strict=True)
+        for photograph, (image, resized, tensor), result in zip(records.PHOTOGRAPHS, loaded, results, strict=True)
     ]
     source = [*versions(), f"configs/{variant.config}", f"nms_pre {variant.nms_pre}"]
     path = records.write(name, photographs, detector.state, seed=seed, kinds=detector.kinds, source=source)

@@ -1,8 +1,8 @@
 """Record what the genuine mmdetection feeds its network, as `tests/detector/mmdet_inputs.json`.
 
-    PYTHONPATH=. python tests/oracles/record_mmdet_inputs.py NAME.jpg ...
+    PYTHONPATH=. python tests/oracles/record_mmdet_inputs.py
 
-in an environment with mmdetection 3.3 (demo/README.md), with the photographs in ../shared/data.
+in an environment with mmdetection 3.3 (demo/README.md).
 """
 
 # mmdetection can be imported only after the stand-in operators are installed.
@@ -10,7 +10,6 @@ in an environment with mmdetection 3.3 (demo/README.md), with the photographs in
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 from demo import mmcv_ops
@@ -23,9 +22,9 @@ import mmdet
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.utils import register_all_modules
 from mmengine.dataset import Compose
+from records import FOLDER, PHOTOGRAPHS
 
 TESTS = Path(__file__).resolve().parents[1]
-PHOTOGRAPHS = TESTS.parent / ".." / "shared" / "data" / "coco" / "val2017"
 NORMALIZATIONS = (
     {"channels": "BGR", "mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1.0]},
     {"channels": "RGB", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]},
@@ -58,7 +57,7 @@ def record(path: Path, normalization: dict) -> dict:
 
 def main() -> None:
     register_all_modules(init_default_scope=True)
-    inputs = [record(PHOTOGRAPHS / name, normalization) for name in sys.argv[1:] for normalization in NORMALIZATIONS]
+    inputs = [record(FOLDER / name, normalization) for name in PHOTOGRAPHS for normalization in NORMALIZATIONS]
     facts = {"mmdet": mmdet.__version__, "mmcv": mmcv.__version__, "opencv": cv2.__version__, "inputs": inputs}
     (TESTS / "detector" / "mmdet_inputs.json").write_text(json.dumps(facts, indent=1) + "\n")
 

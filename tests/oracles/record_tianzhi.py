@@ -26,7 +26,6 @@ from random_weights import KINDS, RELU, UNIT, Kind
 from steady_seeds import Detector, Found, found, search, state
 
 RECORDS = {"tianzhi_fcos_imprv": "fcos_imprv_R_50_FPN_1x", "tianzhi_fcos": "fcos_R_50_FPN_1x"}
-PHOTOGRAPHS = ("000000000139.jpg", "000000058636.jpg", "000000000802.jpg", "000000011813.jpg")
 FIRST = {"tianzhi_fcos_imprv": 13, "tianzhi_fcos": 3}  # seeds before these are refused
 SHORT, LONG = 256, 448
 OPTIONS = [
@@ -132,11 +131,11 @@ def record(name: str) -> None:
     """Search a seed and write the record."""
     kinds = KINDS | COMMON | BOXES[name]
     detector = build(RECORDS[name], kinds, OPTIONS)
-    loaded = [load(records.PHOTOGRAPHS / photograph, detector.model) for photograph in PHOTOGRAPHS]
+    loaded = [load(records.FOLDER / photograph, detector.model) for photograph in records.PHOTOGRAPHS]
     seed, results = search(detector, [tensor for *_, tensor in loaded], FIRST[name])
     photographs = [
         records.Photograph(photograph, image, resized, tensor[0].numpy(), *(part.numpy() for part in result))
-        for photograph, (image, resized, tensor), result in zip(PHOTOGRAPHS, loaded, results, strict=True)
+        for photograph, (image, resized, tensor), result in zip(records.PHOTOGRAPHS, loaded, results, strict=True)
     ]
     source = ["github.com/tianzhi0549/FCOS a773f12", f"configs/fcos/{RECORDS[name]}.yaml", f"torch {torch.__version__}"]
     path = records.write(name, photographs, detector.state, seed=seed, kinds=kinds, source=source)

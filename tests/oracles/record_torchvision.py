@@ -45,7 +45,6 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from torchvision.transforms._presets import ObjectDetection
 
-PHOTOGRAPHS = ("000000000139.jpg", "000000020992.jpg", "000000000802.jpg", "000000011813.jpg")
 SIZES = {"min_size": 270, "max_size": 400}  # canvases 288 x 416 and 416 x 288: P6 has 5 x 7 cells of 57 x 59 pixels
 STEM, WIDTH = 16, 64
 LIMITS = {"torchvision_fcos": 60, "torchvision_retinanet": 150, "torchvision_retinanet_v2": 150}
@@ -201,7 +200,7 @@ class Torchvision(Detector):
 
 def load(name: str, model: Any) -> tuple[tuple[int, int], tuple[int, int], torch.Tensor]:
     """Size, size after the resize, input (1, 3, H, W) of a photograph, by torchvision's own transforms."""
-    image = ObjectDetection()(PIL.Image.open(records.PHOTOGRAPHS / name).convert("RGB"))
+    image = ObjectDetection()(PIL.Image.open(records.FOLDER / name).convert("RGB"))
     inputs, _ = model.transform([image])
     return tuple(image.shape[1:]), inputs.image_sizes[0], inputs.tensors
 
@@ -226,12 +225,12 @@ def record(name: str) -> None:
     build, kinds = RECORDS[name]
     model = build().eval()
     model.topk_candidates = LIMITS[name]
-    loaded = [load(photograph, model) for photograph in PHOTOGRAPHS]
+    loaded = [load(photograph, model) for photograph in records.PHOTOGRAPHS]
     detector = on_canvas(model, kinds)
     seed, results = search(detector, [tensor for *_, tensor in loaded])
     photographs = [
         records.Photograph(photograph, image, resized, tensor[0].numpy(), *(part.numpy() for part in result))
-        for photograph, (image, resized, tensor), result in zip(PHOTOGRAPHS, loaded, results, strict=True)
+        for photograph, (image, resized, tensor), result in zip(records.PHOTOGRAPHS, loaded, results, strict=True)
     ]
     versions = [f"{module.__name__} {module.__version__}" for module in (torchvision, torch, np, PIL)]
     source = [*versions, f"topk_candidates {model.topk_candidates}", f"unused rows: bias {UNUSED_BIAS:g}"]

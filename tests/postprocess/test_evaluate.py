@@ -16,7 +16,6 @@ from postprocess.evaluate import FIGURES, Metrics, evaluate
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import Detection, Objects
 
-FAKE = Path(__file__).resolve().parents[2] / "../shared/data/cocoapi_fake"
 NAMES = [figure.name for figure in FIGURES]
 
 
@@ -329,10 +328,9 @@ def test_an_object_with_id_zero_can_be_found(tmp_path: Path):
     assert evaluate(read_annotations(path), found).figures["AP"] == pytest.approx(100)
 
 
-@pytest.mark.skipif(not FAKE.exists(), reason=f"{FAKE} is absent")
-def test_the_published_figures_of_the_coco_team():
-    truth = read_annotations(FAKE / "instances_val2014_100.json")
-    detections = read_detections(FAKE / "instances_val2014_fakebbox100_results.json")
+def test_the_published_figures_of_the_coco_team(evaluator_check: Path):
+    truth = read_annotations(evaluator_check / "truth.json")
+    detections = read_detections(evaluator_check / "boxes.json")
     metrics = evaluate(truth, detections)
     # val2014_fake_eval_res.txt, type=bbox
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564]

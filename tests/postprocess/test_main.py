@@ -11,7 +11,6 @@ from detector.files.lock import exclusive
 from postprocess.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE = ROOT / "../shared/data/cocoapi_fake"
 
 
 def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
@@ -64,28 +63,26 @@ def test_the_guides_command_line_works(
     assert (tmp_path / "ret_npuinfer/detections.json").exists()
 
 
-@pytest.mark.skipif(not FAKE.exists(), reason=f"{FAKE} is absent")
-def test_the_published_figures_are_printed():
+def test_the_published_figures_are_printed(evaluator_check: Path):
     done = command(
         "eval",
         "--detections",
-        FAKE / "instances_val2014_fakebbox100_results.json",
+        evaluator_check / "boxes.json",
         "--annotations_path",
-        FAKE / "instances_val2014_100.json",
+        evaluator_check / "truth.json",
     )
     assert (done.returncode, done.stderr) == (0, "")
     printed = " ".join(line.split()[-1] for line in done.stdout.splitlines() if "@[ IoU" in line)
     assert printed == "0.505 0.697 0.573 0.586 0.519 0.501 0.387 0.594 0.595 0.640 0.566 0.564"
 
 
-@pytest.mark.skipif(not FAKE.exists(), reason=f"{FAKE} is absent")
-def test_a_mask_result_file_is_one_clear_line():
+def test_a_mask_result_file_is_one_clear_line(evaluator_check: Path):
     done = command(
         "eval",
         "--detections",
-        FAKE / "instances_val2014_fakesegm100_results.json",
+        evaluator_check / "masks.json",
         "--annotations_path",
-        FAKE / "instances_val2014_100.json",
+        evaluator_check / "truth.json",
     )
     assert done.returncode == 1
     assert done.stdout == ""

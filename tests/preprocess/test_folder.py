@@ -221,8 +221,8 @@ def test_a_disk_that_fails_leaves_nothing_behind(
 
 
 def test_real_photographs_get_the_names_of_the_guide(tmp_path: Path, photographs: Path, spec: DetectorSpec):
-    manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=5)[""]
-    assert [image.stem for image in manifest.images] == sorted(p.stem for p in (photographs / "val2017").iterdir())[:5]
+    manifest = preprocess_folder(photographs / "val2017", tmp_path / "bins", spec, limit=3)[""]
+    assert [image.stem for image in manifest.images] == sorted(p.stem for p in (photographs / "val2017").iterdir())[:3]
     assert {np.prod(spec.input.shape) * 4} == {path.stat().st_size for path in (tmp_path / "bins").glob("*.bin")}
 
 
