@@ -42,6 +42,16 @@ file goes to atc with --keep_dtype.
 """
 
 
+def batch_size(text: str) -> int:
+    """Parse images per run, as an argparse type."""
+    from convert.chosen_spec import MAX_BATCH_SIZE
+
+    size = cli.positive(text)
+    if size > MAX_BATCH_SIZE:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_BATCH_SIZE} images per run, got {size}")
+    return size
+
+
 def precision_command(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> int:
     """Run the command that the first argument names.
 
@@ -87,7 +97,7 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     options = _options(
         "simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG, canvas
     )
-    options.add_argument("--batch_size", type=cli.positive, help="images per run; not with atc.dims, which says it")
+    options.add_argument("--batch_size", type=batch_size, help="images per run; not with atc.dims, which says it")
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
     args = options.parse_args(argv)
     from convert.precision.inside import Inside
@@ -127,7 +137,7 @@ def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
         default=200,
         help="sets of nodes to try at most, but always the first two (default %(default)s)",
     )
-    options.add_argument("--batch_size", type=cli.positive, default=1, help="images per run (default %(default)s)")
+    options.add_argument("--batch_size", type=batch_size, default=1, help="images per run (default %(default)s)")
     options.add_argument("--output", type=Path, help="file to write; default: om_models/<model>.keep_dtype.txt")
     return options
 
