@@ -139,6 +139,16 @@ def test_half_an_om_is_none(model_file, tmp_path, monkeypatch, end):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_while_atc_runs_nothing_is_there_of_an_earlier_om(model_file, tmp_path, monkeypatch):
+    atc_that(tmp_path, monkeypatch, BUILDS)
+    convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
+    atc_that(tmp_path, monkeypatch, f"ls {tmp_path} >{tmp_path}/seen; {BUILDS}")
+    convert(plan_conversion(model_file, batch_size=4, output=tmp_path / "t"))
+    seen = (tmp_path / "seen").read_text().split()
+    assert [name for name in seen if name.startswith("t.")] == ["t.atc.log", "t.atc.onnx"]
+    assert json.loads((tmp_path / "t.om.json").read_text())["batch_size"] == 4
+
+
 def test_what_a_killed_conversion_left_goes_with_the_next(model_file, tmp_path):
     convert(plan_conversion(model_file, batch_size=2, output=tmp_path / "t"))
     # Of a conversion or a script that was killed; of other products: their own may be under way.

@@ -42,6 +42,21 @@ def test_shape_arithmetic_becomes_a_constant():
     np.testing.assert_array_equal(run(folded, x), 12 * x)
 
 
+@pytest.mark.parametrize(("bounds", "count"), [({"end": 2}, 6), ({"end": -1}, 6), ({"start": 1, "end": 2}, 3)])
+def test_a_part_of_a_shape_ends_where_it_says(bounds, count):
+    model = model_of(
+        [
+            node("Shape", ["x"], ["shape"], **bounds),
+            node("ReduceProd", ["shape"], ["count"], keepdims=0),
+            node("Cast", ["count"], ["scale"], to=TensorProto.FLOAT),
+            node("Mul", ["x", "scale"], ["y"]),
+        ],
+        [2, 3, 4],
+    )
+    x = np.ones((2, 3, 4), np.float32)
+    np.testing.assert_array_equal(run(fold_constants(model), x), count * x)
+
+
 def test_a_shape_known_only_after_a_first_round_folds_in_the_next():
     # The shape of the reshaped tensor is known once its target is a constant.
     model = model_of(

@@ -1,8 +1,12 @@
 """Truncations that a lenient decoder lets pass."""
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from detector.integrity import find_damage
 
@@ -68,6 +72,29 @@ def test_a_flipped_bit_in_a_png_is_found():
     data = bytearray(encode(".png"))
     data[len(data) // 2] ^= 1
     assert "checksum of chunk IDAT" in (find_damage(bytes(data)) or "")
+
+
+def with_palette() -> bytes:
+    """A PNG of two colours, with a chunk that decoders may ignore (tEXt)."""
+    about, file = PngInfo(), io.BytesIO()
+    about.add_text("Title", "a dog")
+    Image.new("P", (4, 4)).save(file, "PNG", pnginfo=about)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("chunk", ["IHDR", "PLTE", "IDAT", "IEND"])
+def test_a_flipped_bit_is_found_in_every_chunk_that_decoders_need(chunk: str):
+    data = bytearray(with_palette())
+    assert find_damage(bytes(data)) is None
+    start = data.index(chunk.encode())
+    data[start + 4] ^= 1  # of the content; of IEND, which has none, of its checksum
+    assert find_damage(bytes(data)) == f"damaged PNG: the checksum of chunk {chunk} at byte {start - 4} is wrong"
+
+
+def test_a_flipped_bit_in_what_decoders_ignore_does_no_harm():
+    data = bytearray(with_palette())
+    data[data.index(b"tEXt") + 4] ^= 1
+    assert find_damage(bytes(data)) is None
 
 
 def test_an_empty_file_is_damage():

@@ -54,6 +54,11 @@ def test_maskrcnn_benchmark_may_exceed_its_longer_bound_but_not_the_canvas():
     assert Letterbox.fit(Size(100, 3975), Size(800, 1344), rule="tianzhi", short=800, long=1333).resized == (34, 1344)
 
 
+def test_exact_halves_are_rounded_up_not_to_even():
+    assert sizes.mmdet(64, 65, 800, 1333) == (800, 813)  # 812.5
+    assert sizes.detectron2(64, 65, 800, 1333) == (800, 813)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_side_keeps_at_least_one_pixel(rule: str):
     assert Letterbox.fit(Size(1, 3000), Size(800, 1344), rule=rule, short=800, long=1333).resized.height == 1

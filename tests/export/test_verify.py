@@ -58,6 +58,18 @@ def test_a_nan_in_a_dense_prediction_is_an_error(monkeypatch, tensor):
         verify_module.verify(network, onnx.ModelProto(), images)
 
 
+@pytest.mark.parametrize(("scores", "edges"), [(1.0, 0.0), (0.0, 1.0)])
+def test_detections_that_are_off_are_an_error_though_the_dense_predictions_agree(monkeypatch, scores, edges):
+    network, images = random_detector(), np.zeros((1, 3, 128, 128), np.float32)
+    candidates, levels = network(torch.from_numpy(images))
+    labels, dets = reference_nms(candidates, network.decode, (128, 128))
+    outputs = {name: each.numpy() for name, each in {"labels": labels, "dets": dets, **level_tensors(levels)}.items()}
+    monkeypatch.setattr(verify_module, "_run_onnx", lambda *_: outputs)
+    monkeypatch.setattr(verify_module, "compare_detections", lambda *_, **__: (1, scores, edges))
+    with pytest.raises(AccuracyError, match=rf"detections {scores:g} in score and {edges:g} px; the file was not"):
+        verify_module.verify(network, onnx.ModelProto(), images)
+
+
 def test_a_missing_detection_is_an_error():
     with pytest.raises(AccuracyError, match="image 0, label 0: 1 detections instead of 2"):
         compare_detections(detections(A), detections(A, B), decode=DECODE)

@@ -196,6 +196,13 @@ def test_other_weights_have_no_reference(published: DetectorSpec):
     assert reference_note(evaluation(spec)) == "no reference AP is bound to the checkpoint my.pth (sha256 ffffffff)"
 
 
+@pytest.mark.parametrize(("digits", "is_bound"), [(SHA[:16], True), (SHA, True), (SHA[:8] + "1" * 8, False)])
+def test_a_reference_is_bound_by_all_digits_that_it_names(published: DetectorSpec, digits: str, is_bound: bool):
+    reference = published.references[0].model_copy(update={"sha256": digits})
+    found = reference_of(replace(published, references=(reference,)))
+    assert found == (reference if is_bound else None)
+
+
 def test_a_spec_without_checkpoint_says_how_to_bind_one(spec: DetectorSpec):
     assert "names no checkpoint; give --model" in reference_note(evaluation(spec))
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from convert.__main__ import main
 from convert.atc.rules import check_arguments
@@ -159,6 +159,20 @@ def graph_with(constant, op):
     return helper.make_model(
         helper.make_graph([helper.make_node(op, ["x", "c"], ["y"], name="n")], "g", [x], [y], [tensor])
     )
+
+
+def turned_back(size):
+    """x (size, 2) -> its transpose -> (size, 2): the reshaped tensor has 2 rows, whatever the batch."""
+    target = numpy_helper.from_array(np.array([size, 2]), "c")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [size, 2]) for name in "xy")
+    nodes = [helper.make_node("Transpose", ["x"], ["t"]), helper.make_node("Reshape", ["t", "c"], ["y"])]
+    return helper.make_model(helper.make_graph(nodes, "g", [x], [y], [target]))
+
+
+def test_a_reshape_to_the_batch_of_what_has_another_first_size():
+    session = onnx.reference.ReferenceEvaluator(with_open_batch(turned_back, 4))
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], x.T.reshape(3, 2))
 
 
 def test_a_constant_with_a_row_per_image_is_cut():

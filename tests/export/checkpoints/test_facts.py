@@ -70,6 +70,16 @@ def test_the_user_cannot_contradict_the_file():
         run({"num_classes": 80})
 
 
+@pytest.mark.parametrize(("given", "agrees"), [("1.0000000001e-5", True), ("1.0001e-5", False), ("0.995e-5", False)])
+def test_numbers_agree_to_the_digits_that_authors_write(given: str, agrees: bool):
+    text = Fields.of("config text", bn_eps=1e-5)
+    if agrees:
+        assert run({"bn_eps": given}, text=text).values["bn_eps"] == 1e-5
+        return
+    with pytest.raises(SpecError, match=rf"network\.bn_eps is {float(given)!r} in the spec, but 1e-05 in w\.pth"):
+        run({"bn_eps": given}, text=text)
+
+
 def test_the_user_decides_guesses():
     decision = run({"style": "caffe", "bn_eps": "1e-3", "strides": "4,8,16,32,64", "norm_on_bbox": True})
     wanted = {"style": "caffe", "bn_eps": 1e-3, "strides": (4, 8, 16, 32, 64), "norm_on_bbox": True}

@@ -104,11 +104,15 @@ def test_missing_detections_name_the_command(report: Callable[..., str], results
 
 
 def test_detections_of_another_run_are_an_error(report: Callable[..., str], results: Path):
+    detections = json.loads((results / "detections.json").read_text())
     (results / "detections.json").write_text("[]")
     with pytest.raises(ArtifactError, match=r"detections.json is not the file that .*metrics.json was computed from"):
         report()
     change(results, detections_sha256=None)  # as earlier versions wrote it
     with pytest.raises(ArtifactError, match=r"has 0 detections, .* was computed from 2: they are of different runs"):
+        report()
+    (results / "detections.json").write_text(json.dumps([*detections, detections[0]]))
+    with pytest.raises(ArtifactError, match=r"has 3 detections, .* was computed from 2: they are of different runs"):
         report()
 
 
