@@ -138,7 +138,7 @@ def test_what_a_terminal_would_obey_is_shown(tmp_path: Path, capsys: pytest.Capt
     main(["inspect", str(path)])
     text = capsys.readouterr().out
     assert "\x1b" not in text
-    assert r"5 classes: \x1b[2J, b, c, d" in text
+    assert r"5 classes (meta.CLASSES: the name of label 0 has the character '\x1b'" in text
 
 
 def test_inspect_takes_what_an_export_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
