@@ -1,12 +1,12 @@
 """Settings that neither the weights nor the user tell: asked for, or the framework's defaults, and then recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from detector.coco import COCO_CLASSES
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from export.checkpoints.weights import Recipe, Weights
+from export.checkpoints.weights import SIZES, Recipe, Weights
 
 WAYS: Final = (
     "--set KEY=VALUE, --spec FILE.yaml or --model NAME, or take the defaults by --assume defaults, which metrics and "
@@ -76,6 +76,16 @@ def setting(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def unit_note(recipe: Recipe, mean: Sequence[float], std: Sequence[float]) -> list[str]:
+    """One phrase if mean and std look like those of the framework's own unit, which is not that of the spec."""
+    if recipe.unit == 1 or max(*mean, *std) > 1:
+        return []
+    here, there = ([setting(tuple(by * value for value in part)) for part in (mean, std)] for by in (1, recipe.unit))
+    pixels = f"of pixels from 0 to 255, those of the framework's own code of pixels from 0 to {255 // recipe.unit}"
+    written = f"what is so written there is {there[0]} and {there[1]} here"
+    return [f"image.mean {here[0]} and image.std {here[1]} are {pixels}: {written}"]
+
+
 def named_classes(document: Mapping[str, Any]) -> int | None:
     """How many classes the user names; None: they name none, or nothing legal."""
     classes = document.get("classes")
@@ -85,10 +95,11 @@ def named_classes(document: Mapping[str, Any]) -> int | None:
 
 
 def is_said(document: Mapping[str, Any], key: str) -> bool:
-    """Whether a document has a key such as "image.short"."""
-    value: Any = document
-    for word in key.split("."):
-        if not isinstance(value, Mapping) or word not in value:
-            return False
-        value = value[word]
-    return True
+    """Whether a document has a key such as "image.short", or one in its place: a size that all images get."""
+    part, _, name = key.partition(".")
+    if not name:
+        return part in document
+    section = document.get(part)
+    if not isinstance(section, Mapping):
+        return False
+    return name in section or (key in SIZES and section.get("stretch") is not None)

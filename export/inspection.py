@@ -8,9 +8,9 @@ from typing import Any
 from detector.coco import COCO_CLASSES
 from detector.geometry import Size
 from detector.spec import Fact
-from export.assumptions import WAYS, default_values, is_said, named_classes
+from export.assumptions import WAYS, default_values, is_said, named_classes, unit_note
 from export.checkpoints import examine, open_checkpoint
-from export.checkpoints.weights import Reading
+from export.checkpoints.weights import Reading, Recipe
 from export.resolve import default_canvas, missing_image, recipe_doubts
 
 
@@ -114,6 +114,7 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
             *(why for why in (recipe.unsized, recipe.unnormalized) if why),
             *_padding_note(reading, canvas),
             *recipe_doubts(recipe, said),
+            *_unit_note(recipe, said),
             *recipe.remarks,
         ],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
@@ -135,6 +136,15 @@ def _padding_note(reading: Reading, canvas: tuple[int, int] | None) -> list[str]
         None if stretch is None else Size(*stretch),
         group_norm="GN" in (values.get("cls_norm"), values.get("box_norm")),
     )
+
+
+def _unit_note(recipe: Recipe, said: Mapping[str, Any]) -> list[str]:
+    """What an export would say about the unit of mean and std, once they are told."""
+    image = {**recipe.image, **said.get("image", {})}
+    if not {"mean", "std"} <= image.keys():
+        return []
+    mean, std = ([float(value) for value in image[name]] for name in ("mean", "std"))
+    return unit_note(recipe, mean, std)
 
 
 def _option(name: str) -> str:

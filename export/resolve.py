@@ -11,7 +11,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
-from export.assumptions import asked, is_said, recorded
+from export.assumptions import asked, is_said, recorded, unit_note
 from export.checkpoints.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
         *recipe_differences(weights.recipe, spec),
         *_size_note(weights, spec),
         *_padding_note(weights, spec),
+        *unit_note(weights.recipe, spec.image.mean, spec.image.std),
     )
     if "name" not in settings.document and spec.name != Path(checkpoint.file).stem:
         log.info(

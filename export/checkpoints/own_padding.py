@@ -13,11 +13,13 @@ class OwnPadding:
         said_by: the setting that decides.
         divisors: what its sides become multiples of, one after the other; () for no padding at all.
         least: (height, width) that every image reaches before that, or None.
+        moves_points: the distance of neighbouring cells is the padded side divided by their number.
     """
 
     said_by: str
     divisors: tuple[int, ...] = ()
     least: tuple[int, int] | None = None
+    moves_points: bool = False
 
     def difference(self, source: str, canvas: Size, stretch: Size | None, *, group_norm: bool) -> list[str]:
         """One phrase where some image gets less padding than up to the canvas; [] where none can.
@@ -34,6 +36,8 @@ class OwnPadding:
         moved = "scores near its edge move a little"
         if group_norm:
             moved += ", and all of them by group normalization, which averages over the padding"
+        if self.moves_points:
+            moved += "; so do boxes of P6 and P7, whose cells lie the padded side divided by their number apart"
         return [f"each image is padded to the canvas {canvas}, by {source} {self._rule()} ({self.said_by}): {moved}"]
 
     def _padded(self, size: Size) -> Size:

@@ -4,16 +4,18 @@ Names and arithmetic: torchvision 0.28, models/detection/{fcos,retinanet,anchor_
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
-from export.checkpoints.canonical import Renames, anchors_per_cell, rename, towers, usual_anchors
-from export.checkpoints.facts import Fields
+from export.checkpoints.canonical import STRIDES, Renames, anchors_per_cell, rename, towers, usual_anchors
+from export.checkpoints.facts import ASSUMED, Fields
 from export.checkpoints.own_padding import OwnPadding
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import SIZES, THRESHOLDS, Reading, Recipe
@@ -39,7 +41,7 @@ _RENAMES: Final = (
     (rf"{_BOX}\.conv\.(\d)\.1\.(.+)", r"head.box_tower.\1.norm.\2"),
 )
 
-_PADDING: Final = OwnPadding("size_divisible=32 of its transform", (32,))
+_PADDING: Final = OwnPadding("size_divisible=32 of its transform", (32,), moves_points=True)
 _IMAGE: Final = {
     "resize": "torchvision",
     "decoder": "pillow",
@@ -99,20 +101,19 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     if centerness:
         fixed = Fields.of("torchvision's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.0)
     else:
-        fixed = Fields.of(
-            "torchvision's code", anchor_order="ratio", anchor_rounding="torchvision", delta_clamp="above"
-        )
+        fixed = Fields.of("torchvision's code", anchor_order="ratio", delta_clamp="above")
+        guesses.add("anchor_rounding", "torchvision", f"{ASSUMED}_default_anchorgen, or sizes in whole pixels")
         if "head.cls_tower.0.norm.weight" not in tensors:
             guesses.add("bn_eps", *_first_eps(file))
     code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
     decode = _DECODE | (_FCOS if centerness else _RETINANET)
     defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
-    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", own_padding=_PADDING, defaults=defaults)
+    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", own_padding=_PADDING, defaults=defaults, unit=255)
     counted = Fields()
     if len(used) == rows - 1 and file.class_count != len(used):
         source = f"the first of {rows} rows is taken for the background, as torchvision trains; {rows} if there is none"
         counted.add("num_classes", len(used), source, default=True)
-    return assemble(
+    reading = assemble(
         file,
         "torchvision",
         family,
@@ -125,6 +126,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         counted=counted,
         coco=used == _COCO_IDS,
     )
+    return reading if released else replace(reading, recipe=replace(reading.recipe, doubts=_doubts(reading)))
 
 
 def _older_towers(file: CheckpointFile) -> Renames:
@@ -168,6 +170,35 @@ def _keep_rows(tensors: dict[str, Tensor], rows: int, used: list[int]) -> None:
     for name in _PREDICTOR if len(used) < rows else ():
         if name in tensors:
             tensors[name] = tensors[name].unflatten(0, (-1, rows))[:, used].flatten(0, 1)  # type: ignore[no-untyped-call]
+
+
+def _doubts(reading: Reading) -> dict[str, str]:
+    """What a model of parts of one's own may have otherwise than torchvision's functions build it."""
+    values, doubts = reading.decision.values, {}
+    if reading.family is fcos.FAMILY:
+        doubts["network.strides"] = (
+            f"distances are taken in sides of FCOS' default anchors, {','.join(map(str, STRIDES))} pixels: give those "
+            "of another AnchorGenerator by --set network.strides=…; anchors that are no squares are not exported"
+        )
+    if "GN" in (values["cls_norm"], values["box_norm"]):
+        doubts["network.norm_groups"] = (
+            "group norms of the head are taken for torchvision's, of 32 groups: --set network.norm_groups=… for others"
+        )
+    if _has_fractions(values.get("anchor_scales", ()), values.get("strides", ())):
+        doubts["network.anchor_rounding"] = (
+            "sides of anchors are cut to whole pixels, as in _default_anchorgen: --set network.anchor_rounding=halves "
+            "for an AnchorGenerator whose sizes have fractions"
+        )
+    return doubts
+
+
+def _has_fractions(scales: tuple[float, ...], strides: tuple[int, ...]) -> bool:
+    """Whether sides of anchors are no whole pixels, and the scales not those that torchvision's functions have."""
+    usual = retinanet.FAMILY.anchors
+    if usual is not None and len(scales) == len(usual.scales) and np.allclose(scales, usual.scales, rtol=0.01):
+        return False
+    sides = np.outer(scales, strides)
+    return not np.allclose(sides, sides.round(), rtol=0, atol=0.01)
 
 
 def _first_eps(file: CheckpointFile) -> tuple[float | None, str]:

@@ -65,6 +65,7 @@ class Recipe:
         evidence: what of the file says that it is run with these defaults; None: nothing.
         exact_for_multiples: what of the network is as in the framework on canvases of multiples of 32 only; None:
             nothing.
+        unit: grey levels of 0 to 255 in one unit of the framework's own mean and std.
     """
 
     image: Mapping[str, Any]
@@ -81,6 +82,7 @@ class Recipe:
     defaults: tuple[str, ...] = ()
     evidence: str | None = None
     exact_for_multiples: str | None = None
+    unit: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class FcosHead(Head):
         logits = self.cls(cls_feature)
         centerness = self.ctr(box_feature if self.config.centerness_on_reg else cls_feature)
         raw = self.box(box_feature) * self.scale[level]
-        distances = torch.relu(raw) * self.config.strides[level] if self.config.norm_on_bbox else torch.exp(raw)
+        distances = torch.relu(raw) * self._unit(level) if self.config.norm_on_bbox else torch.exp(raw)
         return logits, distances, centerness
 
     def predict(self, feature: Tensor, level: int, canvas: tuple[int, int]) -> Level:
@@ -65,6 +65,11 @@ class FcosHead(Head):
         logits, distances, centerness = self(feature, level)
         boxes = self._boxes(distances, level, canvas)
         return Level(by_location(logits).sigmoid(), boxes, by_location(centerness).sigmoid())
+
+    def _unit(self, level: int) -> int:
+        """Pixels of a distance of 1: the stride, in torchvision the side of an anchor, half of which it rounds."""
+        stride = self.config.strides[level]
+        return stride if self.config.cell_step == "stride" else 2 * round(stride / 2)
 
     def _boxes(self, distances: Tensor, level: int, canvas: tuple[int, int]) -> Tensor:
         """Distances (B, 4, h, w) from the points of the cells -> (B, h * w, 4) boxes."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ class AnchorNetwork(Network):
         anchor_scales: sides of the square anchors in strides.
         anchor_ratios: height / width.
         anchor_order: which of the two varies slowest over a cell's anchors.
-        anchor_rounding: "none"; "torchvision": scales and then half sides are rounded to whole pixels; "legacy":
-            mmdetection 1.x, anchors of whole inclusive pixels around (stride - 1) / 2.
+        anchor_rounding: "none"; "torchvision": sides are cut and then half sides rounded to whole pixels; "halves": the
+            latter alone; "legacy": mmdetection 1.x, anchors of whole inclusive pixels around (stride - 1) / 2.
         delta_clamp: the offsets of log width and height are bounded by log(1000 / 16) from "above" or from "both"
             sides.
     """
@@ -27,7 +27,7 @@ class AnchorNetwork(Network):
     anchor_scales: tuple[float, ...]
     anchor_ratios: tuple[float, ...]
     anchor_order: Literal["ratio", "scale"]
-    anchor_rounding: Literal["none", "torchvision", "legacy"]
+    anchor_rounding: Literal["none", "torchvision", "halves", "legacy"]
     delta_clamp: Literal["above", "both"]
 
     @property
@@ -45,7 +45,7 @@ def cell_anchors(config: AnchorNetwork, level: int) -> Tensor:
     pairs = [(scale, ratio) for ratio in config.anchor_ratios for scale in config.anchor_scales]
     if config.anchor_order == "scale":
         pairs = [(scale, ratio) for scale in config.anchor_scales for ratio in config.anchor_ratios]
-    make = {"none": _exact, "torchvision": _whole_halves, "legacy": _inclusive}[config.anchor_rounding]
+    make = _ANCHORS[config.anchor_rounding]
     return torch.tensor([make(stride, scale, ratio) for scale, ratio in pairs], dtype=torch.float32)
 
 
@@ -56,9 +56,14 @@ def _exact(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
 
 
 def _whole_halves(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
-    """torchvision: retinanet._default_anchorgen truncates the sides, AnchorGenerator rounds the half extents."""
-    half_width, half_height = (float(round(half)) for half in _halves(int(stride * scale + 1e-6), ratio))
+    """torchvision: AnchorGenerator rounds the half extents, those of 0.5 to even."""
+    half_width, half_height = (float(round(half)) for half in _halves(stride * scale, ratio))
     return -half_width, -half_height, half_width, half_height
+
+
+def _whole_sides(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
+    """torchvision: retinanet._default_anchorgen truncates the sides before that."""
+    return _whole_halves(int(stride * scale + 1e-6), 1.0, ratio)
 
 
 def _inclusive(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
@@ -67,6 +72,9 @@ def _inclusive(stride: int, scale: float, ratio: float) -> tuple[float, ...]:
     half_width, half_height = (half - 0.5 for half in _halves(stride * scale, ratio))
     corners = (centre - half_width, centre - half_height, centre + half_width, centre + half_height)
     return tuple(float(round(corner)) for corner in corners)
+
+
+_ANCHORS: Final = {"none": _exact, "torchvision": _whole_sides, "halves": _whole_halves, "legacy": _inclusive}
 
 
 def _halves(side: float, ratio: float) -> tuple[float, float]:

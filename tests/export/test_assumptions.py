@@ -165,3 +165,59 @@ def test_the_models_of_atc_configs_say_it_all(name: str):
     assert [key for key in keys if key.split(".")[1] not in document[key.split(".")[0]]] == []
     if name.startswith("detectron2"):
         assert {"anchor_scales", "anchor_ratios"} <= document["network"].keys()
+
+
+def test_a_size_that_all_images_get_answers_for_both_sides():
+    answers = {"image": {"stretch": (256, 320), "mean": (1.0, 2.0, 3.0), "std": (4.0, 5.0, 6.0)}}
+    weights = weights_of("torchvision_fcos", 6, num_classes=5)
+    assert assumed(weights, answers).keys() == set(THRESHOLDS)
+    assert assumed(weights, {"image": {**answers["image"], "stretch": None}}).keys() == {*THRESHOLDS, *SIZES}
+
+
+def own_torchvision(name: str, *, image: dict[str, object] | None = None, **given: object) -> list[str]:
+    """Departures of a model of parts of one's own, but for what is assumed and what the user says."""
+    weights = weights_of(name, 6, num_classes=5, **given)
+    spec = resolved(weights, assume="defaults", network=given, image=image or {})
+    usual = ("assumed", "each image is padded", "image.mean is", "image.std is")
+    return [text for text in spec.departures if not text.startswith(usual)]
+
+
+def test_what_torchvisions_functions_fix_and_models_of_parts_do_not():
+    distances, groups = own_torchvision("torchvision_fcos")
+    assert distances.startswith("distances are taken in sides of FCOS' default anchors, 8,16,32,64,128 pixels: ")
+    assert groups == (
+        "group norms of the head are taken for torchvision's, of 32 groups: --set network.norm_groups=… for others"
+    )
+    assert own_torchvision("torchvision_fcos", strides="16,32,64,128,256", norm_groups=8) == []
+    assert own_torchvision("torchvision_retinanet") == []
+
+
+@pytest.mark.parametrize("scales", ["4,5.04,6.35", "2,2.5,3.125"])
+def test_sides_of_anchors_that_are_whole_pixels_leave_nothing_open(scales: str):
+    assert own_torchvision("torchvision_retinanet", anchor_scales=scales) == []
+
+
+def test_sides_with_fractions_may_have_been_cut_or_not():
+    (doubt,) = own_torchvision("torchvision_retinanet", anchor_scales="4,5.65685,6.35")
+    assert doubt.startswith("sides of anchors are cut to whole pixels, as in _default_anchorgen: --set network.anchor_")
+    answers = {"anchor_scales": "4,5.65685,6.35", "anchor_rounding": "halves"}
+    assert own_torchvision("torchvision_retinanet", **answers) == []
+
+
+def test_mean_and_std_in_torchvisions_own_unit_are_said():
+    image = {"mean": (0.0, 0.5, 0.5), "std": (1.0, 0.5, 0.25)}
+    (note,) = own_torchvision("torchvision_retinanet", image=image)
+    assert note == (
+        "image.mean [0,0.5,0.5] and image.std [1,0.5,0.25] are of pixels from 0 to 255, those of the framework's own "
+        "code of pixels from 0 to 1: what is so written there is [0,127.5,127.5] and [255,127.5,63.75] here"
+    )
+    spec = resolved(weights_of("adelaidet"), assume="defaults", image=image)
+    assert not [text for text in spec.departures if "pixels from" in text]
+
+
+def test_inspect_says_it_too(tmp_path: Path):
+    path, sample = tmp_path / "own.pth", SAMPLES["torchvision_retinanet"]
+    torch.save(sample.theirs(sample.ours(num_classes=6)), path)
+    said = {"image": {"mean": [0, "0.5", 0.5], "std": [1, 1, 1]}, "network": {"bn_eps": 0.0}}
+    notes = inspect(path, said["network"], said=said)["recipe"]["notes"]
+    assert len([note for note in notes if note.startswith("image.mean [0,0.5,0.5] and image.std [1,1,1] are of")]) == 1

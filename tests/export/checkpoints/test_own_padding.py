@@ -31,6 +31,10 @@ def test_padding_short_of_the_canvas_is_named(own: dict[str, Any], rule: str):
     assert phrases(**own) == [start + "scores near its edge move a little"]
     (text,) = phrases(**own, group_norm=True)
     assert text.endswith(", and all of them by group normalization, which averages over the padding")
+    (text,) = phrases(**own, moves_points=True)
+    assert text.endswith(
+        "a little; so do boxes of P6 and P7, whose cells lie the padded side divided by their number apart"
+    )
 
 
 @pytest.mark.parametrize(

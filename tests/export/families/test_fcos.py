@@ -43,6 +43,15 @@ def test_cells_may_divide_the_canvas_evenly():
     np.testing.assert_array_equal(p7.boxes[0, 7], [312 - 32, 128 - 32, 312 + 32, 128 + 32])
 
 
+@pytest.mark.parametrize(("strides", "unit"), [((9, 16, 32, 64, 128), 8), ((15, 16, 32, 64, 128), 16)])
+def test_halves_of_torchvisions_anchors_are_rounded(strides, unit):
+    config = dataclasses.replace(SMALL, point_offset=0.0, cell_step="canvas", strides=strides)
+    network = random_detector(config)
+    fix_distances(network)
+    p3 = network.levels(torch.zeros(1, 3, 64, 96))[0]
+    np.testing.assert_array_equal(p3.boxes[0, 13], [8 - unit / 4, 8 - unit / 4, 8 + unit / 4, 8 + unit / 4])
+
+
 def fix_distances(network):
     """A quarter of the stride to each side."""
     with torch.no_grad():

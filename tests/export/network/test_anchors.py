@@ -31,6 +31,13 @@ def test_torchvision_truncates_the_scales(level, sides):
     np.testing.assert_array_equal(square[:, 2], [round(side / 2) for side in sides])
 
 
+def test_anchors_of_torchvision_whose_sizes_have_fractions_round_halves_alone():
+    config = dataclasses.replace(CONFIG, anchor_rounding="halves", anchor_scales=(4.625,), anchor_ratios=(1.0, 4.0))
+    np.testing.assert_array_equal(cell_anchors(config, 0)[:, 2:], [(18, 18), (9, 37)])  # 37: 18.5, 18.5 and 9.25, 37
+    config = dataclasses.replace(config, anchor_scales=(4.7,), anchor_ratios=(1.0,))
+    np.testing.assert_array_equal(cell_anchors(config, 0)[:, 2:], [(19, 19)])  # 37.6: 18.8; cut to 37 it were 18
+
+
 def test_mmdetection_1_counts_the_last_pixel_in():
     anchors = cell_anchors(dataclasses.replace(CONFIG, anchor_rounding="legacy"), 0)
     np.testing.assert_array_equal(anchors[3], [-12, -12, 19, 19])  # 32 pixels around 3.5
