@@ -19,7 +19,7 @@ from convert.atc.script import BUILDING, atc_script, building_folder
 from convert.candidates import with_candidate_count
 from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
 from convert.lint.check import lint
-from convert.lint.gears import Gears
+from convert.lint.graph_rules.gears import Gears
 from convert.lint.report import first_causes
 from convert.passes.rewrite import default_opset
 from convert.plan import Plan

@@ -13,7 +13,8 @@ from convert.fold import drop_dead
 from convert.inference import require_legal
 from convert.isolated import IllegalGraphError
 from convert.lint.facts import DEFAULT_CANN, facts
-from convert.lint.parser import parser_problems
+from convert.lint.operator_rules.rule import Known
+from convert.lint.operator_rules.table import parser_problems
 from convert.lint.tensors import known_tensors
 from convert.passes.attributes import drop_newer_defaults
 from convert.passes.axes import axes_as_attribute
@@ -125,9 +126,9 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
 
 
 def _require_read(lowered: onnx.ModelProto) -> None:
-    tensors, opset, release = known_tensors(lowered), default_opset(lowered), facts().releases[DEFAULT_CANN]
+    known = Known(known_tensors(lowered), default_opset(lowered), facts().releases[DEFAULT_CANN])
     for node in lowered.graph.node:
-        for problem in parser_problems(node, tensors, opset, release):
+        for problem in parser_problems(node, known):
             raise SpecError(f"{called(node)}: {problem.cause}; {problem.fix}")
 
 

@@ -11,7 +11,7 @@ from convert.gears.kernels import OWN, own
 from convert.gears.open_shapes import folded_at, open_shapes
 from convert.gears.shape import with_open_shape
 from convert.lint.check import lint
-from convert.lint.gears import Gears
+from convert.lint.graph_rules.gears import Gears
 from convert.lint.tensors import known_tensors
 from convert.lower import lower
 from convert.reference import LoweredGraph

@@ -1,27 +1,32 @@
 """Will atc take this ONNX for the 310P? Every rule we know a source for, without CANN."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import onnx
 
 from convert.fold import fold_constants
 from convert.gears.open_shapes import with_input_shapes
-from convert.lint.facts import DEFAULT_CANN, Release, facts
+from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
 from convert.lint.folded import folded
-from convert.lint.gear_shapes import open_shape_findings
-from convert.lint.gears import Gears, gear_problems, shapes_of
-from convert.lint.memory import memory_bytes, memory_problems
-from convert.lint.names import name_findings
-from convert.lint.nms import nms_problems, row_problem
-from convert.lint.nodes import node_problems
-from convert.lint.operators import kernel_problems, parsed_problems
-from convert.lint.parser import parser_problems
-from convert.lint.structure import DEFAULT_DOMAINS, graph_problems, name_problems, signature_problem
-from convert.lint.tensors import Tensors, known_tensors
+from convert.lint.graph_rules.gear_shapes import open_shape_findings
+from convert.lint.graph_rules.gears import Gears, gear_problems, shapes_of
+from convert.lint.graph_rules.memory import memory_bytes, memory_problems
+from convert.lint.graph_rules.names import name_findings
+from convert.lint.graph_rules.opset import opset_problems
+from convert.lint.graph_rules.structure import graph_problems, name_problems
+from convert.lint.node_rules.float16_constants import constant_problems
+from convert.lint.node_rules.kernels import kernel_problems
+from convert.lint.node_rules.parsers import parsed_problems
+from convert.lint.node_rules.result_sizes import size_problems
+from convert.lint.node_rules.signature import DEFAULT_DOMAINS, signature_problem
+from convert.lint.operator_rules.batch_multi_class_nms import row_problem
+from convert.lint.operator_rules.rule import Known
+from convert.lint.operator_rules.table import card_problems, parser_problems
+from convert.lint.tensors import known_tensors
 from convert.subgraphs import all_nodes
 from detector.errors import SpecError
+from detector.nms_function import NMS_OP
 
 
 def lint(
@@ -51,12 +56,12 @@ def lint(
     given = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
     known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
     tensors = known_tensors(known)
-    context = _Context(given, tensors, opset or release.last, release, computed, bool(gears.given))
+    context = _Context(given, Known(tensors, opset or release.last, release), computed, bool(gears.given))
     findings, verdicts = _of_nodes(context)
     needed = memory_bytes(known.graph, tensors)
     of_graph = [
         *broken,
-        *_opset_problems(model, opset, cann),
+        *opset_problems(model, opset, cann),
         *gear_problems(model.graph, gears),
         *memory_problems(needed, soc),
     ]
@@ -79,9 +84,7 @@ class _Context:
     """What the rules of one node are told beside the node; `computed` are results that atc folds."""
 
     model: onnx.ModelProto
-    tensors: Tensors
-    opset: int
-    release: Release
+    known: Known
     computed: frozenset[str]
     has_gears: bool
 
@@ -99,52 +102,20 @@ def _of_nodes(context: _Context) -> tuple[list[Finding], list[tuple[str, Verdict
 
 
 def _of_node(node: onnx.NodeProto, context: _Context) -> list[Problem]:
-    tensors = context.tensors
+    known = context.known
     signature = signature_problem(node, context.model)
     if signature:  # the other rules take the inputs and attributes for those of the operator
         return [signature]
     is_standard = node.domain in DEFAULT_DOMAINS
-    problems = [*parsed_problems(node, context.opset, context.release)]
+    problems = [*parsed_problems(node, known.opset, known.release)]
     if is_standard:
-        problems += parser_problems(node, tensors, context.opset, context.release)
+        problems += parser_problems(node, known)
     if context.computed.intersection(node.output):
         return problems
-    problems += kernel_problems(node, tensors, context.opset, has_gears=context.has_gears)
-    problems += nms_problems(node, tensors)
+    problems += kernel_problems(node, known.tensors, known.opset)
+    problems += size_problems(node, known.tensors, known.opset, has_gears=context.has_gears)
+    if is_standard or node.op_type == NMS_OP:
+        problems += card_problems(node, known)
     if is_standard:
-        problems += node_problems(node, tensors, context.release)
+        problems += constant_problems(node, known.tensors)
     return problems
-
-
-def _opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Iterator[Problem]:
-    release = facts().releases[cann]
-    first, last = release.first, release.last
-    if opset is None:
-        yield Problem("opset", "fails", "the file names no opset of ai.onnx", "export it again", ("ge",))
-    elif not first <= opset <= last:
-        yield Problem(
-            "opset",
-            "fails",
-            f"opset {opset}; CANN {cann} takes {first} to {last} ({release.codes}010)",
-            f"export with opset {min(max(opset, first), last)}, or use another CANN",
-            (release.source,),
-        )
-    domains = sorted({entry.domain or "ai.onnx" for entry in model.opset_import})
-    if len(model.opset_import) > 1 and not release.has_several_domains:
-        yield Problem(
-            "opset-domains",
-            "fails",
-            f"the file imports {len(model.opset_import)} opset domains ({', '.join(domains)}); atc before CANN 9.2 "
-            "takes one (E16005)",
-            "remove the domains that the graph does not need (`python -m convert` does)",
-            ("ge",),
-        )
-    if model.functions:
-        names = ", ".join(sorted(function.name for function in model.functions)[:3])
-        yield Problem(
-            "functions",
-            "fails",
-            f"the file defines functions of its own ({names}), which atc does not read",
-            "run `python -m convert`, or inline them (onnx.inliner)",
-            ("ge",),
-        )

@@ -43,7 +43,7 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     args = parser().parse_args(argv)
     from convert.isolated import naming
     from convert.lint.check import lint
-    from convert.lint.gears import Gears, open_dims
+    from convert.lint.graph_rules.gears import Gears, open_dims
     from convert.lint.report import report_lines
     from convert.sound.graph import read_sound
     from detector.spec_files import find_spec_onnx

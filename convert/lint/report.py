@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from convert.lint.facts import facts
 from convert.lint.findings import Finding, Report
-from convert.lint.memory import GIGABYTE
+from convert.lint.graph_rules.memory import GIGABYTE
 
 NAMED = 3  # nodes of one problem that are named
 

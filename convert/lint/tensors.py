@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.inference import SMALL, inferred
-from convert.lint.structure import constants, is_standard, is_whole
+from convert.lint.node_rules.signature import is_standard
+from convert.lint.weights import constants, is_whole
 from convert.subgraphs import all_graphs, all_nodes, inner_graphs, tensor_names
 from detector.nms_function import NMS_OP
 

@@ -7,7 +7,7 @@
 
 Sources: hicann/ops-math and ops-nn, the plug-ins arg_max_v2, arg_min, max_pool, mod. Valid for all values; a sum of
 rounding errors nowhere, since rows are only moved and compared. What cannot be said is refused by
-`convert.lint.parser`.
+`convert.lint.operator_rules`.
 """
 
 import numpy as np

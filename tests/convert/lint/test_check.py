@@ -11,7 +11,7 @@ from convert.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import CANNS
 from convert.lint.facts import facts
-from convert.lint.gears import Gears
+from convert.lint.graph_rules.gears import Gears
 from convert.lower import lower
 from detector.atc_spec import AtcSpec
 from detector.errors import SpecError

@@ -1,4 +1,6 @@
 import re
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -6,7 +8,8 @@ import pytest
 from onnx import helper
 
 from convert.lint.check import lint
-from convert.lint.parser import UNREAD
+from convert.lint.operator_rules import table
+from convert.lint.operator_rules.unread import UNREAD
 from convert.lower import PASSES
 from tests.convert.passes.graphs import graph
 
@@ -154,3 +157,13 @@ def test_equal_parts_of_what_the_graph_computes_crash_the_parser():
     assert "segmentation fault" in cause
     nodes[1].input[0] = "x"
     assert causes(graph(nodes[1:], X, ["y", "z"], opset=18)) == []
+
+
+def test_every_file_of_rules_is_in_the_table_and_no_operator_is_in_two():
+    folder = Path(table.__file__).parent
+    files = {path.stem for path in folder.glob("*.py") if "\nPARSER: " in path.read_text(encoding="utf-8")}
+    assert {module.__name__.rpartition(".")[2] for module in table.MODULES} == files - {"table"}
+    for kind in ("PARSER", "CARD"):
+        counts = Counter(name for module in table.MODULES for name in getattr(module, kind))
+        assert set(counts.values()) == {1}
+        assert set(counts) == set(getattr(table, kind))

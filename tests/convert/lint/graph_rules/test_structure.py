@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.lint.check import lint
-from convert.lint.gears import Gears
+from convert.lint.graph_rules.gears import Gears
 
 
 def tensor(name, shape, kind=TensorProto.FLOAT):

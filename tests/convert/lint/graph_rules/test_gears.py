@@ -4,7 +4,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.freeze import freeze
 from convert.lint.check import lint
-from convert.lint.gears import Gears
+from convert.lint.graph_rules.gears import Gears
 from convert.lint.report import first_causes
 from convert.lower import lower
 from detector.geometry import Size

@@ -6,6 +6,7 @@ import onnx
 from onnx import AttributeProto, TensorProto
 
 from convert.lint.findings import Problem
+from convert.lint.operator_rules.rule import Known, Rule
 from convert.lint.tensors import Tensors
 from detector.nms_function import NMS_OP
 
@@ -22,13 +23,11 @@ MAX_SIZE = 1000
 MAX_COUNTED = 1024  # boxes, with the input num_valid_boxes
 
 
-def nms_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def _suppression(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     """Rules of docs/facts/atc.md, section 6 for one node of any domain."""
-    if node.op_type != NMS_OP:
-        return
     yield from _attributes(node)
-    yield from _element_types(node, tensors)
-    yield from _shapes(node, tensors)
+    yield from _element_types(node, known.tensors)
+    yield from _shapes(node, known.tensors)
 
 
 def _fails(rule: str, cause: str, fix: str) -> Problem:
@@ -119,3 +118,7 @@ def row_problem(graph: onnx.GraphProto, tensors: Tensors) -> Problem | None:
                 "make max_total_size and decode.max_detections the same",
             )
     return None
+
+
+PARSER: dict[str, Rule] = {}
+CARD: dict[str, tuple[Rule, ...]] = {NMS_OP: (_suppression,)}

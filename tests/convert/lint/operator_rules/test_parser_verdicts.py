@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from convert.lint.check import lint
 
-ROWS = json.loads((Path(__file__).parents[2] / "data" / "parser_verdicts.json").read_text(encoding="utf-8"))
+ROWS = json.loads((Path(__file__).parents[3] / "data" / "parser_verdicts.json").read_text(encoding="utf-8"))
 # What keeps a graph from the card behind the parser: sizes that are known only while it runs, kernels, a crash of atc
 # itself; and attributes that are read by nobody.
 BEHIND = {

@@ -1,36 +1,34 @@
-"""Rules of range: what exceeds float16, in which the card computes unless told otherwise."""
+"""Exp: a result beyond float16."""
 
 from collections.abc import Iterator
 
-import numpy as np
 import onnx
-from onnx import TensorProto
 
 from convert.lint.findings import Problem
+from convert.lint.operator_rules.rule import Known, Rule
 from convert.lint.tensors import Tensors
 
-FLOAT16_MAX = 65504.0
 EXP_MAX = 11.09  # exp of more than this exceeds FLOAT16_MAX
 # Nodes through which the values of their first input pass unchanged.
 PASSING = frozenset({"Reshape", "Transpose", "Slice", "Unsqueeze", "Squeeze", "Identity", "Cast", "Flatten", "Split",
                      "Gather", "GatherElements", "GatherND", "Expand"})  # fmt: skip
 
 
-def exp_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
+def _exp(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     """An Exp whose input has no bound that keeps its result within float16."""
-    limit = upper_bound(node.input[0], tensors)
+    limit = _upper_bound(node.input[0], known.tensors)
     if limit is None or limit > EXP_MAX:
-        known = "has no bound" if limit is None else f"may be {limit:g}"
+        found = "has no bound" if limit is None else f"may be {limit:g}"
         yield Problem(
             "exp-overflow",
             "warns",
-            f"its input {known}: beyond {EXP_MAX} exp exceeds float16 and the box becomes infinite",
+            f"its input {found}: beyond {EXP_MAX} exp exceeds float16 and the box becomes infinite",
             f"clip the input to at most {EXP_MAX} before, or keep the node in float32 (--keep_dtype)",
             ("arithmetic",),
         )
 
 
-def upper_bound(name: str, tensors: Tensors) -> float | None:
+def _upper_bound(name: str, tensors: Tensors) -> float | None:
     """What the values of a tensor cannot exceed, as far as a Clip or Min on its way says."""
     for _ in range(64):
         node = tensors.makers.get(name)
@@ -49,18 +47,5 @@ def upper_bound(name: str, tensors: Tensors) -> float | None:
     return None
 
 
-def constant_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:
-    """Constants that atc's default precision mode turns into infinities."""
-    for name in node.input:
-        if tensors.kinds.get(name) not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-            continue
-        value = tensors.constant(name)
-        if value is not None and value.size and float(np.abs(value).max()) > FLOAT16_MAX:
-            yield Problem(
-                "float16-constant",
-                "warns",
-                f"the constant {name!r} holds {float(value.reshape(-1)[np.abs(value).argmax()]):g}, "
-                f"beyond float16 ({FLOAT16_MAX:g})",
-                "use an explicit bound within float16, or keep the node in float32 (--keep_dtype)",
-                ("arithmetic",),
-            )
+PARSER: dict[str, Rule] = {}
+CARD: dict[str, tuple[Rule, ...]] = {"Exp": (_exp,)}

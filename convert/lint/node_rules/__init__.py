@@ -1,0 +1,1 @@
+"""The rules that every node is held to, whatever its operator."""

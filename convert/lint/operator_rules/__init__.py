@@ -1,0 +1,1 @@
+"""The rules of single operators, a file per operator or family; `table` joins them."""
