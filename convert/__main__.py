@@ -13,6 +13,7 @@ EPILOG = """examples:
   python -m convert --onnx work/demo/demo.onnx --batch_size 8
   python -m convert --onnx their_detector.onnx --spec my_model.yaml --batch_size 8     (someone else exported it)
   python -m convert lint om_models/demo_bs8.atc.onnx                                   (will atc take it?)
+  python -m convert check 'atc --framework=5 --model=m.onnx ...'                       (is a line of your own legal?)
   python -m convert plan --onnx work/demo/demo.onnx --batch_size 1,4,8                 (what will it cost?)
   python -m convert explain E10016                                                     (or atc's log)
   python -m convert simulate --help      (what the card's float16 does to the AP, forecast on the CPU)
@@ -98,6 +99,10 @@ def main(argv: Sequence[str]) -> int:
         from convert.lint.command import lint_command
 
         return lint_command(argv[1:], print)
+    if argv[:1] == ["check"]:
+        from convert.check.command import check_command
+
+        return check_command(argv[1:], print)
     if argv[:1] in (["simulate"], ["bisect"]):
         from convert.precision.command import precision_command
 

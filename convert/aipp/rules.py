@@ -5,10 +5,12 @@ limits of the 310P kernel: impl/aipp_comm.py of CANN 8.1.RC1 (docs/facts/atc.md,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 FORMATS = ("YUV420SP_U8", "XRGB8888_U8", "RGB888_U8", "YUV400_U8")
 SWITCHES = ("crop", "padding", "csc_switch", "rbuv_swap_switch", "ax_swap_switch")
+RESERVED = ("resize", "resize_output_w", "resize_output_h", "cpadding_value", "single_line_mode", "support_rotation")
+CHANNELS = {"YUV420SP_U8": 3, "RGB888_U8": 3, "XRGB8888_U8": 4, "YUV400_U8": 1}
 MAX_PADDING = 32  # pixels a side
 MAX_PADDED_WIDTH = 1080  # on 310P
 FLOAT16_MAX = 65504.0
@@ -47,19 +49,66 @@ def aipp_problems(text: str, *, image_gears: bool = False) -> list[str]:
     Returns:
         One line per problem: the field, got and expected.
     """
-    blocks = re.findall(r"aipp_op\s*\{([^}]*)\}", re.sub(r"#[^\n]*", "", text))
+    blocks = _blocks(text)
     if not blocks:
         return ["has no block aipp_op { ... }"]
     problems: list[str] = []
-    for block in blocks:
-        pairs = re.findall(r"(\w+)\s*:\s*\"?([^\s\"]+)\"?", block)
+    for pairs in blocks:
         names = [name for name, _ in pairs]
         problems += [f"{name} is given twice in a block" for name in sorted({n for n in names if names.count(n) > 1})]
         fields = dict(pairs)
         problems += [*_values(fields), *_together(fields)]
         if image_gears and fields.get("aipp_mode") == "static":
             problems += _gears(fields)
+    ranks = [_size(dict(pairs), "related_input_rank") for pairs in blocks]
+    problems += [
+        f"related_input_rank {rank} is that of two blocks" for rank in sorted({r for r in ranks if ranks.count(r) > 1})
+    ]
     return problems
+
+
+def misfits(text: str, shapes: Sequence[tuple[int | None, ...] | None]) -> Iterator[str]:
+    """What does not fit the images of a model.
+
+    Args:
+        text: of the file.
+        shapes: of the model's inputs, (batch, channels, height, width); None: not known. Empty: none is known.
+
+    Returns:
+        One line per problem.
+    """
+    for fields in map(dict, _blocks(text)):
+        rank = _size(fields, "related_input_rank")
+        shape = shapes[rank] if rank < len(shapes) else None
+        if shapes and rank >= len(shapes):
+            yield f"related_input_rank is {rank}, the model has {len(shapes)} inputs"
+        elif shape is not None and len(shape) == 4 and fields.get("aipp_mode") == "static":
+            yield from _sides(fields, shape)
+
+
+def is_dynamic(text: str) -> bool:
+    """Whether a block of an AIPP file gets its values at run time."""
+    return any(("aipp_mode", "dynamic") in pairs for pairs in _blocks(text))
+
+
+def _sides(fields: Fields, shape: tuple[int | None, ...]) -> Iterator[str]:
+    channels = CHANNELS.get(fields.get("input_format", ""))
+    if channels and shape[1] not in (None, channels):
+        yield f"input_format is {fields['input_format']}, of {channels} channels; the model's input has {shape[1]}"
+    for side, want, (first, last) in (("height", shape[2], _SIDES[2:]), ("width", shape[3], _SIDES[:2])):
+        size = _size(fields, f"src_image_size_{side[0]}")
+        if _on(fields, "crop"):
+            size = _size(fields, f"crop_size_{side[0]}")
+        if size and _on(fields, "padding"):
+            size += _size(fields, f"{first}_padding_size") + _size(fields, f"{last}_padding_size")
+        if size and want not in (None, size):
+            yield f"makes images of {side} {size}, the model's input has {want}"
+
+
+def _blocks(text: str) -> list[list[tuple[str, str]]]:
+    """Fields and values of every block."""
+    blocks = re.findall(r"aipp_op\s*:?\s*\{([^}]*)\}", re.sub(r"#[^\n]*", "", text))
+    return [re.findall(r"(\w+)\s*:\s*\"?([^\s\",;]+)\"?", block) for block in blocks]
 
 
 def _values(fields: Fields) -> Iterator[str]:
@@ -76,8 +125,13 @@ def _values(fields: Fields) -> Iterator[str]:
             yield f"input_format is {value}, expected one of {', '.join(FORMATS)}"
         elif name == "aipp_mode" and value not in ("static", "dynamic"):
             yield f"aipp_mode is {value}, expected static or dynamic"
-        elif name not in (*SWITCHES, "input_format", "aipp_mode"):
+        elif name not in (*SWITCHES, "input_format", "aipp_mode") and not _is_off(name, value):
             yield f"{name} is not supported by AIPP"
+
+
+def _is_off(name: str, value: str) -> bool:
+    """A reserved field that is given as what it is anyway."""
+    return name in RESERVED and (value == "false" or _number(value, whole=False) == 0)
 
 
 def _together(fields: Fields) -> Iterator[str]:

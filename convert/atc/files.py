@@ -1,9 +1,7 @@
 """Files that options of atc name: they exist, have the form the manual asks for, and fit the other options."""
 
-import re
 from pathlib import Path
 
-from convert.aipp.rules import aipp_problems
 from convert.atc.file_forms import file_problem
 from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
@@ -22,11 +20,6 @@ def check_files(atc: AtcSpec) -> None:
         problem = file_problem(name, Path(getattr(atc, name)), text)
         if problem:
             raise SpecError(f"atc.{name}: {getattr(atc, name)}{problem}")
-    if "insert_op_conf" in texts:
-        _check_small_channel(atc, texts["insert_op_conf"])
-        problem = next(iter(aipp_problems(texts["insert_op_conf"], image_gears=atc.image_sizes is not None)), None)
-        if problem:
-            raise SpecError(f"atc.insert_op_conf: {atc.insert_op_conf}: {problem} (E10052); correct the file")
 
 
 def _text(name: str, file: str) -> str:
@@ -38,12 +31,3 @@ def _text(name: str, file: str) -> str:
     if not text.strip():
         raise SpecError(f"atc.{name}: {file} is empty; fill it, or drop the key")
     return text
-
-
-def _check_small_channel(atc: AtcSpec, text: str) -> None:
-    plain = re.sub(r"#.*", "", text)
-    dynamic = re.search(r"\baipp_mode\s*:\s*dynamic\b", plain) is not None
-    if dynamic and atc.enable_small_channel:
-        raise SpecError(
-            f"atc.enable_small_channel: {atc.insert_op_conf} is dynamic AIPP, it works with static AIPP only; drop one"
-        )

@@ -13,12 +13,21 @@ from detector.atc_spec import AtcSpec, PrecisionMode, PrecisionModeV2
 CHIPS: tuple[str, ...] = get_args(AtcSpec.model_fields["soc_version"].annotation)
 """Names of the 310P family: those with a platform file in CANN 8.1.RC1."""
 
+SINGLE_OPERATOR = ("output", "soc_version")
+"""The same under `--singleop`."""
+
 OTHER_CHIP = re.compile(r"Ascend(?!310P)\d{3}\w*")
 """Chips outside the 310P family (`Ascend310`, `Ascend310B1`, `Ascend910B4`): their OM does not run on a 310P. Ascend710
 was an early name of the family."""
 
+OTHER_ATC = re.compile(r"(Hi|SS|SD|BS|OPTG|Kirin)[0-9]\w*")
+"""Chips of other families (`Hi3516CV610`, `SS928V100`), whose atc is another program with options of its own."""
+
 REQUIRED = ("framework", "model", "output", "soc_version")
 """Without one of them atc makes no OM (E10054, E10007)."""
+
+FLAGS = ("help", "raw_ge_options_ignore_unsupported")
+"""Options that stand without a value."""
 
 GEARS = ("dynamic_batch_size", "dynamic_image_size", "dynamic_dims")
 """Lists of shapes that one OM serves; mutually exclusive (E10009)."""
@@ -101,7 +110,7 @@ OPTIONS: dict[str, Option] = {
     # tuning
     "enable_small_channel": _SWITCH,
     "fusion_switch_file": _PATH,
-    "buffer_optimize": Option(values=("l2_optimize", "off_optimize")),
+    "buffer_optimize": Option(values=("l2_optimize", "l1_optimize", "off_optimize")),
     "disable_reuse_memory": _SWITCH,
     "enable_single_stream": _BOOLEAN,
     "enable_scope_fusion_passes": _TEXT,
@@ -146,4 +155,10 @@ OPTIONS: dict[str, Option] = {
     "atomic_clean_policy": _SWITCH,
     "export_compile_stat": Option(values=("0", "1", "2")),
     "help": _TEXT,
+    # known to the parser (api/atc/atc_flags.cc), in no manual
+    "device_id": _TEXT,
+    "target": _TEXT,
+    "cal_conf": _PATH,
+    "input_hint_shape": _TEXT,
+    "build_config": _TEXT,
 }

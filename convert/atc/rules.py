@@ -1,11 +1,12 @@
 """Whether a command line of atc is legal, without atc: the manual's rules for single options and between them."""
 
+import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from convert.atc.line import Problem, entries, read_line
-from convert.atc.options import CHIPS, OPTIONS, OTHER_CHIP, REQUIRED
-from convert.atc.shapes import shape_problems
+from convert.atc.line import Line, Problem, Values, entries, read_line
+from convert.atc.options import CHIPS, OPTIONS, OTHER_ATC, OTHER_CHIP, REQUIRED, SINGLE_OPERATOR
+from convert.atc.shapes import exclusive_gears, shape_problems
 
 ONNX_FRAMEWORK = "5"
 MAKE_OM = "0"  # --mode
@@ -14,8 +15,8 @@ _PATH = re.compile(r"[A-Za-z0-9_./\u4e00-\u9fff-]+")
 # --customize_dtypes allows a colon as well.
 _PATH_WITH_COLON = re.compile(r"[A-Za-z0-9_./:\u4e00-\u9fff-]+")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64", "INT64", "DOUBLE")
+Rule = Callable[[Values], Iterator[Problem]]
 MIXED = ("allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16")
-Values = Mapping[str, str]
 
 
 def check_arguments(arguments: Sequence[str]) -> list[Problem]:
@@ -28,52 +29,64 @@ def check_arguments(arguments: Sequence[str]) -> list[Problem]:
         Nothing for a line that the manual calls legal and that is not outdated. A line is illegal if one of them
         `is_fatal`.
     """
-    line = read_line(arguments)
-    problems = list(line.problems)
-    broken = {problem.option for problem in problems if problem.code == "E10004"}
+    return [problem for problem, _ in line_problems(read_line(arguments))]
+
+
+def line_problems(line: Line) -> Iterator[tuple[Problem, tuple[str, ...]]]:
+    """What is wrong with a line; and what only a shell knows of the values that were read: then it may be right."""
+    yield from ((problem, ()) for problem in line.problems)
+    broken = {problem.option for problem in line.problems if problem.code == "E10004"}
     values = {name: value for name, value in line.values.items() if name not in broken}
-    for rule in RULES:
-        problems += rule(values)
-    if values.get("mode", MAKE_OM) == MAKE_OM:
-        problems += _required(line.values)
-    return problems
+    single: list[Rule] = [functools.partial(_one_value, name) for name in values]
+    for rule in (*single, *RULES):
+        read = Values(values)
+        for problem in rule(read):
+            yield problem, tuple(read.unseen)
+    for name in _required(Values(line.values)):
+        yield Problem("illegal", name, "is missing", "E10007" if name == "framework" else "E10054"), line.unseen
 
 
-def _required(values: Values) -> Iterator[Problem]:
-    for name in REQUIRED:
-        if name not in values:
-            yield Problem("illegal", name, "is missing", "E10007" if name == "framework" else "E10054")
+def _required(values: Values) -> tuple[str, ...]:
+    if values.get("mode", MAKE_OM) != MAKE_OM or "help" in values:
+        return ()
+    required = SINGLE_OPERATOR if "singleop" in values else REQUIRED
+    return tuple(name for name in required if name not in values)
 
 
-def _single_values(values: Values) -> Iterator[Problem]:
-    for name, value in values.items():
-        option = OPTIONS[name]
-        if option.removed:
-            yield Problem("illegal", name, f"was removed from atc; use {option.instead}", option.code)
-        elif option.instead:
-            yield Problem("discouraged", name, f"is deprecated; use {option.instead}")
-        if option.values and value not in option.values and not _is_aipp_layout(name, values):
-            chip = ", not of the 310P" if any(part in value for part in ("bf16", "bfloat16", "hif8")) else ""
-            legal = ", ".join(option.values)
-            yield Problem("illegal", name, f"got {value!r}{chip}; legal are {legal}", option.code)
-        legal_path = _PATH_WITH_COLON if name == "customize_dtypes" else _PATH
-        if option.kind == "path" and not legal_path.fullmatch(value):
-            yield Problem("illegal", name, f"{value!r} has characters beyond letters, digits and _ - . /; rename it")
+def _one_value(name: str, values: Values) -> Iterator[Problem]:
+    option = OPTIONS[name]
+    if option.removed:
+        text = f"was removed from atc; use {option.instead}"
+        yield Problem("illegal", name, text, option.code, refused=("7.0", "99"))  # guides for 5.1 and 6.0 have it
+    elif option.instead:
+        yield Problem("discouraged", name, f"is deprecated; use {option.instead}")
+    value = values[name]
+    if option.values and value not in option.values and not _is_aipp_layout(name, values):
+        legal = ", ".join(option.values)
+        if not any(part in value for part in ("bf16", "bfloat16", "hif8")):
+            yield Problem("illegal", name, f"got {value!r}; legal are {legal}", option.code)
+        elif OTHER_CHIP.fullmatch(values.get("soc_version", "")):
+            yield Problem("other chip", name, f"got {value!r}, which the 310P has not; there {legal}")
+        else:
+            yield Problem("illegal", name, f"got {value!r}, not of the 310P; legal are {legal}", option.code)
+    legal_path = _PATH_WITH_COLON if name == "customize_dtypes" else _PATH
+    if option.kind == "path" and not legal_path.fullmatch(value):
+        yield Problem("illegal", name, f"{value!r} has characters beyond letters, digits and _ - . /; rename it")
 
 
 def _is_aipp_layout(name: str, values: Values) -> bool:
-    return name == "input_format" and values[name] == "NHWC" and bool(values.get("insert_op_conf"))
+    return name == "input_format" and values[name] == "NHWC" and "insert_op_conf" in values
 
 
 def _framework(values: Values) -> Iterator[Problem]:
     framework = values.get("framework", ONNX_FRAMEWORK)
-    if framework in OPTIONS["framework"].values and framework != ONNX_FRAMEWORK:
+    if framework in OPTIONS["framework"].values[:-1] and values.get("model", "").endswith(".onnx"):
         yield Problem("illegal", "framework", f"is {framework}; an ONNX needs {ONNX_FRAMEWORK}", "E10007")
 
 
 def _output(values: Values) -> Iterator[Problem]:
     output = values.get("output", "x")
-    if output.endswith("/"):
+    if output.endswith("/") and "singleop" not in values:
         yield Problem("illegal", "output", f"{output!r} has no file name; end it with one, without .om", "E10022")
     if output.endswith(".om"):
         yield Problem("discouraged", "output", f"{output!r}: atc appends .om itself; leave it out")
@@ -83,7 +96,7 @@ def _chip(values: Values) -> Iterator[Problem]:
     chip = values.get("soc_version")
     if chip is None or chip in CHIPS:
         return
-    if OTHER_CHIP.fullmatch(chip):
+    if OTHER_CHIP.fullmatch(chip) or OTHER_ATC.fullmatch(chip):
         yield Problem("other chip", "soc_version", f"{chip!r} is another chip; of the 310P are {', '.join(CHIPS)}")
         return
     hint = f"write Ascend{chip}" if f"Ascend{chip}" in CHIPS else f"legal are {', '.join(CHIPS)}"
@@ -91,10 +104,10 @@ def _chip(values: Values) -> Iterator[Problem]:
 
 
 def _aipp(values: Values) -> Iterator[Problem]:
-    if not values.get("insert_op_conf"):
+    if "insert_op_conf" not in values:
         return
     layout = values.get("input_format", "NCHW")
-    if layout not in ("NCHW", "NHWC") and not values.get("dynamic_dims"):  # which excludes AIPP whatever the layout
+    if layout not in ("NCHW", "NHWC") and "dynamic_dims" not in values:  # which excludes AIPP whatever the layout
         yield Problem("illegal", "input_format", f"is {layout!r}; with --insert_op_conf only NCHW or NHWC")
     names = {entry.rpartition(":")[0] for entry in entries(values.get("input_shape", ""), ";") if ":" in entry}
     half = set(entries(values.get("input_fp16_nodes", ""), ";")) - {""}
@@ -105,12 +118,13 @@ def _aipp(values: Values) -> Iterator[Problem]:
 
 
 def _precision(values: Values) -> Iterator[Problem]:
+    if {"precision_mode", "precision_mode_v2"} <= set(values):
+        both = f"got {values.said('precision_mode')!r} and v2 {values.said('precision_mode_v2')!r}"
+        yield Problem("illegal", "precision_mode", f"{both}; give one of the two", "E10056")
     old, new = values.get("precision_mode"), values.get("precision_mode_v2")
-    if old and new:
-        yield Problem("illegal", "precision_mode", f"got {old!r} and v2 {new!r}; give one of the two", "E10056")
-    if values.get("modify_mixlist") and not {old, new} & set(MIXED):
+    if "modify_mixlist" in values and not {old, new} & set(MIXED):
         yield Problem("illegal", "modify_mixlist", f"needs mixed precision: --precision_mode_v2={MIXED[-1]}", "E10001")
-    if values.get("keep_dtype") and (old == "must_keep_origin_dtype" or new == "origin"):
+    if "keep_dtype" in values and (old == "must_keep_origin_dtype" or new == "origin"):
         yield Problem(
             "discouraged", "keep_dtype", f"has no effect with {old or new!r}, which keeps every type; drop it"
         )
@@ -122,7 +136,7 @@ def _implementation_modes(values: Values) -> Iterator[Problem]:
         yield Problem("illegal", "optypelist_for_implmode", "needs --op_select_implmode", "E10001")
     if types and mode and mode.endswith("_for_all"):
         yield Problem("illegal", "optypelist_for_implmode", f"cannot be combined with {mode!r}, which is for all")
-    if values.get("op_precision_mode") and (mode or types):
+    if "op_precision_mode" in values and (mode or types):
         yield Problem("discouraged", "op_select_implmode", "has no effect beside --op_precision_mode; drop it")
 
 
@@ -143,20 +157,20 @@ def _output_type(values: Values) -> Iterator[Problem]:
     parts = [entry.rpartition(":") for entry in entries(given, ";")]
     if any(kind not in OUTPUT_TYPES for _, _, kind in parts):
         yield Problem("illegal", "output_type", f"got {given!r}; legal are {', '.join(OUTPUT_TYPES)}", "E10001")
-    elif not values.get("out_nodes"):
+    elif "out_nodes" not in values:
         yield Problem("illegal", "output_type", "types of single nodes need --out_nodes", "E10001")
 
 
 def _host(values: Values) -> Iterator[Problem]:
-    if bool(values.get("host_env_os")) != bool(values.get("host_env_cpu")):
+    if ("host_env_os" in values) != ("host_env_cpu" in values):
         yield Problem("illegal", "host_env_os", "is given together with --host_env_cpu or not at all")
 
 
-RULES: tuple[Callable[[Values], Iterator[Problem]], ...] = (
-    _single_values,
+RULES: tuple[Rule, ...] = (
     _framework,
     _output,
     _chip,
+    exclusive_gears,
     shape_problems,
     _aipp,
     _precision,

@@ -6,15 +6,23 @@ Rules of the manual's pages of the four options and of compiler/api/aclgrph/opti
 import re
 from collections.abc import Iterator, Mapping
 
-from convert.atc.line import Problem, entries
+from convert.atc.line import Problem, entries, whole
 from convert.atc.options import GEARS
 
 MIN_GEARS, MAX_GEARS = 2, 100
 """On every chip but the Ascend 950; one gear is illegal: make the shape static instead."""
 
 SUGGESTED_BATCH = 2048
-_DIMENSION = re.compile(r"-1|\d+(~\d+)?")
+_DIMENSION = re.compile(r"-1|[0-9]{1,18}(~[0-9]{1,18})?")
 _FIX = "write NAME:D,D,D,D, inputs separated by ;"
+
+
+def exclusive_gears(values: Mapping[str, str]) -> Iterator[Problem]:
+    """At most one option for gears, and none beside the range of old."""
+    given = [name for name in (*GEARS, "input_shape_range") if name in values]
+    if len(given) > 1:
+        others = ", ".join(f"--{name}" for name in given)
+        yield Problem("illegal", given[0], f"gears exclude each other, got {others}; keep one", "E10009")
 
 
 def shape_problems(values: Mapping[str, str]) -> Iterator[Problem]:
@@ -23,12 +31,8 @@ def shape_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     for entry in entries(values.get("input_shape", ""), ";"):
         if entry:
             yield from _read_shape(entry, shapes)
-    given = [name for name in GEARS if values.get(name)]
-    if len(given) + ("input_shape_range" in values and bool(given)) > 1:
-        others = ", ".join(f"--{name}" for name in (*GEARS, "input_shape_range") if values.get(name))
-        yield Problem("illegal", given[0], f"gears exclude each other, got {others}; keep one", "E10009")
-        return
-    if given:
+    given = [name for name in GEARS if name in values]
+    if given and not any(exclusive_gears(values)):
         yield from _gear_problems(given[0], values, shapes)
 
 
@@ -118,9 +122,10 @@ def _list_problems(option: str, gears: list[tuple[str, ...]], open_count: int) -
 
 def _one_gear(option: str, gear: tuple[str, ...], width: int) -> Iterator[Problem]:
     text = ",".join(gear)
-    if not all(size.isdigit() for size in gear):
+    sizes = [whole(size) for size in gear]
+    if None in sizes:
         yield Problem("illegal", option, f"gear {text!r}: expected positive whole numbers", "E10003")
-    elif any(int(size) == 0 for size in gear):
+    elif 0 in sizes:
         yield Problem("illegal", option, f"gear {text!r}: sizes are positive", "E10038")
     elif width and len(gear) != width:
         code = "E10020" if option == "dynamic_image_size" else "E10003"
@@ -132,8 +137,10 @@ def _one_gear(option: str, gear: tuple[str, ...], width: int) -> Iterator[Proble
 def _format_problems(option: str, values: Mapping[str, str]) -> Iterator[Problem]:
     given = values.get("input_format", "NCHW")
     if option == "dynamic_dims" and given != "ND":
-        yield Problem("illegal", "input_format", f"is {given!r}; --dynamic_dims needs ND")
+        text = f"is {given!r}; --dynamic_dims needs ND"
+        # Refused in the public sources up to 2022, no longer in those of 2025.
+        yield Problem("illegal", "input_format", text, "E10001", refused=("0", "6.0.1"), taken_from="8.5")
     if option == "dynamic_image_size" and given not in ("NCHW", "NHWC"):
         yield Problem("illegal", "input_format", f"is {given!r}; --dynamic_image_size needs NCHW; for ND use dims")
-    if option == "dynamic_dims" and values.get("insert_op_conf"):
+    if option == "dynamic_dims" and "insert_op_conf" in values:
         yield Problem("illegal", "insert_op_conf", "AIPP cannot be combined with --dynamic_dims; drop one", "E10001")

@@ -55,6 +55,8 @@ class Bound:
 
 # A YAML file, a summary, a spec, a config, a log: written by people or of a few fields.
 SMALL_BYTES = Bound("OMLINE_MAX_SMALL_FILE_BYTES", 16 * 2**20, "bytes")
+# A shell script with calls of atc.
+SCRIPT_BYTES = Bound("OMLINE_MAX_SCRIPT_BYTES", 2**20, "bytes")
 # Manifests, annotations and detections: COCO's training set has 470 MB of annotations.
 DATA_BYTES = Bound("OMLINE_MAX_DATA_FILE_BYTES", 2**30, "bytes")
 # A manifest of bins has 300 bytes an image and takes ten times its size when read. ais_bench takes 100,000 images.

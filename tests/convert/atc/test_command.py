@@ -45,7 +45,6 @@ def files(tmp_path):
         "modify_mixlist": ("mix.json", '{"black-list": {"to-add": ["Exp"]}}'),
         "op_precision_mode": ("modes.ini", "[ByOpType]\nExp=high_precision\n"),
         "fusion_switch_file": ("fusion.cfg", "ConvBatchnormFusionPass:off\n"),
-        "insert_op_conf": ("aipp.cfg", "aipp_op {\n aipp_mode: static\n input_format: RGB888_U8\n}\n"),
     }
     for name, text in contents.values():
         (tmp_path / name).write_text(text)
@@ -63,8 +62,6 @@ GOOD = {
     "precision": {"precision_mode": "allow_mix_precision_fp16", "modify_mixlist": "modify_mixlist"},
     "newer precision": {"precision_mode_v2": "mixed_float16", "modify_mixlist": "modify_mixlist"},
     "kept types": {"precision_mode": "force_fp16", "keep_dtype": "keep_dtype", "customize_dtypes": "customize_dtypes"},
-    "AIPP": {"insert_op_conf": "insert_op_conf", "enable_small_channel": True},
-    "AIPP and image gears": {"insert_op_conf": "insert_op_conf", "image_sizes": [[800, 1344], [1344, 800]]},
     "accuracy hunt": {"buffer_optimize": "off_optimize", "status_check": True, "op_debug_level": 3, "log": "debug"},
     "single operators": {"op_precision_mode": "op_precision_mode", "fusion_switch_file": "fusion_switch_file"},
     "host": {"host_env_os": "linux", "host_env_cpu": "aarch64", "op_compiler_cache_mode": "enable"},
@@ -109,9 +106,6 @@ def test_files_are_named_as_where_atc_runs(files):
     assert "--keep_dtype=m.keep_dtype.cfg" in made
 
 
-AIPP_PADDING = "aipp_op {\n aipp_mode: static\n input_format: RGB888_U8\n padding: true\n left_padding_size: 8\n}\n"
-AIPP_SIZE = "aipp_op {\n aipp_mode: static\n input_format: RGB888_U8\n src_image_size_w: 1344\n}\n"
-AIPP_DYNAMIC = "aipp_op {\n aipp_mode: dynamic\n max_src_image_size: 3225600\n}\n"
 # What is wrong: keys of `atc`, the content of a file, and what is said.
 PLANTED = {
     "one gear": (
@@ -152,26 +146,6 @@ PLANTED = {
         {"batch_sizes": [1, 4]},
         "",
         r"atc\.batch_sizes: the batch size 8 is not the largest of \[1, 4\]",
-    ),
-    "AIPP and dims": (
-        {"dims": [[1, 800, 1344], [8, 800, 1344]], "insert_op_conf": "FILE"},
-        AIPP_DYNAMIC,
-        r"AIPP cannot be combined with --dynamic_dims; drop one|is 'ND'; with --insert_op_conf only NCHW",
-    ),
-    "AIPP padding and image gears": (
-        {"image_sizes": [[800, 1344], [1344, 800]], "insert_op_conf": "FILE"},
-        AIPP_PADDING,
-        r"atc\.insert_op_conf: .*padding.* \(E10052\); correct the file",
-    ),
-    "AIPP size and image gears": (
-        {"image_sizes": [[800, 1344], [1344, 800]], "insert_op_conf": "FILE"},
-        AIPP_SIZE,
-        r"atc\.insert_op_conf: .* src_image_size_w must be 0 with image sizes as gears \(E10052\)",
-    ),
-    "dynamic AIPP and small channel": (
-        {"insert_op_conf": "FILE", "enable_small_channel": True},
-        AIPP_DYNAMIC,
-        r"atc\.enable_small_channel: .* is dynamic AIPP, it works with static AIPP only; drop one",
     ),
     "both precisions": (
         {"precision_mode": "force_fp16", "precision_mode_v2": "fp16"},

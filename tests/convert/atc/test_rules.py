@@ -137,7 +137,7 @@ PLANTED = {
         "dynamic_batch_size",
         "E10009",
     ),
-    "dims without ND": ({**DIMS, "input_format": "NCHW", "dynamic_dims": "1,8;2,8"}, "input_format", None),
+    "dims without ND": ({**DIMS, "input_format": "NCHW", "dynamic_dims": "1,8;2,8"}, "input_format", "E10001"),
     "dims too few": ({**DIMS, "dynamic_dims": "1;2,8"}, "dynamic_dims", "E10003"),
     "dims and AIPP": ({**DIMS, "dynamic_dims": "1,8;2,8", "insert_op_conf": "a.cfg"}, "insert_op_conf", "E10001"),
     "image gears with ND": (
@@ -219,6 +219,29 @@ def test_what_is_legal_and_of_no_use_is_told(changes, said):
     problems = check_arguments(line(**changes))
     assert any(re.search(said, str(problem)) for problem in problems)
     assert not any(problem.is_fatal for problem in problems)
+
+
+def test_one_dash_is_taken_by_both_parsers_but_told():
+    (problem,) = check_arguments([*line(log=None), "-log=info"])
+    assert str(problem) == "--log: spelled '-log'; the manual writes --log"
+    assert not problem.is_fatal
+
+
+def test_numbers_beyond_any_size_are_a_problem_not_a_failure():
+    (problem,) = fatal(line(input_shape="input:-1,3,8,8", dynamic_batch_size="1," + "9" * 5000))
+    assert problem.code == "E10003"
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["--help"], []),
+        (["--mode=6", "--om=m.om"], []),
+        (["--singleop=add.json", "--output=./"], ["soc_version"]),
+    ],
+)
+def test_a_line_that_makes_no_om_of_a_model_needs_less(words, missing):
+    assert [problem.option for problem in fatal(words)] == missing
 
 
 def test_an_option_that_is_given_twice_is_told():

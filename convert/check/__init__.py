@@ -1,0 +1,1 @@
+"""`convert check`: somebody's own atc command lines, judged option by option."""
