@@ -74,13 +74,15 @@ def isolated(work: Callable[[], bytes], *, size: int = 0, memory: Bound = GRAPH_
     Raises:
         IllegalGraphError: `work` raised an error of `REFUSALS`, was ended by a signal, or took more memory or time than
             the bounds allow.
+        MemoryError: it did not come to its end with less memory than the bounds allow.
     """
     reader, writer = os.pipe()
     at("")
+    wanted = _address_space() + memory.limit + 4 * size
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _run(work, writer, memory.limit + 4 * size)
+        _run(work, writer, wanted)
     os.close(writer)
     finished = False
     try:
@@ -92,6 +94,8 @@ def isolated(work: Callable[[], bytes], *, size: int = 0, memory: Bound = GRAPH_
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
+    if answer[:1] not in (_Answer.DONE.value, _Answer.REFUSED.value) and _is_less(wanted):
+        raise MemoryError  # whatever the copy died of
     return _read(answer, status, memory)
 
 
@@ -104,7 +108,7 @@ def _run(work: Callable[[], bytes], writer: int, memory: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        _limit(resource.RLIMIT_AS, _address_space() + memory)
+        _limit(resource.RLIMIT_AS, memory)
         _limit(resource.RLIMIT_CPU, GRAPH_SECONDS.limit)
         _limit(resource.RLIMIT_CORE, 0)
         answer = _answer(work)
@@ -147,6 +151,12 @@ def _read(answer: bytes, status: int, memory: Bound) -> bytes:
 def _limit(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _is_less(memory: int) -> bool:
+    """Whether this process may take less than that (`ulimit -v`)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    return hard != resource.RLIM_INFINITY and hard < memory
 
 
 def _address_space() -> int:

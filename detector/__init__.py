@@ -1,5 +1,6 @@
 """What all stages must agree on: the spec, geometry, artifacts, errors and the command-line edge. Imports no stage."""
 
+import itertools
 import os
 import signal
 import sys
@@ -24,20 +25,31 @@ def end_at_once(number: int, _: FrameType | None) -> NoReturn:
 
 
 def _prepare_program() -> None:
-    """What must come before the imports of a command of ours.
+    """What must come before the imports of a command of ours, whose package imports this one first.
 
     Until `detector.cli.run` takes over nothing has been done, and a signal ends it with a line, no traceback. numpy's
     and OpenCV's OpenBLAS would start a thread per core, which nothing here needs, and crash where memory is too short
     for them.
     """
-    program = getattr(sys.modules.get("__main__"), "__spec__", None)
-    ours = __file__.rpartition("/detector/")[0]
-    if program is None or program.origin != f"{ours}/{program.parent}/__main__.py":
+    if not _runs_ours():
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number, usual in EARLY.items():
         if signal.getsignal(number) == usual:  # one that is ignored (nohup) stays so
             signal.signal(number, end_at_once)
+
+
+def _runs_ours() -> bool:
+    """Whether `python -m` runs a package that lies beside this one, which it is still importing or already executes."""
+    ours = __file__.rpartition("/detector/")[0]
+    program = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if program is not None:
+        return bool(program.origin == f"{ours}/{program.parent}/__main__.py")
+    if sys.argv[:1] != ["-m"]:  # it stands there while the package is imported
+        return False
+    given = sys.orig_argv
+    package = next((after for option, after in itertools.pairwise(given) if option == "-m"), "")
+    return package.isidentifier() and os.path.isfile(f"{ours}/{package}/__main__.py")  # noqa: PTH113 (pathlib is slow)
 
 
 _prepare_program()

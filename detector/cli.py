@@ -64,9 +64,6 @@ def run(main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None 
     streams.secure()
     _log_to(sys.stderr)
     code = _code_of(main, sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        signals.settled()
-    sys.stdout.flush()
     lost = sys.stdout.lost if isinstance(sys.stdout, streams.Stream) else None
     if lost is not None and code == 0:
         code = _report(f"standard output could not be written ({lost.strerror}): what it would have said is lost", 1)
@@ -80,7 +77,7 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
     try:
         with signals.handled():
             _require_working_directory()
-            return main(argv) or 0
+            return _finished(main, argv)
     except PipelineError as error:
         return _report(one_line(error), error.exit_code)
     except KeyboardInterrupt as error:
@@ -91,6 +88,16 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
         return _report(NO_MEMORY, 1)
     except (ImportError, RuntimeError, SystemError) as error:
         return _code_of_library(error)
+
+
+def _finished(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:
+    """The exit code of a main, which argparse ends by itself for --help and for usage errors."""
+    try:
+        code = main(argv)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else None
+    sys.stdout.flush()  # the reader of a pipe may let it wait
+    return code or 0
 
 
 def _interrupted(error: KeyboardInterrupt) -> int:

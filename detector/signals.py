@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from detector import EARLY, end_at_once
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 # Seconds that a call of native code may still take when a signal has come.
 PATIENCE = 3.0
+STEPS = 10
+# Seconds until a signal is heard again that could not be raised where it came.
+AGAIN = 0.02
 UNFINISHED = "files are whole, an unfinished folder has no manifest or summary"
 
 
@@ -42,33 +46,72 @@ def handled() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only
         return
-    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in EARLY}
+    taken = {number: before[number] for number in EARLY if before[number] in (EARLY[number], end_at_once)}
+    ears = _Ears()
+    with _watched(ears.heard), ears.hearing_again():
+        for number in taken:
+            signal.signal(number, ears.hear)
+        try:
+            yield
+        finally:
+            for number, handler in taken.items():
+                # Of a command of ours nothing is left but to say how it ended.
+                signal.signal(number, signal.SIG_IGN if handler is end_at_once else handler)
 
-    def hear(number: int, _: FrameType | None) -> None:
-        heard.append(number)
+
+class _Ears:
+    """What hears a signal, and raises where that can be heard.
+
+    Attributes:
+        heard: signals for which something was raised.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self._waiting = signal.SIGINT
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Raise, or have it heard again a little later: what initializes a library may take it for its own failure."""
+        self._waiting = signal.Signals(number)
+        if _imports(frame):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            return
+        self.heard.append(number)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         for each in ENDING:  # cleaning up is not interrupted by the next one; SIGKILL ends that too
             signal.signal(each, signal.SIG_IGN)
         raise Ended(number)
 
-    before = {number: signal.getsignal(number) for number in EARLY}
-    taken = {number: before[number] for number in EARLY if before[number] in (EARLY[number], end_at_once)}
-    with _watched(heard):
-        for number in taken:
-            signal.signal(number, hear)
+    @contextlib.contextmanager
+    def hearing_again(self) -> Iterator[None]:
+        """Take the timer, and what Python does with errors that it cannot raise, such as those of destructors."""
+        unraisable, alarm = sys.unraisablehook, signal.getsignal(signal.SIGALRM)
+
+        def raise_again(lost: "sys.UnraisableHookArgs") -> None:
+            if isinstance(lost.exc_value, KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            else:
+                unraisable(lost)
+
+        signal.signal(signal.SIGALRM, lambda _, frame: self.hear(self._waiting, frame))
+        sys.unraisablehook = raise_again
         try:
             yield
         finally:
-            for number, handler in taken.items():
-                signal.signal(number, handler)
+            sys.unraisablehook = unraisable
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
 
 
-def settled() -> None:
-    """Nothing is left to end: the exit code of the process is decided, and signals no longer change it."""
-    if threading.current_thread() is threading.main_thread():
-        for number in EARLY:
-            signal.signal(number, signal.SIG_IGN)
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, which makes nothing that has to be taken back."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -94,7 +137,8 @@ def _watch(reader: int, heard: list[int]) -> None:
         while number := pipe.read(1):  # nothing: the block has ended
             if number[0] not in (signal.SIGINT, *ENDING):
                 continue
-            time.sleep(PATIENCE)
+            for _ in range(STEPS):  # a machine that stood still for a while has not kept the main thread waiting
+                time.sleep(PATIENCE / STEPS)
             if not heard:
                 _give_up(number[0])
 

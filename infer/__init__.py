@@ -2,3 +2,5 @@
 
 Other stages use `infer.session.Session`; everything else here is the command.
 """
+
+import detector as detector  # before all others: signals are heard from here on

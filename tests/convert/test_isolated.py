@@ -1,5 +1,6 @@
 import contextlib
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_memory_is_bounded_before_it_is_taken(monkeypatch):
     with pytest.raises(IllegalGraphError, match=r"more than 16,777,216 bytes of memory.*set OMLINE_MAX_GRAPH_MEMORY"):
         isolated(lambda: np.ones(2**28, np.uint8).tobytes())
     assert isolated(lambda: np.ones(2**25, np.uint8).tobytes()[:1], size=2**25) == b"\1"
+
+
+def test_what_dies_with_less_memory_than_it_may_take_lacks_memory(monkeypatch):
+    few = (resource.RLIM_INFINITY, 2**35)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: few)
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**36))
+    for end in (os.abort, lambda: os._exit(1)):
+        with pytest.raises(MemoryError):
+            isolated(end)
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_MEMORY", str(2**24))
+    with pytest.raises(IllegalGraphError, match="SIGABRT"):
+        isolated(os.abort)
 
 
 def test_time_is_bounded(monkeypatch):

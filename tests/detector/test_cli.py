@@ -75,14 +75,19 @@ def test_the_result_of_main_is_the_exit_code(result: int | None, code: int):
 
 def test_arguments_come_from_the_command_line(monkeypatch: pytest.MonkeyPatch):
     seen: list[str] = []
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)]
     monkeypatch.setattr(sys, "argv", ["prog", "--x", "1"])
     with pytest.raises(SystemExit):
         cli.run(seen.extend)
+    # Processes that later tests start would inherit one that is ignored.
+    assert before == [
+        signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    ]
     assert seen == ["--x", "1"]
 
 
-def start(program: str, **streams: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, **streams)
+def start(program: str, *, option: str = "-c", **streams: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, option, program], cwd=ROOT, text=True, **streams)
 
 
 PRINTS = "from detector.cli import run; run(lambda _: [print(i) for i in range(10**5)] and None, [])"
@@ -113,6 +118,14 @@ def test_a_full_disk_behind_standard_output_is_told_at_the_end():
             "error: standard output could not be written (No space left on device): what it would have said is lost\n"
         )
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(("argument", "code"), [("-h", 1), ("--nope", 2)])
+def test_help_that_cannot_be_written_is_told(argument: str, code: int):
+    program = f"from detector.cli import Parser, run; run(lambda _: Parser(prog='x').parse_args([{argument!r}]), [])"
+    with Path("/dev/full").open("w") as full, start(program, stdout=full, stderr=subprocess.PIPE) as process:
+        assert ("standard output could not be written" in process.stderr.read()) == (code == 1)
+    assert process.returncode == code
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
@@ -270,19 +283,41 @@ def test_the_handlers_are_taken_back():
 
 
 @pytest.mark.parametrize("program", ["infer", "preprocess", "postprocess", "convert", "export", "pipeline"])
-def test_an_interrupt_during_the_imports_is_no_traceback(program: str):
-    importing = f"""
-import runpy, signal, sys
+def test_an_interrupt_during_the_imports_is_no_traceback(tmp_path: Path, program: str):
+    (tmp_path / "sitecustomize.py").write_text("""
+import signal, sys
 class Interrupts:
     def find_spec(self, name, *_):
-        if name == "detector.cli":
+        if name in ("argparse", "dataclasses", "json"):
             signal.raise_signal(signal.SIGINT)
 sys.meta_path.insert(0, Interrupts())
-runpy._run_module_as_main("{program}")
-"""
-    with start(importing, stderr=subprocess.PIPE, preexec_fn=interruptible) as process:
+""")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with start(program, option="-m", stderr=subprocess.PIPE, env=environment, preexec_fn=interruptible) as process:
         assert process.stderr.read() == "error: interrupted; nothing was in progress\n"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("where", ["import half", "Half()"])
+def test_a_signal_where_nothing_can_be_raised_is_raised_later(tmp_path: Path, where: str):
+    (tmp_path / "half.py").write_text("import signal\nsignal.raise_signal(signal.SIGTERM)\n")
+    program = f"""
+import signal, sys, time
+sys.path.append({str(tmp_path)!r})
+from detector.cli import run
+class Half:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+def main(_):
+    {where}
+    print("went on", flush=True)
+    time.sleep(30)
+run(main, [])
+"""
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.read() == "went on\n"
+        assert process.stderr.read() == f"error: ended by SIGTERM; {signals.UNFINISHED}\n"
+    assert process.returncode == 143
 
 
 def interruptible() -> None:
