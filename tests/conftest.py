@@ -1,6 +1,6 @@
 """Small detectors that several tests share."""
 
-import gzip
+import json
 import signal
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from onnx import TensorProto, helper
 
 from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
+from tests import coco_set
 
 DATA = Path(__file__).parent / "data"
+CHECK = Path(__file__).resolve().parents[2] / "shared" / "data" / "cocoapi_fake"
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -32,25 +34,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def photographs() -> Path:
-    """Four photographs of COCO with their annotations, see tests/data/README.md."""
+    """Four photographs of COCO with generated annotations, see tests/data/README.md."""
     return DATA / "coco"
 
 
 @pytest.fixture(scope="session")
 def coco_boxes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Annotation file of 119 images of COCO val2017: 1003 boxes, without masks."""
+    """Annotation file of generated objects of the kinds that COCO has, see tests/coco_set.py."""
     path = tmp_path_factory.mktemp("coco") / "boxes.json"
-    path.write_bytes(gzip.decompress((DATA / "coco" / "annotations" / "boxes.json.gz").read_bytes()))
+    path.write_text(json.dumps(coco_set.annotations()))
     return path
 
 
 @pytest.fixture(scope="session")
-def evaluator_check(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The COCO team's check of its evaluator: truth.json, boxes.json, and masks.json with results of the wrong kind."""
-    folder = tmp_path_factory.mktemp("cocoapi")
-    for packed in (DATA / "cocoapi").glob("*.json.gz"):
-        (folder / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
-    return folder
+def coco_detections(coco_boxes: Path) -> Path:
+    """Result file of generated detections of those objects."""
+    path = coco_boxes.with_name("detections.json")
+    path.write_text(json.dumps(coco_set.detections(json.loads(coco_boxes.read_text()))))
+    return path
+
+
+@pytest.fixture(scope="session")
+def evaluator_check() -> Path:
+    """The COCO team's check of its evaluator, which is not ours to pass on: only tests marked `big` may ask for it."""
+    for name in ("instances_val2014_100.json", "instances_val2014_fakebbox100_results.json"):
+        if not (CHECK / name).is_file():
+            pytest.skip(f"{CHECK / name} is absent: tests/data/README.md says what it is and where to get it")
+    return CHECK
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""What rounding of boxes costs on the annotated boxes of real photographs, in AP."""
+"""What rounding of boxes costs on boxes as COCO has them, in AP."""
+
+from pathlib import Path
 
 import pytest
 
@@ -7,13 +9,13 @@ from postprocess.coco import read_annotations
 
 
 @pytest.fixture(scope="module")
-def annotations(request):
-    return read_annotations(request.getfixturevalue("coco_boxes"))
+def annotations(coco_boxes: Path):
+    return read_annotations(coco_boxes)
 
 
 @pytest.mark.parametrize(
     ("side", "lost"),
-    [("float32", (0, 0)), ("float16", (0.02, 0.15)), ("card", (0.2, 0.6)), ("refine", (0, 0.02))],
+    [("float32", (0, 0)), ("float16", (0.05, 0.2)), ("card", (0.4, 0.8)), ("refine", (0, 0.02))],
 )
 def test_boxes_that_are_rounded_lose_ap(annotations, side, lost):
     low, high = lost
@@ -22,5 +24,5 @@ def test_boxes_that_are_rounded_lose_ap(annotations, side, lost):
 
 def test_with_suppression_too_refinement_takes_it_back(annotations):
     exact, card, refined = (average_precision(annotations, side, 0.5) for side in ("float32", "card", "refine"))
-    assert 0.2 < exact - card < 0.6
+    assert 0.4 < exact - card < 0.8
     assert abs(exact - refined) < 0.02

@@ -1,46 +1,45 @@
-"""Make tests/data/coco and tests/data/cocoapi: the few photographs and annotations that tests read.
+"""Make tests/data/coco: the four photographs that tests read, with annotations that are generated here.
 
-    python tests/oracles/copy_photographs.py COCO COCOAPI
+    PYTHONPATH=. python tests/oracles/copy_photographs.py COCO
 
-COCO is a folder with val2017/ and annotations/instances_val2017.json (cocodataset.org), COCOAPI one with the
-evaluator's own check: files of `results/` of github.com/cocodataset/cocoapi, and the ground truth of its 100 images.
+in this project's environment. COCO is a folder with val2017/ and annotations/instances_val2017.json (cocodataset.org).
 
 Only photographs that may be passed on and changed are taken: licence 4 of the annotation file, CC BY 2.0. Three are
-copied as they are. The fourth, which has no annotation and is nearly square, is stored without colour, so that one JPEG
-has one component. Of annotations the masks are left out: nothing here reads them. The boxes of all images of COCO are
-kept as well. What is packed with gzip is unpacked by the fixtures `evaluator_check` and `coco_boxes`.
+copied as they are. The fourth, which is nearly square, is stored without colour, so that one JPEG has one component.
+
+Of the annotation file only what tells where a photograph comes from is taken: id, name, size, licence, address. The
+boxes are those of `SHARES`; they have nothing to do with what the photographs show.
 """
 
-import gzip
 import json
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 from records import DATA, PHOTOGRAPHS
 
+from detector.coco import COCO_CATEGORIES
+
 ATTRIBUTION = 4  # CC BY 2.0
 QUALITY = 80
-MASKS = 3  # rows of the mask results: enough to see what the file is
+FACTS = ("id", "file_name", "width", "height", "license", "flickr_url")
+# Boxes as shares of the image's width and height: x y width height; the last one is a crowd's.
+SHARES = ((0.1, 0.2, 0.3, 0.5), (0.55, 0.05, 0.04, 0.06), (0.0, 0.7, 1.0, 0.3))
 
 
 def photographs(coco: Path) -> None:
-    """Copy the four with their annotations."""
+    """Copy the four and write their annotations."""
     target = DATA / "coco"
     for folder in ("val2017", "annotations"):
         (target / folder).mkdir(parents=True, exist_ok=True)
-    annotations = json.loads((coco / "annotations" / "instances_val2017.json").read_text())
-    names = {*PHOTOGRAPHS}
-    images = [image for image in annotations["images"] if image["file_name"] in names]
-    if len(images) != len(names) or {image["license"] for image in images} != {ATTRIBUTION}:
+    published = json.loads((coco / "annotations" / "instances_val2017.json").read_text())
+    images = [{key: image[key] for key in FACTS} for image in published["images"] if image["file_name"] in PHOTOGRAPHS]
+    if len(images) != len(PHOTOGRAPHS) or {image["license"] for image in images} != {ATTRIBUTION}:
         raise ValueError("a photograph is missing or may not be passed on")
-    pack("coco/annotations/boxes", {**annotations, "annotations": without_masks(annotations["annotations"])})
-    ids = {image["id"] for image in images}
-    annotations["images"] = images
-    annotations["annotations"] = without_masks(row for row in annotations["annotations"] if row["image_id"] in ids)
-    (target / "annotations" / "instances_val2017.json").write_text(compact(annotations))
+    text = json.dumps(document(sorted(images, key=lambda image: image["id"])), indent=1)
+    (target / "annotations" / "instances_val2017.json").write_text(text + "\n")
     *coloured, colourless = PHOTOGRAPHS
     for name in coloured:
         shutil.copyfile(coco / "val2017" / name, target / "val2017" / name)
@@ -48,29 +47,35 @@ def photographs(coco: Path) -> None:
     cv2.imwrite(str(target / "val2017" / colourless), grey, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
 
 
-def evaluator_check(cocoapi: Path) -> None:
-    """Pack the check without masks."""
-    truth = json.loads((cocoapi / "instances_val2014_100.json").read_text())
-    truth["annotations"] = without_masks(truth["annotations"])
-    masks = json.loads((cocoapi / "instances_val2014_fakesegm100_results.json").read_text())[:MASKS]
-    boxes = json.loads((cocoapi / "instances_val2014_fakebbox100_results.json").read_text())
-    (DATA / "cocoapi").mkdir(exist_ok=True)
-    for name, document in (("truth", truth), ("boxes", boxes), ("masks", masks)):
-        pack(f"cocoapi/{name}", document)
-
-
-def pack(name: str, document: object) -> None:
-    (DATA / f"{name}.json.gz").write_bytes(gzip.compress(compact(document).encode(), mtime=0))
-
-
-def without_masks(rows: Iterable[dict]) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "segmentation"} for row in rows]
-
-
-def compact(document: object) -> str:
-    return json.dumps(document, separators=(",", ":")) + "\n"
+def document(images: list[dict[str, Any]]) -> dict[str, Any]:
+    """An annotation file in COCO's form; the photograph without colour has no objects."""
+    objects = []
+    for image in images:
+        if image["file_name"] == PHOTOGRAPHS[-1]:
+            continue
+        for x, y, width, height in SHARES:
+            box = [x * image["width"], y * image["height"], width * image["width"], height * image["height"]]
+            number = len(objects)
+            objects.append(
+                {
+                    "id": 10 * (number + 1),
+                    "image_id": image["id"],
+                    "category_id": COCO_CATEGORIES[11 * number % len(COCO_CATEGORIES)][0],
+                    "bbox": [round(value, 2) for value in box],
+                    "area": round(0.7 * box[2] * box[3], 2),
+                    "iscrowd": int((x, y, width, height) == SHARES[-1]),
+                }
+            )
+    return {
+        "info": {"description": "Photographs of COCO val2017; boxes generated by tests/oracles/copy_photographs.py"},
+        "licenses": [
+            {"id": ATTRIBUTION, "name": "Attribution License", "url": "https://creativecommons.org/licenses/by/2.0/"}
+        ],
+        "categories": [{"id": category_id, "name": name} for category_id, name in COCO_CATEGORIES],
+        "images": images,
+        "annotations": objects,
+    }
 
 
 if __name__ == "__main__":
     photographs(Path(sys.argv[1]))
-    evaluator_check(Path(sys.argv[2]))

@@ -328,9 +328,17 @@ def test_an_object_with_id_zero_can_be_found(tmp_path: Path):
     assert evaluate(read_annotations(path), found).figures["AP"] == pytest.approx(100)
 
 
+def test_objects_as_coco_has_them_equal_pycocotools(coco_boxes: Path, coco_detections: Path):
+    truth, detections = read_annotations(coco_boxes), read_detections(coco_detections)
+    metrics = evaluate(truth, detections)
+    assert len({metrics.figures[name] for name in NAMES}) == len(NAMES), "two figures are equal: which is which?"
+    assert_equals_oracle(metrics, oracle(truth, detections))
+
+
+@pytest.mark.big
 def test_the_published_figures_of_the_coco_team(evaluator_check: Path):
-    truth = read_annotations(evaluator_check / "truth.json")
-    detections = read_detections(evaluator_check / "boxes.json")
+    truth = read_annotations(evaluator_check / "instances_val2014_100.json")
+    detections = read_detections(evaluator_check / "instances_val2014_fakebbox100_results.json")
     metrics = evaluate(truth, detections)
     # val2014_fake_eval_res.txt, type=bbox
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564]

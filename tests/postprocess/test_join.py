@@ -157,11 +157,10 @@ def test_a_name_that_two_categories_share(spec: DetectorSpec):
         join_classes(spec, annotated(categories={1: "circle", 2: "square", 3: "star", 4: "circle"}))
 
 
-def test_the_coco_preset_fits_the_genuine_annotations(spec: DetectorSpec, coco_boxes: Path):
+def test_the_coco_preset_fits_annotations_with_cocos_ids(spec: DetectorSpec, photographs: Path):
     from detector.coco import COCO_CATEGORIES
     from postprocess.coco import read_annotations
 
     coco = replace(spec, classes=tuple(name for _, name in COCO_CATEGORIES))
-    assert list(join_classes(coco, read_annotations(coco_boxes))[0]) == [
-        category_id for category_id, _ in COCO_CATEGORIES
-    ]
+    annotations = read_annotations(photographs / "annotations" / "instances_val2017.json")
+    assert list(join_classes(coco, annotations)[0]) == [category_id for category_id, _ in COCO_CATEGORIES]

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import shutil
 import subprocess
@@ -63,27 +65,43 @@ def test_the_guides_command_line_works(
     assert (tmp_path / "ret_npuinfer/detections.json").exists()
 
 
+def test_the_lines_of_pycocotools_are_printed(coco_boxes: Path, coco_detections: Path):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        truth = COCO(str(coco_boxes))
+        evaluator = COCOeval(truth, truth.loadRes(str(coco_detections)), "bbox")
+        evaluator.evaluate()
+        evaluator.accumulate()
+        evaluator.summarize()
+    wanted = [line.strip() for line in printed.getvalue().splitlines() if "@[ IoU" in line]
+    assert len(wanted) == 12
+    done = command("eval", "--detections", coco_detections, "--annotations_path", coco_boxes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line[line.index("Average") :] for line in done.stdout.splitlines() if "@[ IoU" in line] == wanted
+
+
+@pytest.mark.big
 def test_the_published_figures_are_printed(evaluator_check: Path):
     done = command(
         "eval",
         "--detections",
-        evaluator_check / "boxes.json",
+        evaluator_check / "instances_val2014_fakebbox100_results.json",
         "--annotations_path",
-        evaluator_check / "truth.json",
+        evaluator_check / "instances_val2014_100.json",
     )
     assert (done.returncode, done.stderr) == (0, "")
     printed = " ".join(line.split()[-1] for line in done.stdout.splitlines() if "@[ IoU" in line)
     assert printed == "0.505 0.697 0.573 0.586 0.519 0.501 0.387 0.594 0.595 0.640 0.566 0.564"
 
 
-def test_a_mask_result_file_is_one_clear_line(evaluator_check: Path):
-    done = command(
-        "eval",
-        "--detections",
-        evaluator_check / "masks.json",
-        "--annotations_path",
-        evaluator_check / "truth.json",
-    )
+def test_a_mask_result_file_is_one_clear_line(annotations_file: Path, tmp_path: Path):
+    mask = {"size": [32, 48], "counts": "0h0000"}
+    masks = [{"image_id": 9, "category_id": 1, "segmentation": mask, "score": score} for score in (0.9, 0.5, 0.1)]
+    results = tmp_path / "masks.json"
+    results.write_text(json.dumps(masks))
+    done = command("eval", "--detections", results, "--annotations_path", annotations_file)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
