@@ -4,12 +4,13 @@ Names and arithmetic: adet/modeling/fcos/{fcos,fcos_outputs}.py, adet/modeling/o
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename, towers
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, recipe_of
+from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, FUSED, recipe_of
 from export.checkpoints.facts import Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading
@@ -31,6 +32,11 @@ _DECODE: Final = DECODE | {
     "iou_threshold": 0.6,
 }
 
+_THRESHOLD: Final = (
+    "MODEL.FCOS.THRESH_WITH_CTR of its config is taken as False, the default: for True --set decode.threshold_on=score "
+    "and decode.score_threshold=… to the square root of INFERENCE_TH_TEST"
+)
+
 
 def recognises(keys: Collection[str]) -> bool:
     """Whether names of tensors are of AdelaiDet's FCOS."""
@@ -51,5 +57,6 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields.of(
         "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
     )
-    recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults")
+    recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults", fixed=FUSED)
+    recipe = replace(recipe, doubts={"decode.threshold_on": _THRESHOLD})
     return assemble(file, "adelaidet", fcos.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)

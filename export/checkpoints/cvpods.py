@@ -5,13 +5,22 @@ at commit a25aca1; github.com/yinghuang/detectron2, projects/My/fcos, at commit 
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from detector.spec import Fact
 from export.checkpoints.assemble import assemble
 from export.checkpoints.canonical import fill_statistics, rename
-from export.checkpoints.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, HEAD_RENAMES, recipe_of, subnets
-from export.checkpoints.facts import Fields
+from export.checkpoints.detectron2 import (
+    BACKBONE_RENAMES,
+    BUFFERS,
+    DECODE,
+    FUSED,
+    HEAD_RENAMES,
+    recipe_of,
+    subnets,
+)
+from export.checkpoints.facts import ASSUMED, Fields
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weights import Reading
 from export.families import fcos
@@ -30,6 +39,13 @@ _DECODE: Final = DECODE | {
     "iou_threshold": 0.6,
 }
 
+_FIXED: Final = FUSED | {"MODEL.FCOS.BBOX_REG_WEIGHTS": "(1, 1, 1, 1)"}
+# 0 in cvpods/configs/fcos_config.py and BorderDet's playground, 0.5 in that of DeFCN, whose FCOS has the same names.
+_OFFSET: Final = (
+    "MODEL.SHIFT_GENERATOR.OFFSET of its config is taken as 0, cvpods' default: points of cells are their upper left "
+    "corners; for 0.5, as in DeFCN's configs, --set network.point_offset=0.5"
+)
+
 
 def recognises(keys: Collection[str]) -> bool:
     """Whether names of tensors are of cvpods' FCOS."""
@@ -41,14 +57,15 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     table = [*BACKBONE_RENAMES, *HEAD_RENAMES, *_RENAMES, *subnets(file)]
     tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
     fill_statistics(tensors)
-    # ShiftGenerator with an offset of 0: the point of a cell is its upper left corner.
-    code = Fields.of("cvpods' code", relu_before_p7=True, point_offset=0.0, cell_step="stride")
+    code = Fields.of("cvpods' code", relu_before_p7=True, cell_step="stride")
     guesses = Fields()
+    guesses.add("point_offset", 0.0, f"{ASSUMED}MODEL.SHIFT_GENERATOR.OFFSET as cvpods' library has it")
     why = (
         "models with the same names differ: true for cvpods' playground, BorderDet's released file and the Detectron2 "
         "port, false for cvpods' library defaults; ATSS has these names, too, and is not supported"
     )
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)
-    recipe = recipe_of(file, _DECODE, "the defaults of cvpods and BorderDet")
+    recipe = recipe_of(file, _DECODE, "the defaults of cvpods and BorderDet", fixed=_FIXED)
+    recipe = replace(recipe, doubts={"network.point_offset": _OFFSET})
     return assemble(file, "cvpods", fcos.FAMILY, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

@@ -68,6 +68,13 @@ DECODE: Final = {
 }
 """The same of suppression."""
 
+FUSED: Final = {"MODEL.FPN.FUSE_TYPE": "sum"}
+"""What the pyramid does at each level, in the config of Detectron2 and its descendants."""
+
+_FIXED: Final = FUSED | {
+    "MODEL.RETINANET.BBOX_REG_WEIGHTS": "(1, 1, 1, 1)",
+    "MODEL.ANCHOR_GENERATOR.OFFSET": "0",
+}
 _BRIGHTEST: Final = 1e5  # of any image, 16 bits included
 
 BUFFERS: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
@@ -86,7 +93,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields.of(
         "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
     )
-    recipe = recipe_of(file, DECODE, "detectron2's defaults")
+    recipe = recipe_of(file, DECODE, "detectron2's defaults", fixed=_FIXED)
     return assemble(
         file, "detectron2", retinanet.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe
     )
@@ -107,14 +114,23 @@ def subnets(file: CheckpointFile) -> list[tuple[str, str]]:
     return table
 
 
-def recipe_of(file: CheckpointFile, decode: Mapping[str, Any], source: str) -> Recipe:
-    """The framework's own inference; what the buffers of the file hold is no default."""
+def recipe_of(file: CheckpointFile, decode: Mapping[str, Any], source: str, *, fixed: Mapping[str, str]) -> Recipe:
+    """The framework's own inference; what the buffers of the file hold is no default.
+
+    Args:
+        file: the weights.
+        decode: settings of `DecodeSpec`.
+        source: where they come from.
+        fixed: keys of the framework's config that no tensor and no key of a spec tells -> what is taken.
+    """
     image = normalized(file)
     told = {f"image.{name}" for name in ("mean", "std") if f"pixel_{name}" in file.tensors}
     if "image.mean" in told or "channels" not in image:  # the means tell the order, or leave it open
         told.add("image.channels")
     defaults = (key for key in (*SIZES, *NORMALIZATION, *THRESHOLDS) if key not in told)
-    return Recipe(image, decode, source, own_padding=_PADDING, defaults=tuple(defaults))
+    taken = ", ".join(f"{key} {value}" for key, value in fixed.items())
+    note = f"of its config, which the file does not tell, are taken by default: {taken}"
+    return Recipe(image, decode, source, notes=(note,), own_padding=_PADDING, defaults=tuple(defaults))
 
 
 def normalized(file: CheckpointFile) -> dict[str, Any]:

@@ -22,6 +22,10 @@ def test_recipe_of_the_framework():
     assert (recipe.image["resize"], recipe.image["filter"], recipe.image["channels"]) == ("detectron2", "pillow", "BGR")
     assert (recipe.decode["score"], recipe.decode["rank_by"]) == ("geometric_mean", "score")
     assert recipe.decode["iou_threshold"] == 0.6
+    assert recipe.notes == (
+        "of its config, which the file does not tell, are taken by default: MODEL.FPN.FUSE_TYPE sum",
+    )
+    assert recipe.doubts["decode.threshold_on"].startswith("MODEL.FCOS.THRESH_WITH_CTR of its config is taken as False")
 
 
 def test_nothing_is_asked():

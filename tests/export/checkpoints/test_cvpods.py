@@ -75,3 +75,15 @@ def test_the_ports_buffers_are_the_recipe():
 def test_relatives_are_refused(key: str, message: str):
     with pytest.raises(CheckpointError, match=message):
         read_state(SAMPLE.theirs(SAMPLE.ours()) | {key: torch.ones(2, 2)}, FLAGS)
+
+
+def test_the_point_of_a_cell_is_a_default_that_configs_change():
+    state = SAMPLE.theirs(SAMPLE.ours())
+    recipe = read_state(state, FLAGS).recipe
+    assert recipe.doubts["network.point_offset"].startswith("MODEL.SHIFT_GENERATOR.OFFSET of its config is taken as 0,")
+    assert read_state(state, {**FLAGS, "point_offset": 0.5}).network.point_offset == 0.5
+    (note,) = recipe.notes
+    assert note == (
+        "of its config, which the file does not tell, are taken by default: MODEL.FPN.FUSE_TYPE sum, "
+        "MODEL.FCOS.BBOX_REG_WEIGHTS (1, 1, 1, 1)"
+    )

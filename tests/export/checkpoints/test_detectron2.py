@@ -27,6 +27,12 @@ def test_recipe_of_the_framework():
     assert recipe.image["decoder"] == "pillow"
     assert (recipe.decode["iou_threshold"], recipe.decode["clip"], recipe.decode["nms"]) == (0.5, "after_nms", "iou")
 
+    (note,) = recipe.notes
+    assert note == (
+        "of its config, which the file does not tell, are taken by default: MODEL.FPN.FUSE_TYPE sum, "
+        "MODEL.RETINANET.BBOX_REG_WEIGHTS (1, 1, 1, 1), MODEL.ANCHOR_GENERATOR.OFFSET 0"
+    )
+
 
 def test_nothing_is_asked_of_models_that_began_from_caffe_weights():
     assert examine_state(state("folded", depth=50)).decision.questions == {}
