@@ -16,10 +16,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from benchmarks.device_nms import CardNms
+from benchmarks.lowered_graph import LoweredGraph, Runner
 from benchmarks.machine import machine_text
-from convert.device_nms import CardNms
 from convert.lower import lower
-from convert.reference import LoweredGraph, Runner
 from detector.atc_spec import AtcSpec
 from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size

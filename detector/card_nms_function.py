@@ -1,8 +1,8 @@
 """BatchMultiClassNMS as the card's kernel decides it, as an ONNX function: what a simulated graph calls.
 
-The same function in numpy is `convert.device_nms.CardNms`, which has the sources. Boxes come in the kernel's units, far
-corners less 1; every operation on them rounds to float16, and with t' = float16(t / (1 + t)) of the IoU limit t a box
-is suppressed if intersection > float16(float16(area + area) * t').
+Facts: docs/facts/atc.md, section 6.2 (do_nms_compute of CANN 8.1's kernel); tests hold it to the same in numpy. Boxes
+come in the kernel's units, far corners less 1; every operation on them rounds to float16, and with
+t' = float16(t / (1 + t)) of the IoU limit t a box is suppressed if intersection > float16(float16(area + area) * t').
 """
 
 from typing import Any

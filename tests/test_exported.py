@@ -5,9 +5,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from benchmarks.lowered_graph import LoweredGraph
 from convert.freeze import freeze
 from convert.lower import lower, opaque
-from convert.reference import LoweredGraph
 from detector.atc_spec import AtcSpec
 from detector.geometry import Size
 from export.verify import verify

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from benchmarks.lowered_graph import LoweredGraph
 from convert.freeze import freeze
 from convert.gears.kernels import OWN, own
 from convert.gears.open_shapes import folded_at, open_shapes
@@ -14,7 +15,6 @@ from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.tensors import known_tensors
 from convert.lower import lower
-from convert.reference import LoweredGraph
 from detector.atc_spec import AtcSpec
 from detector.geometry import Size
 from tests.export.networks import exported

@@ -1,4 +1,4 @@
-"""AIPP, the card's own preprocessing: the spec's normalization as the text of `--insert_op_conf`, and its arithmetic.
+"""AIPP, the card's own preprocessing: the spec's normalization as the text of `--insert_op_conf`.
 
 With it the OM takes uint8 (batch, height, width, 3) instead of float32 (batch, 3, height, width): a quarter of the
 bytes to write, read and copy. Resizing and padding stay with the host: AIPP pads at most 32 pixels, on 310P only up to
@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.errors import SpecError
 from detector.image_spec import ImageSpec
@@ -124,40 +123,6 @@ def aipp_text(aipp: Aipp) -> str:
     ]
     lines = "".join(f"    {name}: {value}\n" for name, value in fields)
     return f"aipp_op {{\n{lines}}}\n"
-
-
-def apply(aipp: Aipp, images: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """AIPP's arithmetic: (x - mean - fraction) * reciprocal, its constants in float16, one rounding at the end.
-
-    That the intermediate results are exact is an assumption; see `apply_stepwise` for the other extreme.
-
-    Args:
-        aipp: of `aipp_of`.
-        images: (batch, height, width, 3).
-
-    Returns:
-        (batch, 3, height, width), what the network is fed.
-    """
-    x = _planes(aipp, images).astype(np.float32)
-    mean, fraction, reciprocal = _constants(aipp, np.float32)
-    return np.asarray((x - mean - fraction) * reciprocal, np.float16)
-
-
-def apply_stepwise(aipp: Aipp, images: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """The same with a rounding to float16 after every operation."""
-    x = _planes(aipp, images).astype(np.float16)
-    mean, fraction, reciprocal = _constants(aipp, np.float16)
-    return np.asarray(((x - mean) - fraction) * reciprocal, np.float16)
-
-
-def _planes(aipp: Aipp, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.moveaxis(images[..., ::-1] if aipp.swap else images, -1, 1)
-
-
-def _constants(aipp: Aipp, kind: type[np.floating]) -> tuple[NDArray[np.floating], ...]:
-    return tuple(
-        np.array(values, kind).reshape(1, CHANNELS, 1, 1) for values in (aipp.mean, aipp.fraction, aipp.reciprocal)
-    )
 
 
 def _half(value: float) -> float:

@@ -1,6 +1,6 @@
 """The stand-in's first nodes do what AIPP does: uint8 (batch, height, width, 3) BGR -> the network's float input.
 
-Transpose, Gather (the swap), Cast, Sub, Sub, Mul, Cast to float16 and back: `convert.aipp.config.apply` to the bit,
+Transpose, Gather (the swap), Cast, Sub, Sub, Mul, Cast to float16 and back: AIPP's arithmetic to the bit,
 because AIPP hands on float16 whatever the precision mode. The lowered graph stays as it is: atc puts AIPP before it.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from convert.__main__ import main
-from convert.aipp.config import aipp_of, apply
+from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.build import convert
 from convert.freeze import freeze
@@ -19,6 +19,7 @@ from detector.onnx_file import embed_spec, write_onnx
 from detector.spec import replace
 from detector.spec_files import read_spec_onnx
 from tests.conftest import run_onnx
+from tests.convert.aipp.arithmetic import apply
 
 
 @pytest.fixture

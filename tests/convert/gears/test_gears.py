@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.lowered_graph import LoweredGraph
 from convert.__main__ import main
 from convert.atc.rules import check_arguments
 from convert.build import convert
@@ -19,7 +20,6 @@ from convert.lint.check import lint
 from convert.lint.command import lint_command
 from convert.lower import lower
 from convert.plan import plan_conversion
-from convert.reference import LoweredGraph
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.onnx_file import write_onnx

@@ -4,8 +4,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
+from benchmarks.lowered_graph import LoweredGraph
 from convert.lower import lower
-from convert.reference import LoweredGraph
 from detector.atc_spec import AtcSpec
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError

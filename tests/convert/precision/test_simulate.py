@@ -6,9 +6,9 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.device_nms import CardNms
 from convert.__main__ import main
-from convert.aipp.config import aipp_of, apply
-from convert.device_nms import CardNms
+from convert.aipp.config import aipp_of
 from convert.plan import plan_conversion
 from convert.precision.card_rounding import with_runnable_nms
 from convert.precision.modes import Keep, Rules
@@ -19,6 +19,7 @@ from detector.nms_function import nms_attributes
 from detector.onnx_file import read_onnx
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx
+from tests.convert.aipp.arithmetic import apply
 from tests.convert.precision import planted
 
 

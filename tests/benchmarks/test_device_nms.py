@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.device_nms import CANDIDATES_PER_CLASS, UNUSED_CLASS, CardNms
+from benchmarks.device_nms import CANDIDATES_PER_CLASS, UNUSED_CLASS, CardNms
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from tests.export.networks import nms_session

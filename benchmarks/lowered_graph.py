@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from benchmarks.device_nms import CardNms
 from convert.constants import GatherElements
-from convert.device_nms import CardNms
 from convert.fold import drop_dead
 from convert.inference import inferred
 from convert.passes.rewrite import attribute

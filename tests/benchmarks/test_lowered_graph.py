@@ -2,10 +2,10 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks.lowered_graph import LoweredGraph
 from convert.fold import drop_dead
 from convert.freeze import freeze
 from convert.lower import lower
-from convert.reference import LoweredGraph
 from detector.errors import SpecError
 from detector.geometry import Size
 from tests.conftest import run_onnx
