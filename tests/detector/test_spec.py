@@ -83,6 +83,24 @@ def test_bytes_do_not_depend_on_what_normalizes_them(spec: DetectorSpec):
     assert with_image(plain, mean=[121.0, 115.0, 100.0]).bins_fingerprint() != plain.bins_fingerprint()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resize": "detectron2"},
+        {"filter": "pillow"},
+        {"short": 50},
+        {"long": 90},
+        {"stretch": [64, 96]},
+        {"decoder": "pillow"},
+        {"exif": "ignored"},
+        {"padding": "black"},
+    ],
+)
+def test_bytes_depend_on_what_places_decodes_and_turns_them(spec: DetectorSpec, change: dict[str, object]):
+    plain = with_image(spec, dtype="uint8")
+    assert with_image(plain, **change).bins_fingerprint() != plain.bins_fingerprint()
+
+
 def test_without_gears_there_is_one_canvas(spec: DetectorSpec):
     assert spec.canvases == (Size(64, 96),)
     assert replace(spec, atc={"batch_sizes": [1, 4]}).canvases == (Size(64, 96),)

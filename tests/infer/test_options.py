@@ -9,6 +9,10 @@ from detector.errors import MissingEnvironmentError, PipelineError
 from infer.options import CARD_OPTIONS, Options, parse, refuse_card_options
 
 
+# Of ais_bench's args_check.py, in any case.
+WORDS = {("yes", "true", "t", "y", "1", "Yes"): True, ("no", "false", "f", "n", "0", "F"): False}
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     path = tmp_path / "m.onnx"
@@ -24,7 +28,7 @@ def test_there_is_one_field_per_option_of_ais_bench():
     assert len(fields(Options)) == 35 + 2  # strict_paths and fresh are ours
 
 
-@pytest.mark.parametrize(("text", "value"), [("Yes", True), ("t", True), ("1", True), ("N", False), ("false", False)])
+@pytest.mark.parametrize(("text", "value"), [(word, value) for words, value in WORDS.items() for word in words])
 def test_switches_take_a_value(model: str, text: str, value: bool):
     assert parse(["--model", model, "--debug", text]).debug is value
 
@@ -35,6 +39,13 @@ def test_an_unambiguous_prefix_is_accepted(model: str):
 
 def test_the_device_may_be_a_list(model: str):
     assert parse(["--model", model, "--device", "0,3"]).device == (0, 3)
+
+
+def test_the_last_device_is_255(model: str, capsys: pytest.CaptureFixture[str]):
+    assert parse(["--model", model, "--device", "255"]).device == (255,)
+    with pytest.raises(SystemExit):
+        parse(["--model", model, "--device", "256"])
+    assert "256 is out of range, legal values are 0 to 255" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

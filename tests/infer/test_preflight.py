@@ -163,6 +163,12 @@ def test_a_file_over_the_limit_is_refused(trapped: Path):
     )
 
 
+def test_a_file_of_just_the_limit_is_read(trapped: Path):
+    with (trapped / "big.bin").open("wb") as file:
+        file.truncate(1000)
+    assert [preflight.read_problem("big.bin", limit=limit) is None for limit in (999, 1000)] == [False, True]
+
+
 def test_someone_elses_file_is_refused(trapped: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     monkeypatch.setattr(os, "getgroups", lambda: [4321])

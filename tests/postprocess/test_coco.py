@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import tracemalloc
@@ -6,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from detector.coco import COCO_CATEGORIES
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
 from postprocess.coco import find_annotations, joined, read_annotations, read_detections
+from postprocess.rows.annotation_rows import AnnotatedImage
 
 ROW = {"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
 
@@ -24,6 +27,17 @@ def test_annotations_are_read(annotations_file: Path):
     assert annotations.images[9].size == Size(32, 48)
     assert dict(annotations.categories) == {5: "star", 1: "circle", 2: "square"}
     assert [item["area"] for item in annotations.objects] == [320, 3200]
+
+
+def test_only_cocos_own_numbers_categories_and_names_are_val2017(annotations_file: Path):
+    one = read_annotations(annotations_file)
+    images = {number: AnnotatedImage(number, f"{number:012}.jpg", None) for number in range(1, 5001)}
+    whole = dataclasses.replace(one, images=images, categories=dict(COCO_CATEGORIES), objects=[one.objects[0]] * 36_781)
+    assert whole.is_coco_val2017
+    turned = dict(reversed(COCO_CATEGORIES))
+    other = images | {7: AnnotatedImage(7, "7.jpg", None)}
+    for changes in ({"objects": whole.objects[1:]}, {"categories": turned}, {"images": other}):
+        assert not dataclasses.replace(whole, **changes).is_coco_val2017
 
 
 def test_area_crowd_ids_and_image_facts_may_be_absent(tmp_path: Path):

@@ -52,6 +52,13 @@ def test_it_is_plain_suppression_in_torch(form):
     np.testing.assert_allclose(dets, rows[0].numpy(), atol=1e-5)
 
 
+def test_a_box_that_overlaps_by_exactly_the_threshold_stays():
+    boxes = np.array([[0, 0, 20, 10], [0, 0, 10, 10]], np.float32)  # an IoU of a half, exactly
+    scores = np.array([[0.9], [0.8]], np.float32)
+    kept = [(suppress(boxes, scores, DecodeSpec(iou_threshold=limit), CANVAS)[0] >= 0).sum() for limit in (0.49, 0.5)]
+    assert kept == [1, 2]
+
+
 def test_an_image_without_candidates_has_no_detections():
     labels, dets = suppress(np.zeros((4, 4), np.float32), np.zeros((4, 2), np.float32), DecodeSpec(), CANVAS)
     assert (labels == -1).all()

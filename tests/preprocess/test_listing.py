@@ -55,9 +55,10 @@ def test_a_folder_of_folders_gets_a_hint(tmp_path: Path):
         image_names(tmp_path)
 
 
-def test_an_image_format_that_is_not_read_is_an_error_and_not_passed_over(tmp_path: Path):
-    with pytest.raises(DataError, match=r"b\.gif: this image format is not supported; convert it"):
-        image_names(touch(tmp_path, "a.jpg", "b.gif"))
+@pytest.mark.parametrize("suffix", ["gif", "GIF", "jp2", "heic", "heif", "avif", "ppm", "pgm"])
+def test_an_image_format_that_is_not_read_is_an_error_and_not_passed_over(tmp_path: Path, suffix: str):
+    with pytest.raises(DataError, match=rf"^{tmp_path}/b\.{suffix}: this image format is not supported; convert it"):
+        image_names(touch(tmp_path, "a.jpg", f"b.{suffix}"))
 
 
 def test_a_name_that_is_not_utf8_is_an_error(tmp_path: Path):

@@ -13,7 +13,7 @@ from detector.geometry import Size
 from postprocess.coco import AnnotatedImage, AnnotatedObject, Annotations, Detection
 from postprocess.evaluate import evaluate
 from postprocess.record import Evaluation, to_record
-from postprocess.report.gallery import LONGEST_SIDE, Gallery, build_gallery, match, spread
+from postprocess.report.gallery import LONGEST_SIDE, SHOWN_SCORE, Gallery, build_gallery, match, spread
 from postprocess.report.scored import Record, Scored
 
 NUMBERS = itertools.count(1)
@@ -38,9 +38,10 @@ def gallery(
     images: list[AnnotatedImage],
     count: int = 1,
     scored: set[int] | None = None,
+    categories: set[int] | None = None,
 ) -> Gallery:
     truth = Annotations("gt.json", {image.id: image for image in images}, {1: "cat", 2: "dog"}, objects)
-    metrics = evaluate(truth, detections, image_ids=scored)
+    metrics = evaluate(truth, detections, image_ids=scored, category_ids=categories)
     record = Record.model_validate(to_record(Evaluation(metrics, truth, "detections.json")))
     return build_gallery(Scored(record, truth, detections), folder, count=count)
 
@@ -128,6 +129,21 @@ def test_sure_detections_hide_the_others(tmp_path: Path):
     rows = [found(image.id, [0, 0, 5, 5], score) for score in (0.05, 0.9, 0.4)]
     tile = gallery(tmp_path, [thing(image.id, [0, 0, 5, 5])], rows, images=[image]).tiles[0]
     assert [box.score for box in tile.found] == [0.4, 0.9]  # the best is drawn last, on top
+
+
+def test_a_detection_of_just_the_drawn_score_is_drawn(tmp_path: Path):
+    image = photo(tmp_path, "a.png", Size(30, 20))
+    rows = [found(image.id, [0, 0, 5, 5], score) for score in (SHOWN_SCORE, 0.29, 0.9)]
+    tile = gallery(tmp_path, [thing(image.id, [0, 0, 5, 5])], rows, images=[image]).tiles[0]
+    assert [box.score for box in tile.found] == [SHOWN_SCORE, 0.9]
+
+
+def test_objects_of_categories_that_were_not_scored_are_not_shown(tmp_path: Path):
+    image = photo(tmp_path, "a.png", Size(30, 20))
+    objects = [thing(image.id, [0, 0, 5, 5]), thing(image.id, [5, 5, 9, 9], category_id=2)]
+    rows = [found(image.id, [0, 0, 5, 5], 0.9)]
+    tile = gallery(tmp_path, objects, rows, images=[image], categories={1}).tiles[0]
+    assert [(box.name, box.standing) for box in tile.truth] == [("cat", "matched")]
 
 
 def test_no_image_is_the_worst_where_nothing_was_missed(tmp_path: Path):
