@@ -115,17 +115,20 @@ def _require_one_eps(file: CheckpointFile, values: Mapping[str, object], of_head
 def _classes(meta: Mapping[str, object], rows: int) -> tuple[tuple[str, ...] | None, str]:
     """Class names, if the file names as many as the head predicts."""
     dataset = meta.get("dataset_meta")
-    places = [("meta.CLASSES", meta.get("CLASSES"))]
+    places, told = [("meta.CLASSES", meta.get("CLASSES"))], "the file names no classes"
     if isinstance(dataset, dict):
         places += [(f"meta.dataset_meta.{key}", dataset.get(key)) for key in ("classes", "CLASSES")]
     for place, value in places:
         names = (value,) if isinstance(value, str) else value
+        if names is None:
+            continue
         if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
+            told = f"{place} is no list of names: not used"
             continue
         if len(names) == rows:
             return tuple(names), place
         return None, f"{place} names {len(names)} classes, the head has {rows}: not used"
-    return None, "the file names no classes"
+    return None, told
 
 
 def _read_config(file: CheckpointFile) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """Where hardly an object is found: whether boxes or categories taken otherwise find them."""
 
-import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,12 +28,14 @@ class Reading:
     """One way to take the files.
 
     Attributes:
-        told: what is taken as what.
+        of: what is taken otherwise.
+        told: as what.
         objects: then.
         found: detections then.
         advice: what to do if it is right.
     """
 
+    of: str
     told: str
     objects: Objects
     found: Detections
@@ -67,9 +68,10 @@ def better_reading(
     if not len(objects) or not len(found):
         return None
     with np.errstate(all="ignore"):  # of readings that make no sense
-        reading = _best(annotations, objects, found, source)
-    if reading is None:
+        readings = _best(annotations, objects, found, source)
+    if not readings:
         return None
+    reading, of = readings[0], " or ".join(dict.fromkeys(reading.of for reading in readings))
     then = evaluate(
         replace(annotations, objects=reading.objects),
         reading.found,
@@ -80,31 +82,40 @@ def better_reading(
     better = then.figures["AP50"]
     if better is None or better < ap50 + GAIN:
         return None
-    return f"AP50 is {ap50:.2f}; with {reading.told} it were {better:.2f}: {reading.advice}"
+    return f"AP50 is {ap50:.2f}; with {of} taken as {reading.told} it were {better:.2f}: {reading.advice}"
 
 
-def _best(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Reading | None:
-    """The reading with which the most objects are found, if these are many more than as the files stand."""
+def _best(annotations: Annotations, objects: Objects, found: Detections, source: str) -> list[Reading]:
+    """The reading with which the most objects are found, if these are many more than as the files stand.
+
+    Of two files that differ, either may be the wrong one: the same reading of the other file stands beside it if as
+    many are found with that.
+    """
     some, few = _tried(objects, found)
-    best, most = None, max(FEWEST, TIMES * _hits(some, few)) - 1
+    most, best = max(FEWEST, TIMES * _hits(some, few)) - 1, list[tuple[int, str]]()
     for place, reading in enumerate(_readings(annotations, some, few, source)):
-        if (count := _hits(reading.objects, reading.found)) > most:
-            best, most = place, count
-    return None if best is None else next(itertools.islice(_readings(annotations, objects, found, source), best, None))
+        count = _hits(reading.objects, reading.found)
+        if count > most:
+            most, best = count, [(place, reading.told)]
+        elif best and count == most and reading.told == best[0][1]:
+            best.append((place, reading.told))
+    places = {place for place, _ in best}
+    readings = enumerate(_readings(annotations, objects, found, source))
+    return [reading for place, reading in readings if place in places]
 
 
 def _readings(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Iterator[Reading]:
     for told, other in _boxes(objects, annotations):
-        yield Reading(f"bbox of {annotations.source} taken as {told}", replace(objects, boxes=other), found, XYWH)
+        yield Reading(f"bbox of {annotations.source}", told, replace(objects, boxes=other), found, XYWH)
     for told, other in (*_boxes(found, annotations), *_canvas(found, annotations)):
-        yield Reading(f"bbox of {source} taken as {told}", objects, replace(found, boxes=other), XYWH)
+        yield Reading(f"bbox of {source}", told, objects, replace(found, boxes=other), XYWH)
     ids = found.categories.values
     for told, others in other_categories(ids, list(annotations.categories)).items():
         keep = np.array([value is not None for value in others], np.bool_)[found.categories.codes]
         column = found.categories.written_as([ids[n] if value is None else value for n, value in enumerate(others)])
         renamed = replace(found, categories=column).where(keep)
         advice = f"category_id must be an id of {annotations.source}"
-        yield Reading(f"category_id of {source} taken as {told}", objects, renamed, advice)
+        yield Reading(f"category_id of {source}", told, objects, renamed, advice)
 
 
 def _boxes(rows: Objects | Detections, annotations: Annotations) -> Iterator[tuple[str, NDArray[np.float64]]]:
