@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
+from detector.files import memory
 from detector.files.regular import NOT_REGULAR
 from detector.terminal import brief, shown
 
@@ -79,15 +80,19 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
             _require_working_directory()
             return _finished(main, argv)
     except PipelineError as error:
-        return _report(one_line(error), error.exit_code)
+        # The libraries have the same word for a damaged file and for one that they have no memory for.
+        short = error.exit_code == 1 and memory.is_short()
+        return _report(NO_MEMORY if short else one_line(error), error.exit_code)
     except KeyboardInterrupt as error:
         return _interrupted(error)
     except OSError as error:
         return _report(one_line(error), 1)
-    except MemoryError:
-        return _report(NO_MEMORY, 1)
-    except (ImportError, RuntimeError, SystemError) as error:
-        return _code_of_library(error)
+    except MemoryError as error:
+        return _report(NO_MEMORY + (f" ({one_line(error)[:200]})" if str(error) else ""), 1)
+    except Exception as error:
+        if (code := _code_of_library(error)) is None:
+            raise
+        return code
 
 
 def _finished(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int:
@@ -106,17 +111,18 @@ def _interrupted(error: KeyboardInterrupt) -> int:
     return _report(f"interrupted; {signals.UNFINISHED}", INTERRUPTED)
 
 
-def _code_of_library(error: Exception) -> int:
-    """A library that cannot be imported, say, may have been interrupted, or have lacked memory."""
+def _code_of_library(error: Exception) -> int | None:
+    """What a library calls its own failure may be an interrupt, or want of memory; None: neither."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         chain.append(cause)
     interrupt = next((each for each in chain if isinstance(each, KeyboardInterrupt)), None)
     if interrupt is not None:
         return _interrupted(interrupt)
-    if any(isinstance(each, MemoryError) for each in chain) or any(sign in str(error) for sign in OUT_OF_MEMORY):
+    said = any(isinstance(each, MemoryError) for each in chain) or any(sign in str(error) for sign in OUT_OF_MEMORY)
+    if said or memory.is_short():
         return _report(f"{NO_MEMORY} ({one_line(error)[:200]})", 1)
-    raise error
+    return None
 
 
 def _require_working_directory() -> None:

@@ -13,6 +13,7 @@ import PIL.ImageOps
 from numpy.typing import NDArray
 
 from detector.errors import DataError
+from detector.files import memory
 from detector.files.bounds import IMAGE_BYTES, IMAGE_PIXELS
 from detector.files.regular import read_bytes
 from detector.image_header import BROKEN, Header, read_header
@@ -20,6 +21,9 @@ from detector.image_spec import Decoder, Exif
 from detector.integrity import find_damage, probe_of_scan
 
 Image = NDArray[np.uint8]
+
+# What decoders take for one: three channels of 16 bits, and a copy of these.
+BYTES_PER_PIXEL = 12
 
 
 class Picture(NamedTuple):
@@ -50,10 +54,13 @@ def read_picture(path: Path, *, decoder: Decoder = "cv2", exif: Exif = "applied"
 
     Raises:
         DataError: the file is missing, no image, not all there, or larger than is meant.
+        MemoryError: it could not be decoded, and there is less memory than that may need.
     """
     data, header = _file(path)
     pixels = _with_cv2(data, exif) if decoder == "cv2" else _with_pillow(data, exif, header)
     if pixels is None:
+        count = header.size.height * header.size.width
+        memory.require(memory.LITTLE + count * BYTES_PER_PIXEL)  # the decoders have one word for everything
         raise DataError(
             f"{path} is a {header.format} that {decoder} cannot decode, which the training framework reads with "
             "(image.decoder): damaged, or of an unusual kind; replace or remove the file"
@@ -84,6 +91,7 @@ def _file(path: Path) -> tuple[bytes, Header]:
         raise DataError(f"{path}: {damage}; replace or remove the file")
     header = read_header(data)
     if header is None:
+        memory.require(memory.LITTLE)
         raise DataError(
             f"{path} is not an image that can be decoded ({len(data)} bytes, starting with {data[:12]!r}); "
             "replace or remove the file"
@@ -130,6 +138,9 @@ def _is_cut(data: bytes, pixels: Image, header: Header) -> bool:
         return False
     try:  # not with cv2: its libjpeg would speak of the probe on standard error
         first, second = (np.asarray(PIL.Image.open(io.BytesIO(each))) for each in (data, probe))
+    except MemoryError:
+        memory.require(memory.LITTLE + pixels[..., 0].size * BYTES_PER_PIXEL)
+        return False
     except BROKEN:
         return False
     return not np.array_equal(first, second)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detector import cli
+from detector.files import memory
 from detector.files.lock import exclusive
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ ANY_SPEC: Mapping[str, Any] = {
     "image": {"channels": "BGR", "mean": (0, 0, 0), "std": (1, 1, 1)},
     "classes": ("x",),
 }
+# What torch maps and an export of the demo takes (1.6 GB in all): with less they end by a signal, or hardly move.
+TORCH_ADDRESSES = 3 * 2**29
 EPILOG = """examples:
   python -m export --model demo --weights demo/weights/fcos_r18_shapes.pth --onnx work/demo/demo.onnx --verify
   python -m export --weights my_checkpoint.pth --onnx my_model.onnx     (the spec comes from the file's own config)
@@ -112,6 +115,7 @@ def main(argv: Sequence[str]) -> None:
 def export_main(argv: Sequence[str]) -> None:
     """Parse, export, report."""
     args = parser().parse_args(argv)
+    memory.require(TORCH_ADDRESSES)
     cli.require("torch", extra="export", purpose="export")
     cli.require("onnxscript", extra="export", purpose="export")
     from detector.spec_files import Settings, read_settings

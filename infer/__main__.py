@@ -65,7 +65,9 @@ def run(options: Options, argv: Sequence[str]) -> int:
     try:
         run_onnx(options, [str(Path(__file__).resolve()), *argv], say)
     except MemoryError as error:
-        raise PipelineError(f"not enough memory for {options.model}: use a smaller batch or canvas") from error
+        raise PipelineError(
+            f"{options.model}: {cli.NO_MEMORY}, or convert it with a smaller --batch_size or --canvas"
+        ) from error
     return 0
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError, PipelineError
+from detector.files.bounds import PADDING_BYTES
 from infer.bin_files import NPY_SUFFIXES, Digests, num_bytes, read_into, read_npy
 from infer.session import Tensor
 
@@ -157,6 +158,28 @@ def check_sizes(runs: Sequence[Run], inputs: Sequence[Tensor]) -> None:
                     f"check i:{index} name:{tensor.name} in size:{size} needsize:{tensor.num_bytes} not match: "
                     f"{odd} has {num_bytes(odd)} bytes, {run.slots} such files make one {tensor}"
                 )
+
+
+def require_filled(samples: int, slots: int, num_bytes: int, *, model: str) -> None:
+    """Refuse a batch that is far larger than what there is to run: its padding takes the memory of real images.
+
+    Where the first execution is full, the padding of the last one takes no more than that did.
+
+    Args:
+        samples: that there are for the first execution.
+        slots: of one execution.
+        num_bytes: of the inputs of one execution.
+        model: for the message.
+
+    Raises:
+        PipelineError: the padding has more bytes than the bound.
+    """
+    padding = num_bytes // slots * (slots - samples)
+    if padding > PADDING_BYTES.limit:
+        raise PipelineError(
+            f"{model} runs {slots} images at once and there are {samples}: {padding:,} {PADDING_BYTES.unit}, "
+            f"{PADDING_BYTES.refusal}; or convert the model with a smaller --batch_size"
+        )
 
 
 def load(run: Run, inputs: Sequence[Tensor], digests: Digests = NONE_KNOWN) -> list[NDArray[Any]]:

@@ -156,6 +156,8 @@ def _plan_files(options: Options, tensors: Sequence[Tensor], entries: Sequence[s
     runs = bins.plan(files, tensors, combine=combine)
     if combine:
         bins.check_sizes(runs, tensors)
+        num_bytes = sum(tensor.num_bytes for tensor in tensors)
+        bins.require_filled(runs[0].samples, runs[0].slots, num_bytes, model=options.model)
     return runs
 
 

@@ -79,7 +79,9 @@ def main(argv: Sequence[str]) -> None:
             any_size=args.ignore_annotated_size,
         )
     except MemoryError as error:
-        raise PipelineError(f"not enough memory for {args.model}: use a smaller batch or canvas") from error
+        raise PipelineError(
+            f"{args.model}: {cli.NO_MEMORY}, or convert it with a smaller --batch_size or --canvas"
+        ) from error
     print(to_text(evaluation, all_classes=args.per_class))
     metrics = evaluation.metrics
     counts = {"images": metrics.images, "objects": metrics.objects, "detections": metrics.detections}

@@ -18,6 +18,7 @@ from detector.manifests import BinImage
 from detector.origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx
+from infer.inputs import require_filled
 from infer.session import Session
 from pipeline.batches import batch_sizes_of, batches_of, execute
 from postprocess.coco import Annotations, find_annotations, read_annotations
@@ -118,6 +119,10 @@ def stream(
 
 def _score(session: Session, sources: Sources, model: Path, out: Path, *, workers: int) -> Evaluation:
     batch_sizes = batch_sizes_of(session, sources.spec, model)
+    if len(batch_sizes) == 1:  # of several canvases it is not known yet where the images go
+        (batch_size,) = batch_sizes.values()
+        num_bytes = batch_size * sources.spec.input.num_bytes
+        require_filled(min(len(sources.files), batch_size), batch_size, num_bytes, model=str(model))
     told = ", ".join(f"{size} on {canvas}" for canvas, size in batch_sizes.items())
     log.info("%s runs on the CPU (onnxruntime), batch size %s, %d workers", model, told, workers)
     ran = Ran(_facts(session, batch_sizes), ModelFile(file=str(model), sha256=sha256_of(model)))

@@ -83,6 +83,9 @@ CONFIG_CHARACTERS = Bound("OMLINE_MAX_CONFIG_CHARACTERS", 400_000, "characters")
 CONFIG_VALUES = Bound("OMLINE_MAX_CONFIG_VALUES", 200_000, "values")
 # What one execution is fed: a batch of 64 on the canvas 1344x1344 has 1.4 GB.
 INPUT_BYTES = Bound("OMLINE_MAX_INPUT_BYTES", 2**31, "bytes of input per execution")
+# What fills a batch for which there are not enough images; with the activations it takes six times as much (measured:
+# ResNet-18, onnxruntime). 40 rows of 800x1344 have 0.5 GB, so that batches of 32 always run.
+PADDING_BYTES = Bound("OMLINE_MAX_PADDING_BYTES", 2**29, "bytes of padding per execution")
 # Nodes of a graph with its functions written out: the largest detectors have some 10,000.
 GRAPH_NODES = Bound("OMLINE_MAX_GRAPH_NODES", 40_000, "nodes")
 # What a network sees: 2^25 are 0.4 GB of float32 an image, in each of several processes.

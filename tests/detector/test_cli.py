@@ -13,6 +13,7 @@ import pytest
 
 from detector import cli, signals
 from detector.errors import AccuracyError, DataError, MissingEnvironmentError
+from detector.files import memory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -338,6 +339,19 @@ def test_too_little_memory_is_one_line(error: Exception, capsys: pytest.CaptureF
     said = capsys.readouterr().err
     assert "memory" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [DataError("a.onnx is truncated"), ZeroDivisionError("of a library")])
+def test_whatever_fails_where_no_memory_is_left_lacks_memory(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(memory, "is_short", lambda: True)
+    assert code_of(raising(error)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: not enough memory: give the command more")
+    assert "truncated" not in said
+    assert code_of(raising(AccuracyError("low"))) == 3
+    assert capsys.readouterr().err == "error: low\n"
 
 
 @pytest.mark.parametrize("text", ["", " "])

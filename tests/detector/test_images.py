@@ -14,6 +14,7 @@ import PIL.Image
 import pytest
 
 from detector.errors import DataError
+from detector.files import memory
 from detector.images import read_image, read_picture
 
 
@@ -274,3 +275,20 @@ def test_a_jpeg_that_was_cut_and_given_an_end_marker(
         (tmp_path / "cut.jpg").write_bytes(cut)
         with pytest.raises(DataError, match=r"cut\.jpg: truncated JPEG: its data end before its pixels"):
             read_image(tmp_path / "cut.jpg", decoder=decoder)
+
+
+def test_a_failure_for_want_of_memory_is_no_damage(
+    tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    def lacking(*_: object) -> None:
+        raise MemoryError
+
+    cv2.imwrite(str(tmp_path / "a.jpg"), picture)
+    for place in ((cv2, "imdecode", lambda *_: None), (PIL.Image, "open", lacking)):
+        monkeypatch.setattr(*place)
+        with pytest.raises(DataError, match="replace or remove the file"):
+            read_image(tmp_path / "a.jpg")
+        with monkeypatch.context() as short:
+            short.setattr(memory, "is_short", lambda _: True)
+            with pytest.raises(MemoryError):
+                read_image(tmp_path / "a.jpg")

@@ -15,6 +15,7 @@ from infer.inputs import (
     natural_key,
     plan,
     pure_feeds,
+    require_filled,
 )
 from infer.session import Tensor
 
@@ -113,3 +114,15 @@ def test_random_content_repeats_itself(dtype: str):
     assert first.tobytes() == second.tobytes()
     assert first.tobytes() != pure_feeds(tensors, "zero")[0].tobytes()
     assert first.shape == (2, 3)
+
+
+def test_the_padding_of_the_first_execution_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMLINE_MAX_PADDING_BYTES", "30")
+    require_filled(1, 4, 40, model="a.onnx")
+    require_filled(8, 8, 800, model="a.onnx")
+    with pytest.raises(
+        PipelineError,
+        match=r"^a.onnx runs 8 images at once and there are 4: 40 bytes of padding per execution, at most 30 are "
+        "taken; set OMLINE_MAX_PADDING_BYTES .*convert the model with a smaller --batch_size$",
+    ):
+        require_filled(4, 8, 80, model="a.onnx")

@@ -181,9 +181,30 @@ def test_a_model_that_was_changed_after_it_was_made_does_not_run(world: Path, ca
     assert "error: b1.onnx was changed after it was made (SHA-256 " in capsys.readouterr().err
 
 
-def test_an_input_too_big_for_memory_is_one_line(world: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(["--model", "hw.onnx", "--dymHW", "99999999,99999999", "--pure_data_type", "random"]) == 1
-    assert capsys.readouterr().err == "error: not enough memory for hw.onnx: use a smaller batch or canvas\n"
+def test_an_input_too_big_for_memory_is_one_line(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    huge = ["--model", "hw.onnx", "--dymHW", "99999999,99999999", "--pure_data_type", "random"]
+    assert run(huge) == 1
+    assert (
+        "bytes of input per execution, at most 2,147,483,648 are taken; set OMLINE_MAX_INPUT" in capsys.readouterr().err
+    )
+    monkeypatch.setenv("OMLINE_MAX_INPUT_BYTES", "9" * 18)
+    assert run(huge) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: hw.onnx: not enough memory: give the command more")
+    assert said.endswith(", or convert it with a smaller --batch_size or --canvas\n")
+
+
+def test_a_batch_far_larger_than_its_files_is_refused(
+    world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMLINE_MAX_PADDING_BYTES", "1")
+    assert run(["--model", "b4.onnx", "--input", "five"]) == 0  # the first execution is full
+    one = sorted((world / "five").iterdir())[0]
+    capsys.readouterr()
+    assert run(["--model", "b4.onnx", "--input", str(one)]) == 1
+    assert "b4.onnx runs 4 images at once and there are 1:" in capsys.readouterr().err
 
 
 def test_bins_with_a_manifest_give_results_with_an_origin(world: Path, monkeypatch: pytest.MonkeyPatch):

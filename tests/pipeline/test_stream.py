@@ -10,7 +10,7 @@ import pytest
 
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
-from detector.errors import ArtifactError, DataError, MissingEnvironmentError, SpecError
+from detector.errors import ArtifactError, DataError, MissingEnvironmentError, PipelineError, SpecError
 from detector.files.digest import digest_of
 from detector.files.lock import exclusive
 from detector.onnx_file import write_onnx
@@ -202,6 +202,15 @@ def test_a_folder_in_the_place_of_a_product_is_found_at_once(tmp_path: Path, coc
 def test_an_om_is_not_streamed(tmp_path: Path, coco: Path):
     with pytest.raises(MissingEnvironmentError, match=r"m\.om cannot be streamed.*make preprocess.*make eval"):
         run(tmp_path / "m.om", coco, tmp_path / "out")
+
+
+def test_a_batch_far_larger_than_the_images_is_refused(
+    tmp_path: Path, coco: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMLINE_MAX_PADDING_BYTES", "1")
+    run(convert(2), coco, tmp_path / "out", limit=3, subset=True)  # the first execution is full
+    with pytest.raises(PipelineError, match=r"runs 4 images at once and there are 3: .* bytes of padding"):
+        run(convert(4), coco, tmp_path / "out", limit=3, subset=True)
 
 
 def test_a_model_without_a_fixed_batch_is_to_be_converted(tmp_path: Path, coco: Path, canonical: onnx.ModelProto):
