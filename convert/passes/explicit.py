@@ -4,6 +4,8 @@
   shapes at hand. Conv with none of them and ConvTranspose without kernel_shape are refused; SAME_LOWER of a pool is
   read as SAME_UPPER (hicann/ops-nn, conv, conv_transpose, max_pool and average_pool plug-ins).
 * Transpose: perm, without which it is refused (hicann/ops-math, transpose plug-in).
+* GridSample: mode and padding_mode, which the parser takes for '' where they are left out (hicann/ops-cv, grid_sample
+  plug-in); a mode under the name that it has before opset 20.
 * An output that is left out gets a name, or goes if it is the last: the parser would wire a nameless one into every
   optional input that is left out; MaxPool with a second output is refused.
 
@@ -14,9 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import onnx
+from onnx import defs
 
 from convert.constants import known_shapes
 from convert.passes.rewrite import (
+    default_opset,
     int_attribute,
     ints_attribute,
     remove_attribute,
@@ -29,22 +33,33 @@ Shapes = Mapping[str, tuple[int, ...]]
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 SAME = ("SAME_UPPER", "SAME_LOWER")
 WINDOWS = frozenset({"Conv", "ConvTranspose", *POOLS})
+# Attributes that the parser takes for something else than ONNX's default where they are left out.
+WRITTEN = {"GridSample": ("mode", "padding_mode")}
+OLD_MODES = {"linear": "bilinear", "cubic": "bicubic"}  # of GridSample: as opset 20 calls them, and opset 16
 DILATED_POOLS_SINCE = {"MaxPool": 10, "AveragePool": 19, "LpPool": 18}
 
 
 def write_out(model: onnx.ModelProto, opset: int) -> None:
     """Write attributes out and name outputs, in place; a node of unknown shape stays as it is."""
-    shapes = known_shapes(model)
+    shapes, source = known_shapes(model), default_opset(model)
 
     def written(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         if node.op_type in WINDOWS:
             _write_window(node, shapes, opset)
         if node.op_type == "Transpose" and not ints_attribute(node, "perm") and node.input[0] in shapes:
             set_attribute(node, "perm", range(len(shapes[node.input[0]]))[::-1])
+        for name in WRITTEN.get(node.op_type, ()):
+            _write_default(node, name, source)
         _name_outputs(node)
         return [node]
 
     replace_nodes(model.graph, written)
+
+
+def _write_default(node: onnx.NodeProto, name: str, opset: int) -> None:
+    default = defs.get_schema(node.op_type, opset).attributes[name].default_value.s.decode()
+    value = text_attribute(node, name, default)
+    set_attribute(node, name, OLD_MODES.get(value, value))
 
 
 def _name_outputs(node: onnx.NodeProto) -> None:

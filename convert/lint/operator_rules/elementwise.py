@@ -1,4 +1,4 @@
-"""Operators of single elements: Clip, Mod, IsInf, Selu, Dropout, Where."""
+"""Operators of single elements: Bernoulli, Clip, Mod, IsInf, Selu, Dropout, Where."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,19 @@ import numpy as np
 import onnx
 
 from convert.lint.findings import Problem
-from convert.lint.operator_rules.rule import CONVERT, Known, Rule, passed_over, refused, without_place
+from convert.lint.operator_rules.rule import CONVERT, SOURCES, Known, Rule, passed_over, refused, without_place
 from convert.lint.tensors import Tensors
-from convert.passes.rewrite import int_attribute
+from convert.passes.rewrite import attribute, int_attribute
 
 CLIP_TAKES_INPUTS = 11  # before, min and max are attributes, with defaults that the parser has
+
+
+def _bernoulli(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
+    seed = attribute(node, "seed")
+    if seed is not None and not seed.f:
+        yield Problem(
+            "parser-refuses", "fails", "atc's parser aborts (exit 134): seed is 0", "give another seed", SOURCES
+        )
 
 
 def _clip(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
@@ -59,6 +67,7 @@ def _where(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
 
 
 PARSER: dict[str, Rule] = {
+    "Bernoulli": _bernoulli,
     "Clip": _clip,
     "Mod": _mod,
     "IsInf": _is_inf,

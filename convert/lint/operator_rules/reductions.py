@@ -1,12 +1,14 @@
-"""ArgMax, ArgMin and the reductions: attributes and inputs that the parser refuses or passes over."""
+"""ArgMax, ArgMin, reductions and softmax: attributes and inputs that the parser refuses, passes over or misreads."""
 
+import math
 from collections.abc import Iterator
 
 import onnx
 
 from convert.lint.findings import Problem
-from convert.lint.operator_rules.rule import CONVERT, Known, Rule, passed_over, refused, without_place
+from convert.lint.operator_rules.rule import CONVERT, SOURCES, Known, Rule, passed_over, refused, without_place
 from convert.passes.rewrite import int_attribute, ints_attribute
+from convert.passes.softmax import ONE_AXIS_SINCE
 
 
 def _arg(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
@@ -27,9 +29,31 @@ def _square_sum(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
         yield without_place("the input axes", "write it as Mul and ReduceSum")
 
 
+def _softmax(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
+    """Below opset 13 ONNX takes all axes from the given one on, the card that one alone."""
+    shape = known.tensors.shape(node.input[0])
+    if known.opset >= ONE_AXIS_SINCE or not shape:
+        return
+    is_softmax, rank = node.op_type == "Softmax", len(shape)
+    first = int_attribute(node, "axis", 1) % rank
+    taken = int_attribute(node, "axis", 1 if is_softmax else -1) % rank
+    if taken >= first and math.prod(shape[first:]) == shape[taken]:
+        return
+    unsure = "; whether a fusion of atc makes up for it is UNCONFIRMED" if is_softmax else ""
+    yield Problem(
+        "softmax-axes",
+        "warns" if is_softmax else "fails",
+        f"of {list(shape)} ONNX takes the axes {list(range(first, rank))} together in opset {known.opset}, atc's "
+        f"parser axis {taken} alone: the result would be another{unsure}",
+        "export with opset 13 (`python -m convert` brings it to what both read alike)",
+        SOURCES,
+    )
+
+
 PARSER: dict[str, Rule] = {
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),
     **dict.fromkeys(("ReduceL1", "ReduceL2"), _reduction),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _softmax),
     "ReduceSumSquare": _square_sum,
 }
 CARD: dict[str, tuple[Rule, ...]] = {}

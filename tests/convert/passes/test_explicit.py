@@ -95,3 +95,23 @@ def test_outputs_that_are_left_out_get_a_name_or_go():
     model = graph(nodes, X, ["y"], {"split": np.array([1, 1])})
     write_out(model, 16)
     assert [list(node.output) for node in model.graph.node] == [["halves.unread0", "second"], ["y"]]
+
+
+@pytest.mark.parametrize(
+    ("opset", "given", "mode", "padding"),
+    [
+        (16, {}, b"bilinear", b"zeros"),
+        (20, {}, b"bilinear", b"zeros"),
+        (20, {"mode": "cubic", "padding_mode": "border"}, b"bicubic", b"border"),
+        (16, {"mode": "nearest", "align_corners": 1}, b"nearest", b"zeros"),
+    ],
+)
+def test_modes_of_sampling_that_are_left_out_are_written(opset, given, mode, padding):
+    feeds = {**X, "g": np.random.default_rng(2).uniform(-1.2, 1.2, (1, 3, 4, 2)).astype(np.float32)}
+    model = graph([helper.make_node("GridSample", ["x", "g"], ["y"])], feeds, ["y"])
+    model.opset_import[0].version = opset
+    model.graph.node[0].attribute.extend(helper.make_attribute(name, value) for name, value in given.items())
+    (node,) = rewritten(model, write_out, 16, feeds)
+    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    assert (found.pop("mode"), found.pop("padding_mode")) == (mode, padding)
+    assert found == {name: value for name, value in given.items() if name == "align_corners"}

@@ -142,6 +142,53 @@ def test_the_rest_of_values_that_are_never_negative_is_read():
     assert causes(graph(nodes, X, ["y"], {"five": WEIGHTS["five"]})) == []
 
 
+@pytest.mark.parametrize(
+    ("attributes", "verdict", "cause"),
+    [
+        ({"mode": "bilinear", "padding_mode": "zeros"}, "ok", ""),
+        ({"padding_mode": "zeros"}, "warns", "mode left out: atc's parser makes '' of it"),
+        ({}, "warns", "mode and padding_mode left out"),
+        ({"mode": "nearest", "padding_mode": "border"}, "slow", "no kernel for mode 'nearest'"),
+    ],
+)
+def test_modes_of_sampling(attributes, verdict, cause):
+    feeds = {**X, "g": np.zeros((1, 4, 4, 2), np.float32)}
+    report = lint(graph([helper.make_node("GridSample", ["x", "g"], ["y"], **attributes)], feeds, ["y"], opset=16))
+    assert report.verdict == verdict
+    assert cause in "".join(finding.cause for finding in report.findings)
+
+
+@pytest.mark.parametrize(("seed", "aborts"), [({}, False), ({"seed": 0.0}, True), ({"seed": 3.0}, False)])
+def test_a_seed_of_zero_aborts_the_parser(seed, aborts):
+    found = causes(graph([helper.make_node("Bernoulli", ["x"], ["y"], **seed)], X, ["y"], opset=16))
+    assert found == ["atc's parser aborts (exit 134): seed is 0"] * aborts
+
+
+@pytest.mark.parametrize(
+    ("operator", "opset", "attributes", "verdict"),
+    [
+        ("Softmax", 11, {}, "warns"),  # all of axes 1 to 3, axis 1
+        ("Softmax", 11, {"axis": 3}, "ok"),
+        ("Softmax", 11, {"axis": -2}, "warns"),
+        ("Softmax", 13, {"axis": 1}, "ok"),
+        ("LogSoftmax", 11, {}, "fails"),  # all of axes 1 to 3, axis 3
+        ("LogSoftmax", 11, {"axis": 2}, "fails"),
+        ("LogSoftmax", 12, {"axis": 3}, "ok"),
+        ("LogSoftmax", 13, {}, "ok"),
+    ],
+)
+def test_axes_of_softmax_below_opset_13(operator, opset, attributes, verdict):
+    report = lint(graph([helper.make_node(operator, ["x"], ["y"], **attributes)], X, ["y"], opset=opset))
+    assert report.verdict == verdict
+    assert [each.rule for each in report.findings] == ["softmax-axes"] * (verdict != "ok")
+
+
+def test_axes_of_one_element_make_no_difference():
+    feeds = {"x": np.zeros((2, 5, 1, 1), np.float32)}
+    for operator, verdict in (("Softmax", "ok"), ("LogSoftmax", "fails")):  # without axis: 1 and, as the card has it, 3
+        assert lint(graph([helper.make_node(operator, ["x"], ["y"])], feeds, ["y"], opset=11)).verdict == verdict
+
+
 def test_every_unread_attribute_is_one_of_onnx():
     for operator, facts in UNREAD.items():
         known = {name for version in range(13, 20) for name in onnx.defs.get_schema(operator, version).attributes}
