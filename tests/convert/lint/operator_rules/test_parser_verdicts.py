@@ -16,10 +16,10 @@ from convert.lint.check import lint
 
 ROWS = json.loads((Path(__file__).parents[3] / "data" / "parser_verdicts.json").read_text(encoding="utf-8"))
 # What keeps a graph from the card behind the parser: sizes that are known only while it runs, kernels, a crash of atc
-# itself; and attributes that are read by nobody.
+# itself; and attributes that are read by nobody, or as another default.
 BEHIND = {
-    "dynamic-output", "element-type", "nms-inputs", "pad-dynamic", "resize-attribute", "resize-dynamic", "topk-dynamic",
-    "topk-int64", "unread-attribute",
+    "dynamic-output", "element-type", "nms-inputs", "pad-dynamic", "resize-attribute", "resize-dynamic", "softmax-axes",
+    "topk-dynamic", "topk-int64", "unread-attribute",
 }  # fmt: skip
 
 
