@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 FORMATS = ("YUV420SP_U8", "XRGB8888_U8", "RGB888_U8", "YUV400_U8")
 SWITCHES = ("crop", "padding", "csc_switch", "rbuv_swap_switch", "ax_swap_switch")
 RESERVED = ("resize", "resize_output_w", "resize_output_h", "cpadding_value", "single_line_mode", "support_rotation")
-CHANNELS = {"YUV420SP_U8": 3, "RGB888_U8": 3, "XRGB8888_U8": 4, "YUV400_U8": 1}
+# Of the images that a format makes; 1 of a coloured one is its conversion to grey.
+CHANNELS = {"YUV420SP_U8": (3, 1), "RGB888_U8": (3, 1), "XRGB8888_U8": (4, 3, 1), "YUV400_U8": (1,)}
 MAX_PADDING = 32  # pixels a side
 MAX_PADDED_WIDTH = 1080  # on 310P
 FLOAT16_MAX = 65504.0
@@ -93,8 +94,9 @@ def is_dynamic(text: str) -> bool:
 
 def _sides(fields: Fields, shape: tuple[int | None, ...]) -> Iterator[str]:
     channels = CHANNELS.get(fields.get("input_format", ""))
-    if channels and shape[1] not in (None, channels):
-        yield f"input_format is {fields['input_format']}, of {channels} channels; the model's input has {shape[1]}"
+    if channels and shape[1] not in (None, *channels):
+        made = " or ".join(map(str, channels))
+        yield f"input_format is {fields['input_format']}, of {made} channels; the model's input has {shape[1]}"
     for side, want, (first, last) in (("height", shape[2], _SIDES[2:]), ("width", shape[3], _SIDES[:2])):
         size = _size(fields, f"src_image_size_{side[0]}")
         if _on(fields, "crop"):

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from convert.atc.line import UNSEEN_END, UNSEEN_START, as_written
 from convert.check.shell_words import Token, shell_tokens
 
-PROGRAMS = ("atc", "atc.bin")
+_PROGRAM = re.compile(
+    r"(?:.*/)?atc(?:\.bin)?|\$\{?ATC(?:_BIN|_PATH)?(?::?-[^}]*)?\}?", re.DOTALL
+)  # or a variable of that name
 MAX_VALUE = 10_000  # characters of variables put into a word: x=$x$x would double without end
 _OPENING = {"if": "fi", "while": "done", "until": "done", "for": "done", "select": "done", "case": "esac", "{": "}"}
 _BEFORE_A_COMMAND = ("then", "do", "else", "elif", "!", "time", "if", "while", "until", "{")
@@ -128,7 +130,8 @@ def _call(command: _Command, known: Mapping[str, str], above: int) -> Call | Non
     for index, word in enumerate(words):
         follows = words[index + 1].text if index + 1 < len(words) else ""
         is_called = index == 0 or re.match(rf"--\w|{UNSEEN_START}", follows)
-        if is_called and as_written(word.text).rpartition("/")[2] in PROGRAMS and words[0].text not in _SAYING:
+        program = as_written(_resolved(word.text, known)[0])
+        if is_called and _PROGRAM.fullmatch(program) and words[0].text not in _SAYING:
             resolved = [_resolved(each.text, known) for each in words[index + 1 :]]
             used = {name: value for _, names in resolved for name, value in names.items()}
             return Call(word.line + above, tuple(text for text, _ in resolved), command.cut, used)

@@ -9,8 +9,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from convert.__main__ import main
+from convert.aipp.rules import aipp_problems
+from convert.atc.line import TAKES_SPELLINGS
 from convert.check.command import check_command
 from detector.errors import ArtifactError
+from tests.convert.aipp import test_rules as aipp_tests
+from tests.convert.atc import test_file_forms as form_tests
+from tests.convert.atc import test_rules as line_tests
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "check.md").read_text(encoding="utf-8")
 LINE = "atc --framework=5 --model=m.onnx --output=m --soc_version=Ascend310P3"
@@ -164,7 +169,7 @@ def test_a_verdict_is_that_of_a_release(here, words, option, by_release):
     [
         ("--input_shape=images:1,3,480,640", "mean_chn_0 is 123.675, expected a whole number"),
         ("--input_shape=images:1,3,640,640", "makes images of height 480, the model's input has 640 (E10052)"),
-        ("--input_shape=images:1,4,480,640", "input_format is RGB888_U8, of 3 channels; the model's input has 4"),
+        ("--input_shape=images:1,4,480,640", "input_format is RGB888_U8, of 3 or 1 channels; the model's input has 4"),
         ("--input_shape=images:1,3,-1,-1 --dynamic_image_size='8,8;9,9'", "src_image_size_w must be 0 with image"),
         ("--input_shape=images:1,3,-1,-1 --dynamic_dims='8,8;9,9' --input_format=ND", "cannot be combined with"),
     ],
@@ -174,6 +179,30 @@ def test_an_aipp_file_is_read_with_the_rest_of_the_line(here, words, said):
     verdict, why = verdicts(f"{LINE} --model=no.onnx --insert_op_conf=aipp.cfg {words}")["insert_op_conf"]
     assert verdict == "refused"
     assert said in why
+
+
+@pytest.mark.parametrize("changes", [planted[0] for planted in line_tests.PLANTED.values()], ids=line_tests.PLANTED)
+def test_every_rule_of_a_line_is_reached_from_the_command(here, changes):
+    words = " ".join(f"'{word}'" for word in line_tests.line(**changes)[1:])
+    found = [verdict for verdict, _ in verdicts(f"atc {words}", "--cann", "6.0.1").values()]
+    assert "refused" in found or line_tests.check_arguments(line_tests.line(**changes))[0].taken_from == TAKES_SPELLINGS
+
+
+@pytest.mark.parametrize("planted", form_tests.PLANTED.values(), ids=form_tests.PLANTED)
+def test_every_rule_of_an_options_file_is_reached_from_the_command(here, planted):
+    option, name, text, _ = planted
+    (here / name).write_text(text)
+    mixed = "--precision_mode=allow_mix_precision"
+    assert verdicts(f"{LINE} {mixed} --{option}={name}")[option][0] == "refused"
+
+
+@pytest.mark.parametrize("changes", [mark[0] for mark in aipp_tests.REFUSED], ids=str)
+def test_every_rule_of_an_aipp_file_is_reached_from_the_command(here, changes):
+    (here / "a.cfg").write_text(aipp_tests.text(**changes))
+    problems = aipp_problems(aipp_tests.text(**changes))
+    verdict, why = verdicts(f"{LINE} --model=no.onnx --insert_op_conf=a.cfg")["insert_op_conf"]
+    assert verdict == "refused"
+    assert problems[0] in why
 
 
 def test_what_is_missing_is_told_but_not_where_a_variable_may_hold_it():

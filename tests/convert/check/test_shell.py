@@ -36,6 +36,7 @@ SPLIT = {
     "exported": "export m=a\natc --a=$m",
     "shell in a shell": "bash -c 'cd . && atc --a=1 --b=2'",
     "function": "build() { atc --a=1; }\nbuild",
+    "program in a variable": 'ATC=atc\n"$ATC" --a=1 ; ${ATC_BIN:-atc} --b=1',
 }
 
 
