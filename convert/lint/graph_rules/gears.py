@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from convert.atc.shapes import shape_problems
+from convert.atc.shapes import exclusive_gears, shape_problems
 from convert.lint.findings import Problem
 from detector.atc_spec import AtcSpec
 
@@ -89,7 +89,8 @@ def gear_problems(graph: onnx.GraphProto, gears: Gears) -> Iterator[Problem]:
     weights = {tensor.name for tensor in graph.initializer}
     shapes = ";".join(_spelled(value) for value in graph.input if value.name not in weights)
     layout = "ND" if gears.dynamic_dims else "NCHW"
-    for problem in shape_problems({**gears.given, "input_shape": shapes, "input_format": layout}):
+    values = {**gears.given, "input_shape": shapes, "input_format": layout}
+    for problem in (*exclusive_gears(values), *shape_problems(values)):
         text, _, fix = str(problem).partition("; ")
         yield Problem("gears", "fails" if problem.is_fatal else "warns", text, fix or "change it so", SOURCES)
 
