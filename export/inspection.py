@@ -115,7 +115,6 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
             *_padding_note(reading, canvas),
             *recipe_doubts(recipe, said),
             *_unit_note(recipe, said),
-            *recipe.remarks,
         ],
         "defaults": {key: _plain(value) for key, value in default_values(recipe).items() if not is_said(said, key)}
         | {f"network.{name}": _plain(reading.decision.values[name]) for name in sorted(reading.decision.defaults)},

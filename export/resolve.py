@@ -57,7 +57,6 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     for note in (
         *_label_note(weights, spec),
         *doubts,
-        *weights.recipe.remarks,
         *weights.place.notes,
         *weights.place.rivals,
         *assumptions,

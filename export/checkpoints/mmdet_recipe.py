@@ -74,10 +74,11 @@ def read_recipe(config: Mapping[str, Any], family: Family, *, background: bool, 
             (image.get("padding", "zero") != "zero" or image.get("mean") == (0, 0, 0)) and not picture.padded_size
         ),
         f"{family.title} of mmdetection 1.x is run as mmdetection 3.x runs its files": background,
+        "tta_pipeline, which mmdetection runs with --tta only, is not run": isinstance(
+            config.get("tta_pipeline"), list | tuple
+        ),
     }
     notes = (*picture.notes, *(note for note, holds in asides.items() if holds))
-    augments = isinstance(config.get("tta_pipeline"), list | tuple)
-    remarks = ("tta_pipeline, which mmdetection runs with --tta only, is not run",) if augments else ()
     return Recipe(
         {**_IMAGE, **image},
         decode,
@@ -87,7 +88,6 @@ def read_recipe(config: Mapping[str, Any], family: Family, *, background: bool, 
         own_padding=picture.own_padding(),
         unsized=picture.unsized(),
         unnormalized=picture.unnormalized(),
-        remarks=remarks,
         defaults=() if limits else THRESHOLDS,
     )
 

@@ -58,7 +58,6 @@ class Recipe:
         unsized: why `image` has no size, where a config was to tell it.
         unnormalized: the same of `mean` and `std`.
         label_order: as in `DetectorSpec`.
-        remarks: what to know besides that is no departure from what the framework does.
         doubts: key of the spec -> what the file leaves open about it, recorded unless the user says that key.
         defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
             and no file tells.
@@ -77,7 +76,6 @@ class Recipe:
     unsized: str | None = None
     unnormalized: str | None = None
     label_order: Literal["classes", "annotations"] = "classes"
-    remarks: tuple[str, ...] = ()
     doubts: Mapping[str, str] = field(default_factory=dict)
     defaults: tuple[str, ...] = ()
     evidence: str | None = None

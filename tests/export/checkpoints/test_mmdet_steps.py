@@ -234,8 +234,7 @@ def test_the_preprocessor_may_stand_beside_the_model_and_tta_is_not_run():
     text = "model = dict()\ndata_preprocessor = dict(mean=[1, 2, 3], std=[4, 5, 6])\ntta_pipeline = []"
     recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
     assert (recipe.image["channels"], recipe.image["mean"]) == ("BGR", (1, 2, 3))
-    assert recipe.remarks == ("tta_pipeline, which mmdetection runs with --tta only, is not run",)
-    assert recipe.notes == ()
+    assert recipe.notes == ("tta_pipeline, which mmdetection runs with --tta only, is not run",)
 
 
 @pytest.mark.parametrize(
