@@ -8,7 +8,6 @@ import pytest
 from detector.errors import MissingEnvironmentError, PipelineError
 from infer.options import CARD_OPTIONS, Options, parse, refuse_card_options
 
-
 # Of ais_bench's args_check.py, in any case.
 WORDS = {("yes", "true", "t", "y", "1", "Yes"): True, ("no", "false", "f", "n", "0", "F"): False}
 

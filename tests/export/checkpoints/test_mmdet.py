@@ -142,7 +142,7 @@ def test_class_names_that_do_not_fit_are_not_used(weights: Callable[..., Weights
     assert found.sources["classes"] == "meta.CLASSES names 2 classes, the head has 3: not used"
 
 
-def test_what_is_no_list_of_names_is_told():
+def test_what_is_no_list_of_names_is_told(weights: Callable[..., Weights]):
     found = weights(meta={"dataset_meta": {"classes": (0, 1, 2)}})
     assert found.classes is None
     assert found.sources["classes"] == "meta.dataset_meta.classes is no list of names: not used"
