@@ -253,6 +253,13 @@ def test_a_weight_turned_round_is_no_bomb(monkeypatch):
     np.testing.assert_array_equal(value, weight.T)
 
 
+@pytest.mark.parametrize("operator", ["ReduceSum", "ReduceProd", "ReduceL2"])
+def test_a_reduction_of_nothing_stays(operator):
+    nodes = [node(operator, ["nothing"], ["reduced"], keepdims=0), node("Add", ["x", "reduced"], ["y"])]
+    folded = fold_constants(model_of(nodes, [2], [("nothing", np.zeros(0, np.float32))]))
+    assert [n.op_type for n in folded.graph.node] == [operator, "Add"]
+
+
 def test_whole_numbers_are_not_divided_by_zero():
     for op in ("Div", "Mod"):
         with pytest.raises(SpecError, match=rf"'v' \({op}\) divides whole numbers by zero"):

@@ -113,6 +113,8 @@ def test_plain_names_keep_their_stems():
 
 @given(st.lists(NAMES, unique=True, max_size=8))
 @example(["a.1.jpg", "a.2.jpg", "a.jpg", "a.png", "A.jpg", "a b.jpg", "a_b.jpg"])
+@example(["a.jpg", "a.png"])
+@example(["a.jpg", "A.jpg"])
 @example(["图片.jpg", "照片.jpg", "__.jpg"])
 @example(["a b.jpg", f"{unique_stems(['a b.jpg'])[0]}.jpg"])
 @example(["n" * 251, "n" * 250 + "m"])

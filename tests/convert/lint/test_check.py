@@ -103,11 +103,14 @@ def float32_boxes(model):
     nms.input[0] = cast.input[0]
 
 
-def boxes_of_two(model):
-    add(model, "Expand", [nms_of(model).input[0], int64s(2, 96, 2, 4)])
-    nms_of(model).input[0] = "planted"
-    node = model.graph.node.pop()
-    model.graph.node.insert(list(model.graph.node).index(nms_of(model)), node)
+def boxes_of(count):
+    def plant(model):
+        add(model, "Expand", [nms_of(model).input[0], int64s(2, 96, count, 4)])
+        nms_of(model).input[0] = "planted"
+        node = model.graph.node.pop()
+        model.graph.node.insert(list(model.graph.node).index(nms_of(model)), node)
+
+    return plant
 
 
 def other_rows(model):
@@ -229,8 +232,10 @@ DEFECTS = [
      "'transpose_box', which the parser does not read"),
     (on_nms(set_attribute("iou_threshold", 1)), "nms-attribute-type", "fails", "is of the type INT"),
     (on_nms(set_attribute("max_total_size", 1001)), "nms-limit", "fails", "1001, the kernel takes 1 to 1000"),
+    (on_nms(set_attribute("max_total_size", 0)), "nms-limit", "fails", "0, the kernel takes 1 to 1000"),
     (float32_boxes, "nms-element-type", "fails", "boxes are FLOAT; on 310P"),
-    (boxes_of_two, "nms-shape", "fails", "q = 2 is neither 1 nor the number of classes, 3"),
+    (boxes_of(2), "nms-shape", "fails", "q = 2 is neither 1 nor the number of classes, 3"),
+    (boxes_of(96), "nms-shape", "fails", "q = 96 is neither 1 nor the number of classes, 3"),
     (on_nms(lambda node: node.input.pop()), "nms-arity", "fails", "has 1 inputs"),
     (other_rows, "nms-rows", "fails", "declared with 11 rows, the operator gives 10"),
     (foreign_nms, "foreign-domain", "fails", "E16005"),
@@ -252,6 +257,11 @@ def test_a_planted_defect_is_caught_with_its_cause(good, plant, rule, verdict, c
     report = lint(good)
     causes = [finding.cause for finding in report.findings if (finding.rule, finding.verdict) == (rule, verdict)]
     assert any(re.search(cause, text) for text in causes), report.findings
+
+
+def test_a_box_per_class_is_legal(good):
+    boxes_of(3)(good)
+    assert [finding for finding in lint(good).findings if finding.rule == "nms-shape"] == []
 
 
 def test_every_rule_of_a_node_names_its_node(good):

@@ -40,6 +40,16 @@ def test_the_rule_of_a_pool_becomes_pads(operator, rule, strides, kernel):
     assert found.keys() - {"dilations"} == {"kernel_shape", "strides", "pads"}
 
 
+@pytest.mark.parametrize(("operator", "since"), [("MaxPool", 10), ("AveragePool", 19), ("LpPool", 18)])
+def test_pools_have_dilations_from_the_opset_on_that_knows_them(operator, since):
+    found = []
+    for opset in (since - 1, since):
+        model = graph([helper.make_node(operator, ["x"], ["y"], kernel_shape=[2, 2])], X, ["y"])
+        write_out(model, opset)
+        found.append("dilations" in {each.name for each in model.graph.node[0].attribute})
+    assert found == [False, True]
+
+
 def test_lower_and_upper_pads_differ():
     upper, lower = (
         written("MaxPool", auto_pad=f"SAME_{side}", kernel_shape=[2, 2])["pads"] for side in ("UPPER", "LOWER")

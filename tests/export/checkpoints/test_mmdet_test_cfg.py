@@ -31,6 +31,7 @@ def decoded(settings: str) -> tuple[dict[str, Any], list[str]]:
         ("0.6)", "0.6, max_num=30)", {"max_detections": 30}),
         ("0.6)", "0.6, max_num=300)", {}),
         ("0.6)", "0.6, max_num=-1)", {}),
+        ("0.6)", "0.6, max_num=0)", {}),
         ("0.6)", "0.6, offset=1)", {"nms": "iou_plus_one"}),
         ("0.6)", "0.6, split_thr=100)", {}),
         ("iou_threshold=0.6", "iou_thr=0.4", {"iou_threshold": 0.4}),
