@@ -200,20 +200,32 @@ def write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
     Raises:
         ArtifactError: as `atomic_file`; or the text has a file's name that is not UTF-8.
     """
+    write_bytes(path, _encoded(path, text), mode=mode)
+
+
+def _encoded(path: Path, text: str) -> bytes:
     try:
-        data = text.encode()
+        return text.encode()
     except UnicodeEncodeError as error:
         around = text[max(error.start - 60, 0) : error.end + 20]
         raise ArtifactError(
             f"cannot write {path}: a name that it would hold is not UTF-8 (…{around!a}…); rename that file or folder "
             "(convmv -f gbk -t utf8)"
         ) from error
-    write_bytes(path, data, mode=mode)
 
 
-def write_json(path: Path, value: object, *, indent: int | None = 1) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, value: object, *, indent: int | None = 1, stale: Path | None = None) -> None:
+    """Write a JSON file atomically; one that would describe it wrongly goes when it is written, before it has its name.
+
+    Raises:
+        ArtifactError: as `write_text`; or the stale file cannot be removed.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_file(path) as file:
+        file.write(_encoded(path, text))
+        file.flush()
+        if stale is not None:
+            _remove(stale)
 
 
 def make_folder(path: Path, *, mode: int = 0o755) -> None:

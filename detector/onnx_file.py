@@ -1,8 +1,10 @@
 """ONNX files: read and written whole, with the spec inside."""
 
+import contextlib
 import functools
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -198,14 +200,30 @@ def write_onnx(path: Path, model: onnx.ModelProto) -> None:
     Raises:
         ArtifactError: it exceeds protobuf's 2 GB, or cannot be written.
     """
-    take_seal(model)
-    size = model.ByteSize() + SEAL_BYTES
-    if size > PROTOBUF_LIMIT:
-        raise ArtifactError(f"cannot write {path}: {size} bytes, one ONNX file holds at most {PROTOBUF_LIMIT}")
-    with atomic_file(path) as file:
-        data = model.SerializeToString(deterministic=True)
-        file.write(data)
-        file.write(seal(data))
+    write_onnx_set([(path, model)])
+
+
+def write_onnx_set(models: Iterable[tuple[Path, onnx.ModelProto]], *, stale: Iterable[Path] = ()) -> None:
+    """Write files as `write_onnx` that belong together: all of them, or none.
+
+    Args:
+        models: each is made when the one before has been written.
+        stale: files of an earlier set, which go when the last one is on the disk, and before the first takes its name:
+            a process that is killed then leaves no mixture.
+    """
+    with contextlib.ExitStack() as whole:
+        for path, model in models:
+            take_seal(model)
+            size = model.ByteSize() + SEAL_BYTES
+            if size > PROTOBUF_LIMIT:
+                raise ArtifactError(f"cannot write {path}: {size} bytes, one ONNX file holds at most {PROTOBUF_LIMIT}")
+            file = whole.enter_context(atomic_file(path))
+            data = model.SerializeToString(deterministic=True)
+            file.write(data)
+            file.write(seal(data))
+            file.flush()
+        for path in stale:
+            path.unlink(missing_ok=True)
 
 
 def embed_spec(model: onnx.ModelProto, spec: DetectorSpec) -> None:

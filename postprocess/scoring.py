@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from detector.artifacts import make_folder, require_apart, sha256_of, write_error, write_json
+from detector.artifacts import make_folder, require_apart, sha256_of, write_json
 from detector.errors import ArtifactError
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, images_of, read_bins
@@ -268,13 +268,9 @@ def write_evaluation(
 
 
 def write_detections(out: Path, detections: list[Detection]) -> None:
-    """Write `detections.json`; a `metrics.json` of earlier ones is taken away first."""
+    """Write `detections.json`; a `metrics.json` of earlier ones is taken away when they are on the disk."""
     make_folder(out)
-    try:
-        (out / METRICS_NAME).unlink(missing_ok=True)
-    except OSError as error:
-        raise write_error(out / METRICS_NAME, error) from error
-    write_json(out / DETECTIONS_NAME, detections, indent=None)
+    write_json(out / DETECTIONS_NAME, detections, indent=None, stale=out / METRICS_NAME)
 
 
 def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:

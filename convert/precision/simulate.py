@@ -25,7 +25,7 @@ from convert.precision.modes import Compute, Rules, assign
 from convert.precision.rounding import element_types, with_half_storage
 from detector.artifacts import make_folder
 from detector.errors import SpecError
-from detector.onnx_file import embed_spec, write_onnx
+from detector.onnx_file import embed_spec, write_onnx_set
 from detector.spec import DetectorSpec, replace
 
 log = logging.getLogger(__name__)
@@ -152,12 +152,12 @@ def simulate(plan: Plan, rules: Rules) -> Forecast:
     card = card_graph(plan)
     card.warn_of_unread(rules)
     make_folder(plan.output.parent)
-    for target in targets.values():  # of an earlier forecast: its range is not this one's
-        target.unlink(missing_ok=True)
-    written: dict[Inside, Path] = {}
-    for reading in card.readings(rules):
-        target = written[reading.inside] = targets[reading.inside]
-        write_onnx(target, _finished(_with_all_gears(plan, card, reading), card.spec, reading))
+    written = {reading.inside: targets[reading.inside] for reading in card.readings(rules)}
+    models = (
+        (targets[reading.inside], _finished(_with_all_gears(plan, card, reading), card.spec, reading))
+        for reading in card.readings(rules)
+    )
+    write_onnx_set(models, stale=targets.values())  # of an earlier forecast: its range is not this one's
     return Forecast(written, card.types_inside(rules))
 
 

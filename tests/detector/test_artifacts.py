@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,19 @@ def test_an_open_stream_is_not_replaced_by_a_file(tmp_path: Path):
     link.symlink_to(tmp_path / "file")
     write_text(link, "new")
     assert link.read_text() == "new"
+
+
+def test_what_would_describe_another_file_goes_when_that_is_written(tmp_path: Path):
+    of, stale = tmp_path / "of.json", tmp_path / "stale.json"
+    of.write_text("old")
+    stale.write_text("of the old one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(ArtifactError, match=r"of.json: File too large; raise `ulimit -f`"):
+            write_json(of, "x" * 2000, stale=stale)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (of.read_text(), stale.read_text()) == ("old", "of the old one")
+    write_json(of, [], stale=stale)
+    assert list(tmp_path.iterdir()) == [of]

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 from detector.errors import ArtifactError
-from detector.onnx_file import METADATA_KEY, read_onnx, spec_inside, write_onnx
+from detector.onnx_file import METADATA_KEY, read_onnx, spec_inside, write_onnx, write_onnx_set
 from detector.spec_files import find_spec_onnx
 
 
@@ -100,3 +100,24 @@ def test_as_many_weights_as_the_file_has(split, facts):
     relocated(split, **facts)
     with pytest.raises(ArtifactError, match=r"the weights 'w' lie in another file: .*(has 64 bytes|invalid literal)"):
         read_onnx(split)
+
+
+def test_a_set_of_files_is_written_whole_or_not_at_all(tmp_path):
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], []))
+    old = [tmp_path / "a.onnx", tmp_path / "b.onnx", tmp_path / "c.onnx"]
+    for path in old:
+        path.write_text("old")
+
+    def models():
+        yield old[0], model
+        assert old[0].read_text() == "old"
+        yield old[1], model
+        raise ArtifactError("the third cannot be made")
+
+    with pytest.raises(ArtifactError, match="third"):
+        write_onnx_set(models(), stale=old)
+    assert [path.read_text() for path in old] == ["old"] * 3
+    assert sorted(tmp_path.iterdir()) == old
+    write_onnx_set([(old[0], model)], stale=old)
+    assert sorted(tmp_path.iterdir()) == old[:1]
+    assert onnx.load(old[0]).graph.name == "g"
