@@ -64,6 +64,7 @@ _DECODE: Final = {
     "last_pixel": False,
     "inclusive": False,
 }
+_POOLED: Final = "no level is computed from P5: one by LastLevelMaxPool would have no tensors to tell of it"
 _FCOS: Final = {
     "score": "geometric_mean",
     "threshold_on": "score",
@@ -108,7 +109,15 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
     decode = _DECODE | (_FCOS if centerness else _RETINANET)
     defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
-    recipe = Recipe(_IMAGE, decode, "torchvision's defaults", own_padding=_PADDING, defaults=defaults, unit=255)
+    recipe = Recipe(
+        _IMAGE,
+        decode,
+        "torchvision's defaults",
+        notes=() if Fpn.levels(tensors)[1] else (_POOLED,),
+        own_padding=_PADDING,
+        defaults=defaults,
+        unit=255,
+    )
     counted = Fields()
     if len(used) == rows - 1 and file.class_count != len(used):
         source = f"the first of {rows} rows is taken for the background, as torchvision trains; {rows} if there is none"

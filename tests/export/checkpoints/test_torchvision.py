@@ -154,3 +154,9 @@ def test_predictors_that_do_not_fit_each_other_are_an_error():
 def test_torchvisions_other_models_are_refused(keys: list[str], message: str):
     with pytest.raises(CheckpointError, match=message):
         read_state({key: torch.ones(2, 2) for key in keys})
+
+
+def test_a_level_without_tensors_may_follow():
+    (note,) = read_state(fcos(strides=(8, 16, 32)), {"strides": "8,16,32"}).recipe.notes
+    assert note == "no level is computed from P5: one by LastLevelMaxPool would have no tensors to tell of it"
+    assert read_state(fcos()).recipe.notes == ()
