@@ -212,6 +212,13 @@ def test_what_is_missing_is_told_but_not_where_a_variable_may_hold_it():
     assert "$options may hold further options" in found[""][1]
 
 
+def test_of_many_inputs_some_are_named(here):
+    values = [helper.make_tensor_value_info(f"x{index}", TensorProto.FLOAT, [1]) for index in range(7)]
+    for count, said in ((5, "but 'x0', 'x1', 'x2', 'x3', 'x4' (E10016)"), (7, "'x4' and 2 more (E10016)")):
+        onnx.save(helper.make_model(helper.make_graph([], "g", values[:count], [])), here / "many.onnx")
+        assert verdicts(f"{LINE} --model=many.onnx --input_shape=a:1")["input_shape"][1].endswith(said)
+
+
 def test_a_list_without_quotes_is_told():
     assert "the shell ends the line at a ;" in verdicts("atc --out_nodes=a:0;b:0 --model=no.onnx")[""][1]
 
