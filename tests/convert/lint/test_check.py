@@ -232,7 +232,6 @@ DEFECTS = [
      "'transpose_box', which the parser does not read"),
     (on_nms(set_attribute("iou_threshold", 1)), "nms-attribute-type", "fails", "is of the type INT"),
     (on_nms(set_attribute("max_total_size", 1001)), "nms-limit", "fails", "1001, the kernel takes 1 to 1000"),
-    (on_nms(set_attribute("max_total_size", 0)), "nms-limit", "fails", "0, the kernel takes 1 to 1000"),
     (float32_boxes, "nms-element-type", "fails", "boxes are FLOAT; on 310P"),
     (boxes_of(2), "nms-shape", "fails", "q = 2 is neither 1 nor the number of classes, 3"),
     (boxes_of(96), "nms-shape", "fails", "q = 96 is neither 1 nor the number of classes, 3"),
@@ -257,6 +256,12 @@ def test_a_planted_defect_is_caught_with_its_cause(good, plant, rule, verdict, c
     report = lint(good)
     causes = [finding.cause for finding in report.findings if (finding.rule, finding.verdict) == (rule, verdict)]
     assert any(re.search(cause, text) for text in causes), report.findings
+
+
+@pytest.mark.parametrize(("rows", "rules"), [(0, {"nms-limit"}), (1, set()), (1000, set()), (1001, {"nms-limit"})])
+def test_rows_of_a_class_are_1_to_1000(good, rows, rules):
+    on_nms(set_attribute("max_size_per_class", rows))(good)
+    assert {finding.rule for finding in lint(good).findings} == rules
 
 
 def test_a_box_per_class_is_legal(good):
