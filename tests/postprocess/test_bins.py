@@ -137,6 +137,14 @@ def test_an_image_listed_twice_is_refused(tmp_path: Path, manifest: BinsManifest
         read_bins(tmp_path, Told())
 
 
+def test_geometry_that_the_spec_does_not_give_is_refused(tmp_path: Path, manifest: BinsManifest):
+    first = manifest.images[0]
+    narrower = first.model_copy(update={"resized": first.resized._replace(width=first.resized.width - 1)})
+    write_manifest(tmp_path, manifest.model_copy(update={"images": (narrower, *manifest.images[1:])}))
+    with pytest.raises(ArtifactError, match=rf"is not as its spec places '{first.file_name}': got .*; expected "):
+        read_bins(tmp_path, Told())
+
+
 def test_an_info_file_does_not_tell_the_canvas_of_an_image(tmp_path: Path, spec: DetectorSpec):
     both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
     info = info_file(tmp_path, "0 a.jpg 640 427\n")
