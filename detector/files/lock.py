@@ -49,12 +49,12 @@ def exclusive(product: Path, *, doing: str) -> Iterator[None]:
         remove_unfinished(product)
         yield
     finally:
-        # First the name, then the lock: whoever opened the file in between finds that the name is gone and tries again.
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
         if new and product.is_dir():
             with contextlib.suppress(OSError):  # something is in it
                 product.rmdir()
+        # First the name, then the lock: whoever opened the file in between finds that the name is gone and tries again.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
         if made:
             with contextlib.suppress(OSError):  # something is in it
                 path.parent.rmdir()
