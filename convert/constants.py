@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -19,6 +19,9 @@ from detector.files.bounds import FOLDED_BYTES
 Array = NDArray[Any]
 Folds = Callable[[onnx.NodeProto, Sequence[Array]], bool]
 """Whether a node may be computed, given its operands (of Shape and Identity: none)."""
+# Operators whose meaning an opset changed, of which the reference has only the newer one: all axes from `axis` on were
+# one, and pixels were not half a pixel apart (onnx/docs/Changelog.md).
+CHANGED = {"Softmax": 13, "LogSoftmax": 13, "Hardmax": 13, "Resize": 11, "Upsample": 11}
 # What the reference operators raise at operands that the operator does not take.
 ILLEGAL = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError)
 
@@ -46,7 +49,8 @@ class Constants:
         # Weights stay where they are: only what shape arithmetic touches is decoded.
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._values: dict[str, Array] = {}
-        self._opsets = {entry.domain: entry.version for entry in model.opset_import}
+        standard = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        self._opset = next(standard, onnx.defs.onnx_opset_version())
         self._room = room
         self.added = 0
 
@@ -93,7 +97,7 @@ class Constants:
             if name not in self._values:
                 self._values[name] = numpy_helper.to_array(self._weights[name])
         operands = [self._values[name] for name in names]
-        if not (self.may_fold(node, operands) and _is_agreed(node, operands)):
+        if not (self.may_fold(node, operands) and _is_agreed(node, operands, self._opset)):
             return None
         return self._computed(node, names, operands)
 
@@ -103,8 +107,7 @@ class Constants:
             raise IllegalGraphError(f"{called(node)} divides whole numbers by zero; export it again")
         try:
             with np.errstate(all="ignore"):
-                evaluator = ReferenceEvaluator(node, opsets=self._opsets, new_ops=new_ops)
-                values = list(evaluator.run(None, dict(zip(names, operands, strict=True))))
+                values = _run(node, dict(zip(names, operands, strict=True)), self._opset, new_ops)
         except (NotImplementedError, TypeError):  # an operator, or an element type of it, that the reference lacks
             return None
         except ILLEGAL as error:
@@ -128,12 +131,29 @@ class Constants:
         )
 
 
-def _is_agreed(node: onnx.NodeProto, operands: list[Array]) -> bool:
+def _run(
+    node: onnx.NodeProto, feeds: dict[str, Array], opset: int, new_ops: list[type[OpRun]] | None
+) -> list[Array | list[Any]]:
+    """Results of a node as its opset defines it; a node without a graph the evaluator takes as of the newest opset."""
+    alone = helper.make_function(
+        "ai.onnx.alone", "Alone", list(feeds), list(node.output), [node], [helper.make_opsetid("", opset)]
+    )
+    try:
+        evaluator = ReferenceEvaluator(alone, new_ops=new_ops)
+    except RuntimeError:  # DequantizeLinear has none of old opsets; the newest computes what they do
+        return list(ReferenceEvaluator(node, new_ops=new_ops).run(None, feeds))
+    return list(evaluator.run(None, feeds, {}))
+
+
+def _is_agreed(node: onnx.NodeProto, operands: list[Array], opset: int) -> bool:
     """Whether onnx's reference and onnxruntime mean the same; if not, the node stays, and its runner decides.
 
     They differ in what is the highest of nothing, in where a number is not zero, in the rounding of interpolated whole
-    numbers, and in a backward Slice that ends beyond the data.
+    numbers, in a backward Slice that ends beyond the data, and in what old opsets meant that the reference has only as
+    it is today.
     """
+    if opset < CHANGED.get(node.op_type, 0):
+        return False
     if node.op_type.startswith(("Reduce", "Arg")):
         return operands[0].size > 0
     if node.op_type == "NonZero":

@@ -192,6 +192,32 @@ def test_a_gather_by_a_folded_scalar_drops_its_axis():
 
 
 @pytest.mark.parametrize(
+    ("operator", "opset", "attributes", "shape", "folds"),
+    [
+        ("Unsqueeze", 11, {"axes": [0]}, (2, 3), True),
+        ("Squeeze", 11, {"axes": [0]}, (1, 2, 3), True),
+        ("ReduceSum", 11, {"axes": [0], "keepdims": 0}, (4, 2, 3), True),
+        ("Clip", 10, {"min": -0.5, "max": 0.5}, (2, 3), True),
+        ("Slice", 9, {"axes": [0], "starts": [1], "ends": [3]}, (4, 3), True),
+        ("Pad", 10, {"pads": [0, 0, 1, 0], "value": 2.0}, (1, 3), True),
+        ("Softmax", 11, {"axis": 0}, (2, 3), False),
+        ("Softmax", 13, {"axis": 0}, (2, 3), True),
+        ("LogSoftmax", 12, {}, (1, 2, 3), False),
+        ("Hardmax", 11, {"axis": 0}, (2, 3), False),
+    ],
+)
+def test_old_opsets_mean_what_they_meant(operator, opset, attributes, shape, folds):
+    constant = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    nodes = [node(operator, ["c"], ["v"], **attributes), node("Add", ["x", "v"], ["y"])]
+    model = model_of(nodes, [2, 3], [("c", constant)])
+    model.opset_import[0].version = opset
+    folded = fold_constants(model)
+    assert [n.op_type for n in folded.graph.node] == (["Add"] if folds else [operator, "Add"])
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(run(folded, x), run(model, x), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("op", "operands"),
     [
         ("Gather", [np.zeros(2, np.float32), np.array([7])]),
