@@ -94,7 +94,7 @@ def test_no_older_results_complete_a_run_that_failed(tmp_path: Path, run: Callab
 
 def test_several_devices_leave_nothing_to_total(tmp_path: Path):
     assert run_by_canvas(asked(tmp_path, device=(0, 1)), FOLDERS, lambda _: 0) == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["bs2"]
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_without_an_output_nothing_is_written(tmp_path: Path, run: Callable[[Options], int], seen: list[Options]):
