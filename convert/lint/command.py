@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from convert.lint.facts import DEFAULT_CANN
 from detector import cli
 
 CANNS = ("6.0.1", "7.0", "8.0", "8.1", "8.2", "8.5", "9.0", "9.1", "9.2")
@@ -22,7 +23,7 @@ def parser() -> cli.Parser:
     )
     options.add_argument("onnx", type=Path, help="the graph that atc would read, such as NAME.atc.onnx")
     options.add_argument("--soc", default="Ascend310P3", help="chip (Ascend310P3)")
-    options.add_argument("--cann", choices=CANNS, default="8.1", help="release of atc (8.1)")
+    options.add_argument("--cann", choices=CANNS, default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})")
     options.add_argument("--dynamic_batch_size", default="", metavar="1,2,4", help="gears (those in the file)")
     options.add_argument("--dynamic_image_size", default="", metavar="H,W;H,W")
     options.add_argument("--dynamic_dims", default="", metavar="D,D;D,D")
