@@ -82,7 +82,7 @@ def write_pickle(path: Path, tensors: Tensors) -> None:
 
 
 def write_mindspore(path: Path, tensors: Tensors) -> None:
-    """As MindSpore's save_checkpoint: see export/checkpoints/mindspore_file.py."""
+    """As MindSpore's save_checkpoint: see export/checkpoints/containers/mindspore_file.py."""
 
     def varint(value: int) -> bytes:
         return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)

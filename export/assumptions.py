@@ -6,7 +6,7 @@ from typing import Any, Final
 from detector.coco import COCO_CLASSES
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from export.checkpoints.weights import SIZES, Recipe, Weights
+from export.checkpoints.weighing.weights import SIZES, Recipe, Weights
 
 WAYS: Final = (
     "--set KEY=VALUE, --spec FILE.yaml or --model NAME, or take the defaults by --assume defaults, which metrics and "

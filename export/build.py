@@ -19,7 +19,7 @@ from detector.squeeze import canvas_note
 from detector.tensor import to_normalized
 from export.assumptions import named_classes
 from export.checkpoints import read_weights
-from export.checkpoints.weights import Weights
+from export.checkpoints.weighing.weights import Weights
 from export.network.detector import Detector
 from export.resolve import CANVAS_MULTIPLE, resolve_spec
 from export.to_onnx import export_onnx

@@ -10,7 +10,7 @@ from detector.geometry import Size
 from detector.spec import Fact
 from export.assumptions import WAYS, default_values, is_said, named_classes, unit_note
 from export.checkpoints import examine, open_checkpoint
-from export.checkpoints.weights import Reading, Recipe
+from export.checkpoints.weighing.weights import Reading, Recipe
 from export.resolve import default_canvas, missing_image, recipe_doubts
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from detector.decode_spec import DecodeSpec
-from export.network.select import Candidates, clip_boxes
+from export.network.nms_candidates import Candidates, clip_boxes
 
 
 def reference_nms(candidates: Candidates, decode: DecodeSpec, canvas: tuple[int, int]) -> tuple[Tensor, Tensor]:

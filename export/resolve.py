@@ -12,7 +12,7 @@ from detector.geometry import Size
 from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec_files import Settings
 from export.assumptions import asked, is_said, recorded, unit_note
-from export.checkpoints.weights import Recipe, Weights
+from export.checkpoints.weighing.weights import Recipe, Weights
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from detector.errors import PipelineError
 from detector.onnx_file import embed_spec
 from detector.spec import DetectorSpec
 from export.network.detector import Detector
-from export.network.select import Level
-from export.tail import append_nms
+from export.network.nms_candidates import Level
+from export.nms_tail import append_nms
 from export.uneven_padding import pad_symmetrically, set_uneven_pads
 
 

@@ -21,7 +21,7 @@ from detector.spec import replace
 from detector.spec_files import load_spec, read_settings
 from detector.tensor import to_input
 from export.build import build_network, export
-from export.network.select import Candidates
+from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from export.verify import generated_picture
 from tests.conftest import run_onnx

@@ -13,7 +13,7 @@ from detector.manifests import read_manifest
 from detector.onnx_file import write_onnx
 from detector.spec_files import load_spec
 from detector.tensor import to_input
-from export.network.select import Candidates
+from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from export.to_onnx import export_onnx
 from tests.export.networks import SMALL, random_detector

@@ -8,10 +8,10 @@ from typing import Protocol
 from detector.class_names import fault
 from detector.errors import CheckpointError
 from detector.spec import Fact
-from export.checkpoints import adelaidet, cvpods, detectron2, mindspore, mmdet, tianzhi, torchvision
-from export.checkpoints.foreign import family, obstacle
+from export.checkpoints.dialects import adelaidet, cvpods, detectron2, mindspore, mmdet, tianzhi, torchvision
 from export.checkpoints.reader import CheckpointFile, read_checkpoint
-from export.checkpoints.weights import Reading, Weights
+from export.checkpoints.unsupported import family, obstacle
+from export.checkpoints.weighing.weights import Reading, Weights
 from export.families import FAMILIES
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from detector.artifacts import sha256_of
 from detector.errors import CheckpointError
 from detector.files.regular import open_regular
-from export.checkpoints.mindspore_file import is_training_state, read_mindspore_file
-from export.checkpoints.nests import BARE, Place, Recognise, unwrap
-from export.checkpoints.pickle_calls import Inert, StandIn
-from export.checkpoints.pickle_file import read_pickle_file
-from export.checkpoints.safetensors_file import read_safetensors
-from export.checkpoints.sniff import HEAD_BYTES, Container, container_of, refusal_of
-from export.checkpoints.torch_files import read_torch_file
+from export.checkpoints.containers.bare_pickle import read_pickle_file
+from export.checkpoints.containers.file_kind import HEAD_BYTES, Container, container_of, refusal_of
+from export.checkpoints.containers.mindspore_file import is_training_state, read_mindspore_file
+from export.checkpoints.containers.pickle_calls import Inert, StandIn
+from export.checkpoints.containers.safetensors_file import read_safetensors
+from export.checkpoints.containers.torch_files import read_torch_file
+from export.checkpoints.wrappers import BARE, Place, Recognise, unwrap
 
 # What Detectron2's writer says of a file beside its weights.
 _NOTES: Final = ("__author__", "matching_heuristics")

@@ -11,7 +11,7 @@ from export.families.family import Anchors, Family
 from export.families.retinanet import RetinaHead
 from export.network.anchors import AnchorNetwork
 from export.network.config import Network
-from export.network.select import Level
+from export.network.nms_candidates import Level
 from export.network.tower import tower_width
 
 

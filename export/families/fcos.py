@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
 from export.families.family import Family
-from export.network.cells import cell_points
 from export.network.config import Network
-from export.network.select import Level, clip_boxes
+from export.network.grid import cell_points
+from export.network.nms_candidates import Level, clip_boxes
 from export.network.tower import Head, by_location, tower_width
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from detector.decode_spec import DecodeSpec
 from export.families.family import Anchors, Family
 from export.network.anchors import AnchorNetwork, cell_anchors
-from export.network.cells import cell_points
-from export.network.select import Level, clip_boxes
+from export.network.grid import cell_points
+from export.network.nms_candidates import Level, clip_boxes
 from export.network.tower import Head, tower_width
 
 # Bound of the offsets of log width and height: 1000 / 16, Faster R-CNN's in all frameworks.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from detector.decode_spec import DecodeSpec
 from export.families import family_of
 from export.network.config import Network
-from export.network.select import Candidates, Level, select
+from export.network.nms_candidates import Candidates, Level, select
 
 
 class Detector(nn.Module):

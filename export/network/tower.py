@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from detector.decode_spec import DecodeSpec
 from export.network.config import Network, Norm
-from export.network.select import Level
+from export.network.nms_candidates import Level
 
 
 class ConvNorm(nn.Module):

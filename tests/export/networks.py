@@ -19,7 +19,7 @@ from export.network.anchors import AnchorNetwork
 from export.network.config import Network
 from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
-from export.tail import append_nms
+from export.nms_tail import append_nms
 from export.to_onnx import export_onnx
 
 SMALL = FcosNetwork(

@@ -9,10 +9,10 @@ from detector.spec_files import Settings, model_names, read_settings
 from export.assumptions import assumed
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weights import NORMALIZATION, SIZES, THRESHOLDS, Weights
+from export.checkpoints.weighing.weights import NORMALIZATION, SIZES, THRESHOLDS, Weights
 from export.inspection import describe, inspect
 from export.resolve import resolve_spec
-from tests.export.checkpoints.framework_names import SAMPLES
+from tests.export.checkpoints.dialects.framework_names import SAMPLES
 
 OWN = {"name": "mine", "canvas": (256, 320), "classes": ("a", "b", "c", "d", "e")}
 MMDET = {"channels": "RGB", "mean": (1.0, 2.0, 3.0), "std": (1.0, 1.0, 1.0)}

@@ -5,7 +5,7 @@ import torch
 
 from detector.errors import CheckpointError, SpecError
 from export.inspection import describe, inspect
-from tests.export.checkpoints.framework_names import FLAGS, SAMPLES, State
+from tests.export.checkpoints.dialects.framework_names import FLAGS, SAMPLES, State
 
 
 def write(folder: Path, state: State, **more: object) -> Path:

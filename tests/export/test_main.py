@@ -14,7 +14,7 @@ from detector.spec import DetectorSpec
 from detector.spec_files import load_spec
 from export.__main__ import main
 from export.network.detector import Detector
-from tests.export.checkpoints.framework_names import SAMPLES
+from tests.export.checkpoints.dialects.framework_names import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,7 +18,7 @@ from detector.tensor import to_normalized
 from export.build import build_network
 from export.checkpoints import read_weights
 from export.checkpoints.reader import read_checkpoint
-from export.checkpoints.weights import Weights
+from export.checkpoints.weighing.weights import Weights
 from export.resolve import resolve_spec
 from tests.export.networks import tail_session
 from tests.matching import match

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from detector.decode_spec import DecodeSpec
-from export.network.select import Candidates
+from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from tests.export.networks import nms_session
 

@@ -7,9 +7,9 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint
 from detector.spec_files import Settings, read_settings
-from export.checkpoints.nests import Place
-from export.checkpoints.own_padding import OwnPadding
-from export.checkpoints.weights import Recipe, Weights
+from export.checkpoints.weighing.own_padding import OwnPadding
+from export.checkpoints.weighing.weights import Recipe, Weights
+from export.checkpoints.wrappers import Place
 from export.resolve import default_settings, resolve_spec
 from tests.export.networks import SMALL
 

@@ -5,7 +5,7 @@ import torch
 
 from detector.decode_spec import DecodeSpec
 from detector.geometry import Size
-from export.network.select import Candidates
+from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from postprocess.suppress import suppress
 from tests.export.networks import tail_session

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from export.checkpoints import read_weights
-from export.checkpoints.weights import Weights
+from export.checkpoints.weighing.weights import Weights
 
 BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 

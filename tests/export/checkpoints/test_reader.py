@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError
-from export.checkpoints.nests import flat_weights
 from export.checkpoints.reader import read_checkpoint
+from export.checkpoints.wrappers import flat_weights
 
 Save = Callable[..., Path]
 

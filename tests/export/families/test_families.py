@@ -16,7 +16,7 @@ STAGES = ("detector", "export", "convert", "preprocess", "infer", "postprocess",
 # The list of names, dialects and their tables, and figures that were published of two detectors.
 TABLES = {
     "detector/spec.py",
-    "export/checkpoints/mmdet_heads.py",
+    "export/checkpoints/dialects/mmdet/heads.py",
     "convert/cost/forecast.py",
     *(str(Path(inspect.getfile(dialect)).relative_to(ROOT)) for dialect in DIALECTS),
 }

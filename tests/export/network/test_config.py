@@ -5,7 +5,7 @@ import pytest
 
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from export.checkpoints.weights import Recipe, Weights
+from export.checkpoints.weighing.weights import Recipe, Weights
 from export.families import family_of
 from export.families.fcos import FcosNetwork
 from export.families.retinanet import RetinaNetwork

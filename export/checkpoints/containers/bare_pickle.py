@@ -1,0 +1,44 @@
+"""The container of Detectron2's model zoo: one bare pickle whose weights are NumPy arrays."""
+
+import mmap
+from pathlib import Path
+from typing import BinaryIO
+
+from detector.errors import CheckpointError
+from detector.files.regular import open_regular
+from export.checkpoints.containers.allowance import Allowance
+from export.checkpoints.containers.pickle_machine import DAMAGE
+from export.checkpoints.containers.unpickler import RestrictedUnpickler
+from export.checkpoints.containers.window import Window
+from export.checkpoints.wrappers import make_tensors
+
+
+def read_pickle_file(path: Path) -> object:
+    """The pickled object; the arrays in it, and in the dictionaries in it, are tensors.
+
+    Raises:
+        CheckpointError: the file is truncated or damaged, or would run code.
+    """
+    with open_regular(path) as file:
+        try:
+            return _read(path, file)
+        except DAMAGE as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
+
+
+def _read(path: Path, file: BinaryIO) -> object:
+    # The mapping serves the pickle only, and ends before arrays are read into memory of their own.
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        window, allowance = Window(data), Allowance(len(data))
+        root = RestrictedUnpickler(window, str(path), allowance).load()
+    if window.position != window.stop:
+        raise ValueError(f"{window.stop - window.position} bytes after the end of the pickle")
+
+    def fill(start: int, memory: memoryview) -> None:
+        file.seek(start)
+        if file.readinto(memory) != len(memory):  # type: ignore[attr-defined]  # BufferedReader has it
+            raise EOFError("an array ends early")
+
+    make_tensors(root, fill, allowance)
+    return root

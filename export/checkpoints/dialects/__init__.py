@@ -1,0 +1,1 @@
+"""One module per training framework: its names, its settings, what its code does."""
