@@ -14,12 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from benchmarks.device_nms import CardNms
-from convert.constants import GatherElements
-from convert.fold import drop_dead
-from convert.inference import inferred
-from convert.passes.rewrite import attribute
+from convert.graph.evaluate import GatherElements
+from convert.graph.fold import drop_dead
+from convert.graph.inference import inferred
+from convert.graph.rewrite import attribute
 from detector.errors import SpecError
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 Array = NDArray[Any]
 

@@ -23,7 +23,7 @@ from convert.lower import lower
 from detector.atc_spec import AtcSpec
 from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size
-from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_function
+from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_function
 from postprocess.coco import Annotations, read_annotations
 from postprocess.evaluate import evaluate
 from postprocess.rows.columns import Detection

@@ -16,15 +16,15 @@ from convert.aipp.config import aipp_of, aipp_text
 from convert.atc.command import atc_command
 from convert.atc.run import run_atc
 from convert.atc.script import BUILDING, atc_script, building_folder
-from convert.candidates import with_candidate_count
-from convert.graphs import frozen_graph, lowered_graph, stand_in_graph
+from convert.graph.rewrite import default_opset
 from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.report import first_causes
-from convert.passes.rewrite import default_opset
+from convert.passes.host_nms import with_candidate_count
 from convert.plan import Plan
 from convert.precision.files import keep_text, mixlist_text, read_keep, read_mixlist
 from convert.precision.modes import mix_types, parsed_keep
+from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
 from detector import om_file
 from detector.artifacts import (
     make_folder,
@@ -36,7 +36,7 @@ from detector.artifacts import (
 )
 from detector.errors import ArtifactError, SpecError
 from detector.files.lock import exclusive
-from detector.onnx_file import embed_spec, write_onnx
+from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
 

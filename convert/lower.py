@@ -9,34 +9,34 @@ from collections.abc import Callable
 import onnx
 from onnx import TensorProto, helper
 
-from convert.fold import drop_dead
-from convert.inference import require_legal
-from convert.isolated import IllegalGraphError
+from convert.graph.fold import drop_dead
+from convert.graph.inference import require_legal
+from convert.graph.isolated import IllegalGraphError
+from convert.graph.rewrite import default_opset
+from convert.graph.walk import all_nodes, called, name_nodes
 from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import parser_problems
 from convert.lint.tensors import known_tensors
-from convert.passes.attributes import drop_newer_defaults
-from convert.passes.axes import axes_as_attribute
 from convert.passes.clip import one_sided_clip
-from convert.passes.comparisons import spell_comparisons
 from convert.passes.explicit import write_out
 from convert.passes.gather_index import count_from_the_front
 from convert.passes.gather_nd import number_batches
 from convert.passes.int32 import narrow_integers
 from convert.passes.nms_operator import DEFAULT_DOMAINS, use_card_operator
+from convert.passes.older_opset.attributes import drop_newer_defaults
+from convert.passes.older_opset.axes import axes_as_attribute
+from convert.passes.older_opset.comparisons import spell_comparisons
+from convert.passes.older_opset.reshape import drop_allowzero
+from convert.passes.older_opset.softmax import softmax_over_the_last_axis
+from convert.passes.older_opset.split import split_as_attribute
 from convert.passes.refine import look_up_picked
-from convert.passes.reshape import drop_allowzero
 from convert.passes.resize import copy_nearest_rows, resize_by_factors
-from convert.passes.rewrite import default_opset
-from convert.passes.softmax import softmax_over_the_last_axis
-from convert.passes.split import split_as_attribute
 from convert.passes.unread import say_unread
 from convert.passes.where import where_as_gather
-from convert.subgraphs import all_nodes, called, name_nodes
 from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
-from detector.nms_function import NMS_DOMAIN, NMS_OP
+from detector.nms.function import NMS_DOMAIN, NMS_OP
 
 # Opset range of the operator's ONNX parser (Ascend ONNX operator list, CANN 6.0.1 to 9.0).
 NMS_OPSETS = range(8, 17)
@@ -65,7 +65,7 @@ PASSES = (
 PLACEMENTS: dict[str, tuple[Callable[[onnx.ModelProto, int], None], ...]] = {
     "device": (),
     "refine": (look_up_picked,),
-    "host": (),  # cut off before the graph comes here, see `convert.candidates`
+    "host": (),  # cut off before the graph comes here, see `convert.passes.host_nms`
 }
 DEFAULTS = AtcSpec()
 

@@ -14,7 +14,7 @@ from detector import tools
 from detector.atc_spec import FILE_OPTIONS
 from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
-from detector.onnx_seal import ChangedOnnxError
+from detector.onnx_files.seal import ChangedOnnxError
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import find_spec_onnx
 

@@ -94,7 +94,7 @@ def find_spec_onnx(path: Path, *, may_differ: bool = False) -> DetectorSpec | No
         ArtifactError: the file is missing, damaged or changed.
         SpecError: what it carries is not a legal spec.
     """
-    from detector.onnx_file import find_spec  # only stages that read ONNX pay for the import
+    from detector.onnx_files.read_write import find_spec  # only stages that read ONNX pay for the import
 
     return find_spec(path, may_differ=may_differ)
 

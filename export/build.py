@@ -12,7 +12,7 @@ from detector.artifacts import make_folder, sha256_of
 from detector.errors import ArtifactError
 from detector.geometry import Size
 from detector.images import Image, read_image
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
 from detector.spec_files import Settings
 from detector.squeeze import canvas_note

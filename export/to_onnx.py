@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from detector.errors import PipelineError
-from detector.onnx_file import embed_spec
+from detector.onnx_files.read_write import embed_spec
 from detector.spec import DetectorSpec
 from export.network.detector import Detector
 from export.network.nms_candidates import Level

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from detector.onnx_file import embed_spec
+from detector.onnx_files.read_write import embed_spec
 from detector.spec import DetectorSpec
 from tests import coco_set
 
@@ -91,7 +91,7 @@ def canonical(spec: DetectorSpec) -> onnx.ModelProto:
 
     The image is averaged over 8 x 8 cells; each cell is a box whose scores are the sigmoids of the channels' means.
     """
-    from detector.nms_function import NMS_DOMAIN, nms_attributes, nms_function
+    from detector.nms.function import NMS_DOMAIN, nms_attributes, nms_function
 
     node = helper.make_node
     constants = {

@@ -9,14 +9,14 @@ import onnx
 import pytest
 
 from convert.build import convert
-from convert.fold import drop_dead
-from convert.freeze import freeze
+from convert.graph.fold import drop_dead
+from convert.graph.freeze import freeze
+from convert.graph.walk import rename
+from convert.passes.precise_norm import with_precise_norms
 from convert.plan import plan_conversion
-from convert.precise_norm import with_precise_norms
-from convert.subgraphs import rename
 from detector.geometry import Size
 from detector.images import read_image
-from detector.onnx_file import read_onnx
+from detector.onnx_files.read_write import read_onnx
 from detector.spec import replace
 from detector.spec_files import load_spec, read_settings
 from detector.tensor import to_input

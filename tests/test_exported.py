@@ -6,7 +6,7 @@ import onnxruntime as ort
 import pytest
 
 from benchmarks.lowered_graph import LoweredGraph
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.lower import lower, opaque
 from detector.atc_spec import AtcSpec
 from detector.geometry import Size

@@ -7,10 +7,10 @@ import onnxruntime as ort
 import pytest
 
 from benchmarks.lowered_graph import LoweredGraph
-from convert.freeze import freeze
 from convert.gears.kernels import OWN, own
 from convert.gears.open_shapes import folded_at, open_shapes
 from convert.gears.shape import with_open_shape
+from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.tensors import known_tensors

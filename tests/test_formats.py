@@ -13,8 +13,8 @@ import pytest
 from convert.build import convert
 from convert.plan import plan_conversion
 from detector.files.lock import exclusive, lock_path
-from detector.onnx_file import write_onnx
-from detector.onnx_seal import SEAL_KEY
+from detector.onnx_files.read_write import write_onnx
+from detector.onnx_files.seal import SEAL_KEY
 from detector.spec_files import METADATA_KEY
 from infer.canvases import RUNS_FORMAT
 from infer.summary import Summary, Timings

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,7 +10,7 @@ import torch
 
 from detector.images import read_image
 from detector.manifests import read_manifest
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec
 from detector.tensor import to_input
 from export.network.nms_candidates import Candidates

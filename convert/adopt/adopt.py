@@ -16,16 +16,16 @@ from convert.adopt.input import feed_image, find_image
 from convert.adopt.meaning import layer_behind
 from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import Detections, find_detections
-from convert.candidates import NAMES
-from convert.inference import inferred, require_legal, rewritten, without_weights
-from convert.isolated import IllegalGraphError
+from convert.graph.inference import inferred, require_legal, rewritten, without_weights
+from convert.graph.isolated import IllegalGraphError
+from convert.graph.walk import all_graphs, all_nodes, name_nodes, node_names, rename, sort_nodes, tensor_names
+from convert.passes.host_nms import NAMES
 from convert.sound.graph import require_sound
 from convert.sound.types import type_problems
-from convert.subgraphs import all_graphs, all_nodes, name_nodes, node_names, rename, sort_nodes, tensor_names
 from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
-from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
-from detector.onnx_file import read_message
+from detector.nms.function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
+from detector.onnx_files.read_write import read_message
 from detector.spec import DetectorSpec
 
 CANONICAL = ("input", "labels", "dets")

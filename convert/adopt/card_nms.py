@@ -8,10 +8,10 @@ float16. Valid because our function has the operator's inputs, outputs and attri
 import onnx
 from onnx import TensorProto, helper
 
-from convert.inference import inferred
-from convert.isolated import IllegalGraphError
+from convert.graph.inference import inferred
+from convert.graph.isolated import IllegalGraphError
 from detector.errors import ArtifactError, SpecError
-from detector.nms_function import NMS_ATTRIBUTES, NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
+from detector.nms.function import NMS_ATTRIBUTES, NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
 
 def with_card_nms(model: onnx.ModelProto, *, where: str) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from convert.subgraphs import called
+from convert.graph.walk import called
 
 LAYERS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "QLinearMatMul", "ConvInteger"})
 MOVES = frozenset({

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.adopt.outputs import Detections, Output, class_columns
 from detector.graph_spec import GraphSpec
-from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes
+from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes
 from detector.spec import DetectorSpec
 
 PREFIX = "adopted."  # of every tensor and node made here
@@ -213,7 +213,7 @@ def _suppressed(write: Writer, boxes: str, scores: str) -> tuple[str, str, str]:
 
 
 def _write_candidates(write: Writer, boxes: str, scores: str, threshold: float) -> None:
-    """`boxes` and `scores` for `convert.candidates`: scores are zero where a pair is no candidate."""
+    """`boxes` and `scores` for `convert.passes.host_nms`: scores are zero where a pair is no candidate."""
     above = write.add("Greater", [scores, write.number("candidate_threshold", threshold)], "scores.is_candidate")
     kept = write.add("Mul", [scores, _as_float(write, above, "scores.candidate")], "scores.kept")
     for name, tensor in (("boxes", boxes), ("scores", kept)):

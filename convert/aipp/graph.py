@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.aipp.config import CHANNELS, Aipp
-from convert.subgraphs import rename
+from convert.graph.walk import rename
 
 INPUT = "input"
 PREFIX = "aipp"

@@ -17,7 +17,7 @@ from detector.cli import one_line
 from detector.errors import PipelineError
 from detector.files.bounds import SMALL_BYTES
 from detector.files.regular import read_text
-from detector.onnx_file import read_message
+from detector.onnx_files.read_write import read_message
 
 AIPP = "insert_op_conf"
 

@@ -96,8 +96,8 @@ def _load(args: argparse.Namespace) -> "tuple[DetectorSpec, Work, onnx.ModelProt
     """The spec, the work of one image, and the graph it was counted on."""
     from convert.cost.forecast import published_work
     from convert.cost.macs import count_work
-    from convert.freeze import freeze
-    from convert.isolated import naming
+    from convert.graph.freeze import freeze
+    from convert.graph.isolated import naming
     from convert.sound.graph import read_sound
     from detector.geometry import Size
     from detector.spec_files import load_spec

@@ -14,9 +14,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from convert.constants import known_shapes
-from convert.fold import drop_dead
-from convert.passes.reshape import drop_allowzero
+from convert.graph.evaluate import known_shapes
+from convert.graph.fold import drop_dead
+from convert.passes.older_opset.reshape import drop_allowzero
 from convert.passes.resize import OPTIONAL_SINCE, resize_by_factors
 from detector.errors import SpecError
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from convert.constants import Array, known_shapes
-from convert.fold import fold_constants
 from convert.gears.kernels import Refusal
-from convert.subgraphs import all_nodes
+from convert.graph.evaluate import Array, known_shapes
+from convert.graph.fold import fold_constants
+from convert.graph.walk import all_nodes
 
 _AND_ALL_AFTER = 99
 # Positions of the operands that decide on the shape of a result.

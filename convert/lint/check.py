@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from convert.fold import fold_constants
 from convert.gears.open_shapes import with_input_shapes
+from convert.graph.fold import fold_constants
+from convert.graph.walk import all_nodes
 from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
 from convert.lint.folded import folded
@@ -24,9 +25,8 @@ from convert.lint.operator_rules.batch_multi_class_nms import row_problem
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import card_problems, parser_problems
 from convert.lint.tensors import known_tensors
-from convert.subgraphs import all_nodes
 from detector.errors import SpecError
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 
 def lint(

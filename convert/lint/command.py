@@ -42,7 +42,7 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
         The exit code: 1 if something fails.
     """
     args = parser().parse_args(argv)
-    from convert.isolated import naming
+    from convert.graph.isolated import naming
     from convert.lint.check import lint
     from convert.lint.graph_rules.gears import Gears, open_dims
     from convert.lint.report import report_lines

@@ -2,9 +2,9 @@
 
 import onnx
 
-from convert.fold import fold_constants
 from convert.gears.kernels import listed
-from convert.isolated import IllegalGraphError
+from convert.graph.fold import fold_constants
+from convert.graph.isolated import IllegalGraphError
 
 KEPT = ("Constant", "Identity")  # folding drops these, whether or not there is anything to compute
 

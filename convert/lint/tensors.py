@@ -9,11 +9,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.inference import SMALL, inferred
+from convert.graph.inference import SMALL, inferred
+from convert.graph.walk import all_graphs, all_nodes, inner_graphs, tensor_names
 from convert.lint.node_rules.signature import is_standard
 from convert.lint.weights import constants, is_whole
-from convert.subgraphs import all_graphs, all_nodes, inner_graphs, tensor_names
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 # Random numbers, which are other ones in every run.
 DRAWN = frozenset(

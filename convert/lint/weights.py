@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from convert.subgraphs import all_nodes
+from convert.graph.walk import all_nodes
 
 
 def is_whole(tensor: TensorProto) -> bool:

@@ -7,7 +7,7 @@ out for that reason (docs/facts/atc.md, section 7).
 import onnx
 from onnx import helper
 
-from convert.passes.rewrite import replace_nodes
+from convert.graph.rewrite import replace_nodes
 
 
 def one_sided_clip(model: onnx.ModelProto, opset: int) -> None:

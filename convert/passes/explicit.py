@@ -18,8 +18,8 @@ from typing import NamedTuple
 import onnx
 from onnx import defs
 
-from convert.constants import known_shapes
-from convert.passes.rewrite import (
+from convert.graph.evaluate import known_shapes
+from convert.graph.rewrite import (
     default_opset,
     int_attribute,
     ints_attribute,

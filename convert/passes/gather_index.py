@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from convert.constants import known_shapes
-from convert.passes.rewrite import add_constant, constants, int_attribute, replace_nodes
+from convert.graph.evaluate import known_shapes
+from convert.graph.rewrite import add_constant, constants, int_attribute, replace_nodes
 
 
 def count_from_the_front(model: onnx.ModelProto, opset: int) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.constants import known_shapes
-from convert.inference import inferred
-from convert.passes.rewrite import add_constant, int_attribute, remove_attribute, replace_nodes
+from convert.graph.evaluate import known_shapes
+from convert.graph.inference import inferred
+from convert.graph.rewrite import add_constant, int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
 

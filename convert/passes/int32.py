@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, defs, helper, numpy_helper
 
-from convert.inference import inferred
-from convert.passes.rewrite import add_constant, attribute, constants, default_opset, replace_nodes
+from convert.graph.inference import inferred
+from convert.graph.rewrite import add_constant, attribute, constants, default_opset, replace_nodes
 from detector.errors import SpecError
 
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64

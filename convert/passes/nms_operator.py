@@ -8,8 +8,8 @@ opset domain (E16005), and on 310P the operator has float16 kernels only (aic-as
 import onnx
 from onnx import TensorProto, helper
 
-from convert.passes.rewrite import replace_nodes
-from detector.nms_function import NMS_OP
+from convert.graph.rewrite import replace_nodes
+from detector.nms.function import NMS_OP
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # Of the operator: boxes, scores and classes are float16, nmsed_num is int32.

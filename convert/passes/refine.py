@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.constants import known_shapes
-from convert.passes.rewrite import add_constant, replace_nodes
+from convert.graph.evaluate import known_shapes
+from convert.graph.rewrite import add_constant, replace_nodes
 from detector.errors import SpecError
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 # Beyond any distance of two boxes on a canvas, and below float16's largest number.
 FAR = 32768.0

@@ -1,7 +1,7 @@
 """Resize: rows that the card copies as ONNX does, a factor where the factor is whole, empty inputs below opset 13.
 
 Nearest, any mode -> asymmetric and floor where that copies the same rows, else Gather of the rows: the card's operator
-does not know how ONNX rounds (`convert.nearest`). Valid because the rows are computed for the sizes at hand.
+does not know how ONNX rounds (`convert.passes.nearest`). Valid because the rows are computed for the sizes at hand.
 A size -> a factor: valid for whole factors, for which the sampled positions are the same numbers either way. The card's
 kernel takes sizes as int32, ONNX knows int64 only; constant factors avoid the question.
 Empty inputs: opset 11 requires both, and says that an empty tensor stands for none.
@@ -14,9 +14,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from convert.constants import known_shapes
-from convert.nearest import ASYMMETRIC, COORDINATES, Rows, card_rows, onnx_rows
-from convert.passes.rewrite import (
+from convert.graph.evaluate import known_shapes
+from convert.graph.rewrite import (
     add_constant,
     constants,
     fixed_ints,
@@ -24,6 +23,7 @@ from convert.passes.rewrite import (
     set_attribute,
     text_attribute,
 )
+from convert.passes.nearest import ASYMMETRIC, COORDINATES, Rows, card_rows, onnx_rows
 
 OPTIONAL_SINCE = 13
 ROI, SCALES, SIZES = 1, 2, 3  # inputs

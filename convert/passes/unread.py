@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.constants import known_shapes, tensor_types
-from convert.passes.rewrite import (
+from convert.graph.evaluate import known_shapes, tensor_types
+from convert.graph.rewrite import (
     add_constant,
     constants,
     int_attribute,

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.constants import known_shapes
-from convert.passes.rewrite import add_constant, replace_nodes
+from convert.graph.evaluate import known_shapes
+from convert.graph.rewrite import add_constant, replace_nodes
 from detector.errors import SpecError
 
 

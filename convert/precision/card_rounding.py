@@ -4,7 +4,7 @@
 
 Every arrow on the outside rounds to float16, as the kernel does (docs/facts/atc.md, section 6.2: CANN 8.1.RC1,
 impl/batch_multi_class_non_max_suppression.py), and so does the score threshold. Suppression itself is
-`detector.card_nms_function`: the kernel's comparison in float16, of the best 4080 per class.
+`detector.nms.card_function`: the kernel's comparison in float16, of the best 4080 per class.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from convert.fold import fold_constants
-from convert.inference import rewritten
-from detector.card_nms_function import card_nms_function
-from detector.nms_function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
+from convert.graph.fold import fold_constants
+from convert.graph.inference import rewritten
+from detector.nms.card_function import card_nms_function
+from detector.nms.function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
 SHRINK, GROW = 0.1, 10.0  # the kernel's, so that areas fit float16
 SECOND_CORNER = np.array([0, 0, 1, 1], np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.inference import inferred
+from convert.graph.inference import inferred
 from convert.precision.modes import MATRIX_OPS, Compute
 
 # Every value they write is one that they read, or one that float16 has (an integer below 2048, a sign changed).

@@ -10,22 +10,22 @@ import onnx
 
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
-from convert.candidates import with_candidate_count
-from convert.fold import drop_dead
-from convert.graphs import frozen_graph, with_gears
-from convert.isolated import naming
+from convert.graph.fold import drop_dead
+from convert.graph.isolated import naming
+from convert.graph.rewrite import default_opset
 from convert.lower import lower
-from convert.passes.rewrite import default_opset
+from convert.passes.host_nms import with_candidate_count
+from convert.passes.precise_norm import with_precise_norms
 from convert.plan import Plan
-from convert.precise_norm import with_precise_norms
 from convert.precision.card_rounding import is_card_nms, with_runnable_nms
 from convert.precision.inside import Inside
 from convert.precision.kernel_steps import Computed, types_inside, unread, with_steps
 from convert.precision.modes import Compute, Rules, assign
 from convert.precision.rounding import element_types, with_half_storage
+from convert.product_graphs import frozen_graph, with_gears
 from detector.artifacts import make_folder
 from detector.errors import SpecError
-from detector.onnx_file import embed_spec, write_onnx_set
+from detector.onnx_files.read_write import embed_spec, write_onnx_set
 from detector.spec import DetectorSpec, replace
 
 log = logging.getLogger(__name__)

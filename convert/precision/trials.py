@@ -14,7 +14,7 @@ from detector import tools
 from detector.artifacts import make_folder
 from detector.errors import ArtifactError
 from detector.manifests import read_manifest, write_manifest
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec import DetectorSpec
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,7 +1,7 @@
 """Whether a file is a graph that the rest may rely on: looked at before onnx's own code, which is less careful.
 
 What is here concerns one part at a time: texts, tensors, declared types, attributes, opsets, functions. How the parts
-fit together is for onnx's checker, which runs behind a wall (`convert.isolated`).
+fit together is for onnx's checker, which runs behind a wall (`convert.graph.isolated`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto
 
+from convert.graph.walk import all_graphs, all_nodes, called, inner_graphs
 from convert.sound.tensors import KINDS, tensor_problems
-from convert.subgraphs import all_graphs, all_nodes, called, inner_graphs
 from detector.errors import ArtifactError
 from detector.files.bounds import GRAPH_NODES
-from detector.nms_function import NMS_DOMAIN, NMS_OP
-from detector.onnx_file import read_onnx
+from detector.nms.function import NMS_DOMAIN, NMS_OP
+from detector.onnx_files.read_write import read_onnx
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # Domains of onnxruntime's own operators, and ONNX's other ones.

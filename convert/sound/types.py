@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
-from convert.subgraphs import called
+from convert.graph.walk import called
 
 DEFAULT_DOMAINS = ("", "ai.onnx")
 

@@ -3,8 +3,8 @@ import onnx
 import pytest
 
 from benchmarks.lowered_graph import LoweredGraph
-from convert.fold import drop_dead
-from convert.freeze import freeze
+from convert.graph.fold import drop_dead
+from convert.graph.freeze import freeze
 from convert.lower import lower
 from detector.errors import SpecError
 from detector.geometry import Size

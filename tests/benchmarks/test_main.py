@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from benchmarks.__main__ import main
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 ROOT = Path(__file__).resolve().parents[2]
 

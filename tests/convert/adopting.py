@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convert.adopt.adopt import adopt
-from convert.fold import fold_constants
-from convert.freeze import with_fixed_input
+from convert.graph.fold import fold_constants
+from convert.graph.freeze import with_fixed_input
 from detector.errors import SpecError
 from tests.conftest import run_onnx
 from tests.convert.foreign import images_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 
 @pytest.fixture

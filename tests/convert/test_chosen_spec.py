@@ -7,7 +7,7 @@ from convert.chosen_spec import assumed
 from convert.plan import plan_conversion
 from detector.atc_spec import FILE_OPTIONS
 from detector.errors import SpecError
-from detector.onnx_file import embed_spec, write_onnx
+from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace
 from detector.spec_files import load_spec
 

@@ -9,7 +9,7 @@ from convert.build import convert
 from convert.lint.check import lint
 from convert.plan import plan_conversion
 from detector.errors import SpecError
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 from postprocess.suppress import suppress
 from tests.conftest import run_onnx
 from tests.convert import foreign

@@ -1,7 +1,7 @@
 import onnx
 import pytest
 
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.lower import lower
 from detector.atc_spec import AtcSpec
 from detector.errors import SpecError

@@ -6,7 +6,7 @@ import pytest
 from convert.build import convert
 from convert.plan import plan_conversion
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
-from detector.onnx_seal import ChangedOnnxError
+from detector.onnx_files.seal import ChangedOnnxError
 from detector.spec_files import find_spec_onnx
 from tests.convert import foreign
 

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from detector.errors import ArtifactError, SpecError
-from detector.onnx_file import embed_spec
+from detector.onnx_files.read_write import embed_spec
 from detector.spec import DetectorSpec
 from detector.spec_files import METADATA_KEY, Settings, load_spec, model_names, read_settings
 

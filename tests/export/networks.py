@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper
 
 from detector.decode_spec import DecodeSpec
-from detector.nms_function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
+from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.spec import DetectorSpec
 from export.families import family_of
 from export.families.atss import AtssNetwork

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from detector.errors import CheckpointError, SpecError
-from detector.onnx_file import embed_spec
+from detector.onnx_files.read_write import embed_spec
 from detector.spec import DetectorSpec
 from detector.spec_files import load_spec
 from export.__main__ import main

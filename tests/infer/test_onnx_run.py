@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 from detector import cli
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec
 from infer import onnx_run, session
 from infer.__main__ import main

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from convert.freeze import freeze
-from detector.onnx_file import embed_spec, write_onnx
+from convert.graph.freeze import freeze
+from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import DetectorSpec
 
 SIZES = [(60, 90), (90, 60), (64, 96), (33, 47), (200, 120)]

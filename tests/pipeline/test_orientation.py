@@ -12,7 +12,7 @@ import pytest
 from convert.build import convert as convert_plan
 from convert.plan import plan_conversion
 from detector.errors import ArtifactError, SpecError
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec
 from infer.__main__ import main
 from preprocess.folder import preprocess_folder

@@ -13,7 +13,7 @@ from convert.aipp.graph import with_aipp
 from detector.errors import ArtifactError, DataError, MissingEnvironmentError, PipelineError, SpecError
 from detector.files.digest import digest_of
 from detector.files.lock import exclusive
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 from infer.__main__ import main

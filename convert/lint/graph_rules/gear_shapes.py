@@ -6,9 +6,9 @@ import onnx
 
 from convert.gears.kernels import listed
 from convert.gears.open_shapes import OpenShape, computes_shapes, folded_at, open_shapes
-from convert.isolated import IllegalGraphError
+from convert.graph.isolated import IllegalGraphError
+from convert.graph.walk import called
 from convert.lint.findings import Finding, Problem
-from convert.subgraphs import called
 
 Shapes = Mapping[str, Sequence[int]]
 SOURCES = ("atc", "folding")

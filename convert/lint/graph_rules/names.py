@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.walk import inner_graphs
 from convert.lint.facts import Release
 from convert.lint.findings import Finding, Problem
-from convert.subgraphs import inner_graphs
 
 SOURCES = ("ge", "parser")
 

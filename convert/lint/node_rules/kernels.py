@@ -11,7 +11,7 @@ from convert.lint.findings import Problem
 from convert.lint.node_rules.parsers import CONTROL_FLOW_OPS
 from convert.lint.node_rules.signature import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 # Integer arithmetic; comparisons and data movement have kernels of their own for int64.
 ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Pow", "Min", "Max", "Sum", "Clip"})

@@ -7,7 +7,7 @@ import onnx
 from convert.lint.facts import Operator, Release, facts
 from convert.lint.findings import Problem
 from convert.lint.node_rules.signature import DEFAULT_DOMAINS
-from detector.nms_function import NMS_DOMAIN, NMS_OP
+from detector.nms.function import NMS_DOMAIN, NMS_OP
 
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})
 # Beyond what any release takes, the graph's own opset is the problem, not each of its nodes.

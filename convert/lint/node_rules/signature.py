@@ -3,9 +3,9 @@
 import onnx
 from onnx import checker
 
+from convert.graph.walk import inner_graphs
 from convert.lint.findings import Problem
-from convert.subgraphs import inner_graphs
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 SOURCES = ("onnx",)
 DEFAULT_DOMAINS = ("", "ai.onnx")

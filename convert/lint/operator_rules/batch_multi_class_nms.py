@@ -8,7 +8,7 @@ from onnx import AttributeProto, TensorProto
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import Known, Rule
 from convert.lint.tensors import Tensors
-from detector.nms_function import NMS_OP
+from detector.nms.function import NMS_OP
 
 SOURCES = ("nms-kernel",)
 # What the parser reads; an attribute of another type is passed over as if it were not there.

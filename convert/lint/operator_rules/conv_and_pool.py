@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.rewrite import attribute, int_attribute, ints_attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import Known, Rule, passed_over, refused
 from convert.lint.tensors import Tensors
-from convert.passes.rewrite import attribute, int_attribute, ints_attribute, text_attribute
 
 
 def _conv(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

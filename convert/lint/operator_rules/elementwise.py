@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
+from convert.graph.rewrite import attribute, int_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import CONVERT, SOURCES, Known, Rule, passed_over, refused, without_place
 from convert.lint.tensors import Tensors
-from convert.passes.rewrite import attribute, int_attribute
 
 CLIP_TAKES_INPUTS = 11  # before, min and max are attributes, with defaults that the parser has
 

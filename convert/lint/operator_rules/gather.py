@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
+from convert.graph.rewrite import int_attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import SOURCES, Known, Operand, Rule, of_operand, passed_over, refused
-from convert.passes.rewrite import int_attribute, text_attribute
 
 
 def _gather_nd(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

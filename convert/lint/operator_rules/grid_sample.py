@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.rewrite import attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import SOURCES, Known, Rule
 from convert.passes.explicit import WRITTEN
-from convert.passes.rewrite import attribute, text_attribute
 
 
 def _unwritten(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

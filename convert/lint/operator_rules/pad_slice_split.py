@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.rewrite import int_attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import SOURCES, Known, Rule, input_of, refused, without_place
-from convert.passes.rewrite import int_attribute, text_attribute
 
 
 def _pad_axes(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

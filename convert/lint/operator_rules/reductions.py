@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.rewrite import int_attribute, ints_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import CONVERT, SOURCES, Known, Rule, passed_over, refused, without_place
-from convert.passes.rewrite import int_attribute, ints_attribute
-from convert.passes.softmax import ONE_AXIS_SINCE
+from convert.passes.older_opset.softmax import ONE_AXIS_SINCE
 
 
 def _arg(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.rewrite import attribute, int_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import Known, Operand, Rule, of_operand, refused
-from convert.passes.rewrite import attribute, int_attribute
 
 
 def _transpose(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:

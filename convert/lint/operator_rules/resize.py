@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
+from convert.graph.rewrite import attribute, int_attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import CONVERT, Known, Operand, Rule, input_of, of_operand, passed_over, refused
-from convert.nearest import COORDINATES, card_rows, onnx_rows
-from convert.passes.rewrite import attribute, int_attribute, text_attribute
+from convert.passes.nearest import COORDINATES, card_rows, onnx_rows
 
 SIMPLE_COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
+from convert.graph.rewrite import int_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import Known, Operand, Rule, input_of, of_operand
-from convert.passes.rewrite import int_attribute
 
 TOP_K_FEW, TOP_K_MANY = 8, 32768  # fewer of more elements than these are for the AI CPU
 

@@ -4,8 +4,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from convert.adopt.adopt import adopt
-from convert.fold import fold_constants
-from convert.freeze import with_fixed_input
+from convert.graph.fold import fold_constants
+from convert.graph.freeze import with_fixed_input
 from convert.lower import lower, obstacle
 from detector.errors import ArtifactError
 from tests.conftest import run_onnx

@@ -11,11 +11,11 @@ from convert.__main__ import main
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.build import convert
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.geometry import Size
-from detector.onnx_file import embed_spec, write_onnx
+from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace
 from detector.spec_files import read_spec_onnx
 from tests.conftest import run_onnx
@@ -89,7 +89,7 @@ def test_what_aipp_cannot_do_is_refused_before_anything_is_written(canonical, sp
 
 
 def test_lint_speaks_before_anything_is_written(canonical, tmp_path, monkeypatch):
-    monkeypatch.setattr("convert.graphs.lower", lambda frozen, atc: frozen)
+    monkeypatch.setattr("convert.product_graphs.lower", lambda frozen, atc: frozen)
     write_onnx(tmp_path / "tiny.onnx", canonical)
     plan = plan_conversion(tmp_path / "tiny.onnx", batch_size=2, target="auto", output=tmp_path / "out" / "tiny")
     with pytest.raises(SpecError, match=r"cannot be lowered for atc: .* takes the default domain only"):

@@ -8,7 +8,7 @@ from convert.__main__ import main
 from convert.cost.forecast import card_speeds, peak_macs
 from convert.cost.macs import Work
 from detector.errors import ArtifactError, SpecError
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from convert.cost.macs import count_work
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from detector.errors import SpecError
 from detector.geometry import Size
 

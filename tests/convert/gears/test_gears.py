@@ -11,18 +11,18 @@ from benchmarks.lowered_graph import LoweredGraph
 from convert.__main__ import main
 from convert.atc.rules import check_arguments
 from convert.build import convert
-from convert.freeze import freeze
 from convert.gears.batch import with_open_batch
 from convert.gears.kernels import own
 from convert.gears.open_shapes import folded_at, open_shapes
 from convert.gears.shape import with_open_shape
+from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import lint_command
 from convert.lower import lower
 from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.geometry import Size
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx
 from tests.convert import foreign

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import CANNS
 from convert.lint.facts import facts

@@ -5,14 +5,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import lint_command
 from convert.lint.report import first_causes, report_lines
 from convert.lower import lower
 from detector.errors import ArtifactError
 from detector.geometry import Size
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 
 @pytest.fixture

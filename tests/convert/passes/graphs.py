@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
-from convert.fold import drop_dead
+from convert.graph.fold import drop_dead
 from convert.lower import IR_VERSIONS
 
 

@@ -9,7 +9,7 @@ from convert.lower import lower
 from detector.atc_spec import AtcSpec
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from detector.nms_function import NMS_DOMAIN, nms_attributes, nms_function
+from detector.nms.function import NMS_DOMAIN, nms_attributes, nms_function
 
 ROWS = 20
 N, C = 60, 3

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from detector.onnx_file import write_onnx
+from detector.onnx_files.read_write import write_onnx
 
 
 def bright_cells():

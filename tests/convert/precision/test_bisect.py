@@ -13,7 +13,7 @@ from convert.precision.trials import Trials
 from detector.errors import AccuracyError, SpecError
 from detector.geometry import Size
 from detector.manifests import BinImage, BinsManifest, CanvasFolders, write_manifest
-from detector.onnx_file import embed_spec
+from detector.onnx_files.read_write import embed_spec
 from detector.spec import replace
 from tests.conftest import run_onnx
 from tests.convert.precision import planted

@@ -15,8 +15,8 @@ from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph
 from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
-from detector.nms_function import nms_attributes
-from detector.onnx_file import read_onnx
+from detector.nms.function import nms_attributes
+from detector.onnx_files.read_write import read_onnx
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx
 from tests.convert.aipp.arithmetic import apply

@@ -2,7 +2,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from convert.inference import inferred
+from convert.graph.inference import inferred
 from convert.sound.types import type_problems
 
 FLOAT, INT64, HALF = TensorProto.FLOAT, TensorProto.INT64, TensorProto.FLOAT16

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.freeze import freeze
+from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.report import first_causes

@@ -1,0 +1,1 @@
+"""The tools for ONNX graphs: walk, infer, compute, fold, freeze and rewrite them."""

@@ -1,0 +1,203 @@
+"""Values that depend on no image: nodes computed by ONNX's own reference implementation, and shapes that are fixed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from convert.graph.inference import inferred
+from convert.graph.isolated import IllegalGraphError, at
+from convert.graph.walk import called, inner_graphs
+from detector.errors import SpecError
+from detector.files.bounds import FOLDED_BYTES
+
+Array = NDArray[Any]
+Folds = Callable[[onnx.NodeProto, Sequence[Array]], bool]
+"""Whether a node may be computed, given its operands (of Shape and Identity: none)."""
+# Operators whose meaning an opset changed, of which the reference has only the newer one: all axes from `axis` on were
+# one, and pixels were not half a pixel apart (onnx/docs/Changelog.md).
+CHANGED = {"Softmax": 13, "LogSoftmax": 13, "Hardmax": 13, "Resize": 11, "Upsample": 11}
+# What the reference operators raise at operands that the operator does not take.
+ILLEGAL = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError)
+
+
+class GatherElements(OpRun):
+    """ONNX's own takes no more than 64 rows (numpy.choose), and indices of the data's other sizes only."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, indices: Array, axis: int = 0) -> tuple[Array]:
+        size = data.shape[axis]
+        rows = data[
+            tuple(slice(None) if each == axis % data.ndim else slice(count) for each, count in enumerate(indices.shape))
+        ]
+        return (np.take_along_axis(rows, np.where(indices < 0, indices + size, indices), axis),)
+
+
+class Constants:
+    """What is known without the image, and what follows from it."""
+
+    def __init__(self, model: onnx.ModelProto, room: int, folds: Folds | None = None) -> None:
+        # What inference follows of shapes by itself, another folder need not.
+        self._declared = tensor_types(model, data_prop=folds is None)
+        self._folds = folds
+        # Weights stay where they are: only what shape arithmetic touches is decoded.
+        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._values: dict[str, Array] = {}
+        standard = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        self._opset = next(standard, onnx.defs.onnx_opset_version())
+        self._room = room
+        self.added = 0
+
+    def fold(self, node: onnx.NodeProto) -> bool:
+        """Compute a node's outputs; False if they depend on the image, or are not what ONNX says they are."""
+        at(called(node))
+        values = self._evaluate(node)
+        if values is None or not all(map(self._is_as_declared, node.output, values)):
+            return False
+        operands = sum(self._values[name].nbytes for name in node.input if name in self._values)
+        self.added += max(0, sum(value.nbytes for value in values) - operands)
+        if self.added > self._room:
+            raise SpecError(
+                f"{called(node)}: folding makes {FOLDED_BYTES.limit - self._room + self.added:,} {FOLDED_BYTES.unit}, "
+                f"{FOLDED_BYTES.refusal}"
+            )
+        self._values.update(zip(node.output, values, strict=True))
+        return True
+
+    def may_fold(self, node: onnx.NodeProto, operands: Sequence[Array]) -> bool:
+        """Whether the node is one of those that are to be computed."""
+        return self._folds is None or node.op_type == "Constant" or self._folds(node, operands)
+
+    def read_by(self, nodes: list[onnx.NodeProto], captured: set[str]) -> list[TensorProto]:
+        """The new constants that nodes, or graphs inside them, still read."""
+        read = {name for node in nodes for name in node.input} | captured
+        names = sorted(read & self._values.keys() - self._weights.keys())
+        # Rank 0 must stay rank 0, which np.ascontiguousarray makes 1.
+        return [numpy_helper.from_array(np.asarray(self._values[name], order="C"), name) for name in names]
+
+    def _evaluate(self, node: onnx.NodeProto) -> list[Array] | None:
+        """Values of a node's outputs, or None if they depend on the image or are no tensors."""
+        if node.op_type == "Shape" and (shape := _fixed_shape(self._declared.get(node.input[0]))) is not None:
+            if not self.may_fold(node, ()):
+                return None
+            bounds = {attribute.name: attribute.i for attribute in node.attribute}
+            return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
+        if node.domain not in ("", "ai.onnx") or inner_graphs(node):
+            return None
+        names = list(filter(None, node.input))
+        if not all(name in self._values or name in self._weights for name in names):
+            return None
+        for name in names:
+            if name not in self._values:
+                self._values[name] = numpy_helper.to_array(self._weights[name])
+        operands = [self._values[name] for name in names]
+        if not (self.may_fold(node, operands) and _is_agreed(node, operands, self._opset)):
+            return None
+        return self._computed(node, names, operands)
+
+    def _computed(self, node: onnx.NodeProto, names: list[str], operands: list[Array]) -> list[Array] | None:
+        new_ops: list[type[OpRun]] | None = [GatherElements] if node.op_type == "GatherElements" else None
+        if node.op_type in ("Div", "Mod") and operands[1].dtype.kind in "iu" and not operands[1].all():
+            raise IllegalGraphError(f"{called(node)} divides whole numbers by zero; export it again")
+        try:
+            with np.errstate(all="ignore"):
+                values = _run(node, dict(zip(names, operands, strict=True)), self._opset, new_ops)
+        except (NotImplementedError, TypeError):  # an operator, or an element type of it, that the reference lacks
+            return None
+        except ILLEGAL as error:
+            if not all(operand.size for operand in operands):  # the reference takes fewer empty tensors than ONNX
+                return None
+            reason = " ".join(str(error).split())[:200]
+            raise IllegalGraphError(f"{called(node)} does not take its operands: {reason}; export it again") from error
+        # A list of tensors (SequenceEmpty, SequenceConstruct) is no constant that a graph can hold.
+        return [np.asarray(value) for value in values] if not any(isinstance(value, list) for value in values) else None
+
+    def _is_as_declared(self, name: str, value: Array) -> bool:
+        """Whether the reference gives the element type and the shape that ONNX defines; in rare cases it does not."""
+        declared = self._declared.get(name)
+        if not name:
+            return True
+        if declared is None or onnx.helper.np_dtype_to_tensor_dtype(value.dtype) != declared.elem_type:
+            return False
+        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in declared.shape.dim]
+        return not declared.HasField("shape") or (
+            len(sizes) == value.ndim and all(size in (None, own) for size, own in zip(sizes, value.shape, strict=True))
+        )
+
+
+def _run(
+    node: onnx.NodeProto, feeds: dict[str, Array], opset: int, new_ops: list[type[OpRun]] | None
+) -> list[Array | list[Any]]:
+    """Results of a node as its opset defines it; a node without a graph the evaluator takes as of the newest opset."""
+    alone = helper.make_function(
+        "ai.onnx.alone", "Alone", list(feeds), list(node.output), [node], [helper.make_opsetid("", opset)]
+    )
+    try:
+        evaluator = ReferenceEvaluator(alone, new_ops=new_ops)
+    except RuntimeError:  # DequantizeLinear has none of old opsets; the newest computes what they do
+        return list(ReferenceEvaluator(node, new_ops=new_ops).run(None, feeds))
+    return list(evaluator.run(None, feeds, {}))
+
+
+def _is_agreed(node: onnx.NodeProto, operands: list[Array], opset: int) -> bool:
+    """Whether onnx's reference and onnxruntime mean the same; if not, the node stays, and its runner decides.
+
+    They differ in what is the highest of nothing, in where a number is not zero, in the rounding of interpolated whole
+    numbers, in a backward Slice that ends beyond the data, and in what old opsets meant that the reference has only as
+    it is today.
+    """
+    if opset < CHANGED.get(node.op_type, 0):
+        return False
+    if node.op_type.startswith(("Reduce", "Arg")):
+        return operands[0].size > 0
+    if node.op_type == "NonZero":
+        return operands[0].ndim > 0
+    if node.op_type in ("Resize", "Upsample"):
+        return operands[0].dtype.kind == "f"
+    if node.op_type == "Slice" and len(operands) == 5:
+        data, _, ends, axes, steps = operands
+        sizes = np.array(data.shape)[np.asarray(axes, np.int64)]
+        return not np.any((steps < 0) & (ends >= sizes))
+    return True
+
+
+def known_shapes(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors whose dimensions are all fixed, by name; `data_prop` as for `tensor_types`."""
+    shapes = {name: _fixed_shape(tensor) for name, tensor in tensor_types(model, data_prop=data_prop).items()}
+    return {name: shape for name, shape in shapes.items() if shape is not None}
+
+
+def tensor_types(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, onnx.TypeProto.Tensor]:
+    """Element type and shape of every tensor inside the graph that inference reaches, of weights as they are.
+
+    Args:
+        model: left unchanged.
+        data_prop: also follow the values of shapes.
+    """
+    graph = inferred(_without_functions(model), data_prop=data_prop)
+    known = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
+    for tensor in model.graph.initializer:
+        known[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims)).tensor_type
+    return known
+
+
+def _fixed_shape(tensor: onnx.TypeProto.Tensor | None) -> tuple[int, ...] | None:
+    if tensor is None or not tensor.HasField("shape"):
+        return None
+    fixed = all(dim.HasField("dim_value") for dim in tensor.shape.dim)
+    return tuple(dim.dim_value for dim in tensor.shape.dim) if fixed else None
+
+
+def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
+    # Inference would descend into the NMS function, whose intermediate shapes depend on the image.
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.functions[:]
+    del bare.graph.value_info[:]
+    return bare

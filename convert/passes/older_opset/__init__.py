@@ -1,0 +1,1 @@
+"""What an older opset cannot say, said as it could."""

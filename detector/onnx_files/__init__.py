@@ -1,0 +1,1 @@
+"""ONNX files: read, written, sealed, and held against the spec inside."""
