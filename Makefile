@@ -73,7 +73,7 @@ ANNOTATIONS := $(ANNOTATIONS)
 ONLY_ANNOTATED := $(ONLY_ANNOTATED)
 SET       := $(SET)
 
-TARGETS   := help setup doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean
+TARGETS   := help setup lock doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean
 TARGETS_CALLED := CONVERT:om ATC:om ONNX:export BINS:preprocess INFERENCE:infer EVALUATE:eval BENCHMARK:bench INSTALL:setup PYTEST:test LINT:check
 NO_TARGET := $(firstword $(foreach goal,$(MAKECMDGOALS),$(if $(findstring /,$(goal))$(filter $(TARGETS),$(goal)),,$(goal))))
 ifneq ($(NO_TARGET),)
@@ -208,7 +208,7 @@ annotation_file_IS := $(ANNOTATIONS)
 only_annotated_IS := $(filter-out 0,$(ONLY_ANNOTATED))
 
 FREE      := $(filter help clean,$(or $(MAKECMDGOALS),help))
-MAKING    := $(filter-out help setup doctor demo test check format inspect clean,$(or $(MAKECMDGOALS),help))
+MAKING    := $(filter-out help setup lock doctor demo test check format inspect clean,$(or $(MAKECMDGOALS),help))
 # In one shell: what is wrong, else which products are not made of what there is now, and what is to be remembered.
 STATE     := $(shell $(if $(FREE),,$(RUNS)) $(if $(MAKING),$(CHECKS) $(FACTS) $(SAME) \
     $(foreach key,$(NOTED),current $(call quoted,$($(key)_BY)) 2>/dev/null <$(call note,$($(key)_IS)) || echo $(key); ) \
@@ -252,13 +252,33 @@ doctor: ## what this machine can run, what it lacks and what to do about it (FOR
 	@$(DOCTOR) -m infer doctor --output $(RESULTS) $(if $(FOR),--for $(FOR)) $(if $(SOC),--soc_version $(SOC))
 
 # torch first and pinned: asked for by another package, pip would take the newest build with all of CUDA.
+PIP      = bin/python -m pip install --quiet --disable-pip-version-check
+OLD      = "error: PYTHON=$(PYTHON) is older than Python 3.11: give another one with PYTHON="
+require_python = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo $(OLD) >&2; exit 5; }
+# An environment behind a link is somebody else's, and may serve others: nothing is installed there.
+LINKED  := $(shell readlink $(VENV))
+ifneq ($(LINKED),)
 $(VENV)/.ready: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "error: PYTHON=$(PYTHON) is older than Python 3.11: give another one with PYTHON=" >&2; exit 5; }
+	@[ -x $(VENV)/bin/python ] || { \
+	    echo "error: $(VENV) leads to $(LINKED), which is no environment: remove the link (rm $(VENV)), then make setup" >&2; exit 5; }
+	@echo "$(VENV) leads to $(LINKED), which may lack what requirements.lock has: taken as it is; for one of your own rm $(VENV), then make setup" >&2
+else
+$(VENV)/.ready: requirements.lock
+	$(require_python)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/$(PIP) "$$(grep '^torch==' requirements.lock)"
+	$(VENV)/$(PIP) -r requirements.lock
 	touch $@
+endif
+
+# In an environment of its own, so that nothing comes along that was installed by hand.
+lock: ## requirements.lock anew: the newest that pyproject.toml takes (PYTHON=, network)
+	$(require_python)
+	@fresh="$$(mktemp -d)" && trap 'rm -rf "$$fresh"' EXIT && $(PYTHON) -m venv "$$fresh" && \
+	    "$$fresh"/$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)" && "$$fresh"/$(PIP) -e '.[export,cpu,dev]' && \
+	    "$$fresh"/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/^\(torch==.*\)+cpu$$/\1/' >"$$fresh"/all && \
+	    { grep '^#' requirements.lock; grep '^torch==' "$$fresh"/all && grep -v '^torch==' "$$fresh"/all; } >"$$fresh"/lock && \
+	    { diff requirements.lock "$$fresh"/lock || cp "$$fresh"/lock requirements.lock; } && rm -rf omline.egg-info
 
 # Standard output is the COCO table and one JSON line; what the stages say on the way goes to standard error.
 demo: ## the whole pipeline on the demo model and its synthetic images

@@ -40,13 +40,13 @@ def _prepare_program() -> None:
 
 
 def _runs_ours() -> bool:
-    """Whether `python -m` runs a package that lies beside this one, which it is still importing or already executes."""
+    """Whether this process is `omline`, or `python -m` of a package beside this one, imported or executed by now."""
     ours = __file__.rpartition("/detector/")[0]
     program = getattr(sys.modules.get("__main__"), "__spec__", None)
     if program is not None:
         return bool(program.origin == f"{ours}/{program.parent}/__main__.py")
     if sys.argv[:1] != ["-m"]:  # it stands there while the package is imported
-        return False
+        return "".join(sys.argv[:1]).endswith("/omline")
     given = sys.orig_argv
     package = next((after for option, after in itertools.pairwise(given) if option == "-m"), "")
     return package.isidentifier() and os.path.isfile(f"{ours}/{package}/__main__.py")  # noqa: PTH113 (pathlib is slow)

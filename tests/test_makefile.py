@@ -551,6 +551,90 @@ def test_the_environment_that_make_setup_made_serves(folder):
     assert ".venv/bin/python -m export --set name=mine" in done.stdout
 
 
+# A Python of which only the options are seen: what it makes an environment of, and what pip is told.
+SEEN = """\
+#!/bin/sh
+echo "$@" >>{log}
+case "$*" in
+"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+*freeze*) printf "numpy==2.0\\nsetuptools==84.2\\ntorch==2.13.0+cpu\\nyarl==1.0\\n" ;;
+esac
+"""
+
+
+@pytest.fixture
+def seen(folder):
+    """A Python as above; what it was asked is in `log`."""
+    (folder / "seen").write_text(SEEN.format(log=folder / "log"))
+    (folder / "seen").chmod(0o755)
+    (folder / "requirements.lock").write_text("# Exact versions\n# of Python 3.11\ntorch==2.12.0\nnumpy==1.0\n")
+    (folder / "pyproject.toml").write_text('export = ["torch==2.13.0", "onnxscript"]\n')
+    return folder
+
+
+def asked(folder: Path, *arguments: str) -> "tuple[subprocess.CompletedProcess[str], list[str]]":
+    (folder / "log").unlink(missing_ok=True)
+    line = ["make", f"PYTHON={folder}/seen", *arguments]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True)
+    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
+    return done, [line for line in lines if not line.startswith(("-c", "-I"))]
+
+
+def test_setup_installs_torch_first_and_again_when_the_lock_is_newer(seen):
+    pip = "-m pip install --quiet --disable-pip-version-check"
+    everything = ["-m venv .venv", f"{pip} torch==2.12.0", f"{pip} -r requirements.lock"]
+    assert asked(seen, "setup")[1] == everything
+    assert asked(seen, "setup")[1] == []
+    os.utime(seen / ".venv/.ready", (0, 0))
+    assert asked(seen, "setup")[1] == everything
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_nothing_is_installed_through_a_link(seen, tmp_path_factory, ready):
+    theirs = tmp_path_factory.mktemp("theirs")
+    (theirs / "bin").mkdir()
+    shutil.copy(seen / "seen", theirs / "bin/python")
+    if ready:
+        (theirs / ".ready").touch()
+        os.utime(theirs / ".ready", (0, 0))
+    (seen / ".venv").symlink_to(theirs)
+    done, lines = asked(seen, "setup")
+    assert (done.returncode, lines, done.stdout) == (0, [], "")
+    assert done.stderr == (
+        f".venv leads to {theirs}, which may lack what requirements.lock has: taken as it is; for one of your own "
+        "rm .venv, then make setup\n"
+    )
+    assert asked(seen, "inspect", "WEIGHTS=w.pth")[1] == ["-m export inspect w.pth"]
+    assert sorted(path.name for path in theirs.iterdir()) == [".ready", "bin"][not ready :]
+
+
+def test_a_link_to_no_environment_is_an_error(seen):
+    (seen / ".venv").symlink_to("gone")
+    done, lines = asked(seen, "setup")
+    assert (done.returncode, lines) == (2, [])
+    assert "error: .venv leads to gone, which is no environment: remove the link (rm .venv), then make" in done.stderr
+
+
+def test_lock_takes_the_versions_of_a_fresh_environment(seen):
+    (seen / ".venv").symlink_to("somebody_else_s")
+    done, lines = asked(seen, "lock")
+    assert done.returncode == 0, done.stderr
+    assert (seen / "requirements.lock").read_text() == (
+        "# Exact versions\n# of Python 3.11\ntorch==2.13.0\nnumpy==2.0\nsetuptools==84.2\nyarl==1.0\n"
+    )
+    fresh = Path(lines[0].removeprefix("-m venv "))
+    assert fresh.is_absolute()
+    assert not fresh.exists()
+    assert [line.split()[-1] for line in lines[1:3]] == ["torch==2.13.0", ".[export,cpu,dev]"]
+
+
+def test_a_lock_that_cannot_be_made_leaves_the_one_there_is(seen):
+    before = (seen / "requirements.lock").read_text()
+    (seen / "seen").write_text((seen / "seen").read_text().replace("*freeze*)", "*freeze*) exit 1;;\nnever)"))
+    assert asked(seen, "lock")[0].returncode == 2
+    assert (seen / "requirements.lock").read_text() == before
+
+
 def test_a_program_that_makes_nothing_is_found_out(folder):
     done = subprocess.run(
         ["make", "PY=true", "MODEL=mine", "WEIGHTS=w.pth", "export"], cwd=folder, capture_output=True, text=True
