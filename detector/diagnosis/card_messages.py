@@ -1,6 +1,6 @@
-"""What the runtime says of the card (hicann/runtime, public reports), and ais_bench with aclruntime (8da7f645)."""
+"""What the runtime says of the card (hicann/runtime, public reports) and aclruntime of the device (8da7f645)."""
 
-from detector.diagnosis.message import DRIVER, GEAR, REBUILD, message
+from detector.diagnosis.message import DRIVER, message
 from detector.diagnosis.tables import returns
 
 UNUSABLE = (
@@ -12,6 +12,12 @@ MOUNT = (
     "else holds the card; join the driver's group"
 )
 DEVICE = (
+    message(
+        r"deviceId\(-?\d+\) is (?:less than|bigger than)|device id is out of range|"
+        r"device:\S+ is invalid\. valid value range",
+        returns()["107001"].cause,
+        returns()["107001"].step,
+    ),
     message(
         r"(?i:ASCEND_(?:RT_)?VISIBLE_DEVICES\S* error|set visible device failed|invalid.{0,40}visible devices)",
         "ASCEND_RT_VISIBLE_DEVICES names a device that this machine or container has not",
@@ -110,58 +116,4 @@ DEVICE = (
         "read the [ERROR] lines before it, and the newest $HOME/ascend/log/debug/plog/plog-*.log",
         "vague",
     ),
-)
-
-TOOL = (
-    message(
-        r"load model from file failed|Invalid args\. \S+ of --input is invalid",
-        "under --profiler the tool changes its folder and finds no relative path",
-        "give --model, --input and --output as absolute paths",
-        when=r"--profiler[ =](?:1|true|yes|y)\b",
-    ),
-    message(
-        r"load model from file failed", "the OM is damaged, for another chip, or for a newer CANN", REBUILD, "stage"
-    ),
-    message(
-        r"dym(?:Batch|HW|Dims) parameter is not correct|dynamic_dims parameter is not correct", GEAR, "give one of them"
-    ),
-    message(
-        r"dynamic\w+ parameter is not specified for model conversion|check failed dym gearcount",
-        "the OM has no gears of the kind that the option asks for",
-        "leave the option out where the OM has one shape, else take the one for its gears: see its .om.json",
-    ),
-    message(
-        r"dymShape paramete[rt] (?:give|set error)",
-        "--dymShape does not name the OM's inputs, each once",
-        "give NAME:1,2,3;NAME2:... with all of them",
-    ),
-    message(
-        r"dynamic batch om model detected", "the OM has an open batch axis", "give --dymBatch (its gears: the .om.json)"
-    ),
-    message(r"size is zero", "a fully dynamic OM does not know its output sizes", "give --outputSize"),
-    message(
-        r"in size:\d+ needsize:\d+ not match|tensorsize: ?\d+ filesize: ?\d+ not match|ndata size:\d+ not match",
-        "a file's size is not the model's input",
-        "make the bins again with the OM's spec (`python -m preprocess --model X.om`)",
-    ),
-    message(
-        r"save out files error",
-        "an output does not divide by the files of a batch",
-        "see --output_batchsize_axis, and whether the bins have the OM's element type and size",
-    ),
-    message(r"is a soft link", "a path is a symbolic link", "give the real path"),
-    message(r"contains illegal char", "a path has a character that ais_bench refuses", "use A-Z a-z 0-9 _ - / . only"),
-    message(
-        r"group writable|others writable|permission should not be over",
-        "a path is too open",
-        "chmod 750 what is written, go-w what is read",
-    ),
-    message(r"isn't path:.*owner", "a path belongs to someone else", "copy it or have it chowned"),
-    message(
-        r"can't find aclruntime|aclruntime\S*(?: version\S*)? is lower",
-        "ais_bench does not see aclruntime 0.0.2 (it looks through pkg_resources) and falls back to --run_mode tensor",
-        "install the wheel for this Python, and setuptools<81 where pkg_resources is missing",
-        "warning",
-    ),
-    message(r"aipp model without aipp config", "the OM has dynamic AIPP", "give --aipp_config"),
 )

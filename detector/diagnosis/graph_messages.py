@@ -36,6 +36,17 @@ GRAPH = (
         "look at that Concat in the ONNX and at --input_shape: the model was exported for another size of image",
     ),
     message(
+        r"(?:can ?not|can't|fail(?:ed)? to|not) (?:be )?broadcast",
+        "two inputs of an operator have shapes that do not go together",
+        "look at its inputs in the ONNX and at --input_shape: the model was exported for another size of image",
+    ),
+    message(
+        r"cannot be (?:converted|reshaped) (?:from|into|to)|"
+        r"[Rr]eshape.{0,80}(?:element|size).{0,30}(?:not equal|mismatch)",
+        "a Reshape's target does not fit its input: batch or canvas of the export stands in it",
+        "give --input_shape the batch and size of the export, or export again with open dimensions",
+    ),
+    message(
         r"shape of score cannot be negative|fusion pass \[NonMaxSuppression|NonMaxSuppression\w*Fusion",
         "a fusion pass fails on a NonMaxSuppression whose boxes or scores have no fixed shape",
         "export the model without NonMaxSuppression (suppress on the host), or with fixed shapes up to it; `python -m "

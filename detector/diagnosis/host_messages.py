@@ -25,6 +25,16 @@ PYTHON = (
         f"run pip install 'protobuf<3.21' {NUMPY}",
     ),
     message(
+        r"compiled against version \S+ of the Protocol Buffer runtime",
+        "another protobuf is loaded than the program was built with",
+        "take other protobuf libraries (conda's, say) out of LD_LIBRARY_PATH; source the set_env.sh of one CANN only",
+    ),
+    message(
+        r"Unicode(?:Decode|Encode)Error: '(?:ascii|latin-1)' codec",
+        "the shell's character encoding is not UTF-8",
+        "run `export LC_ALL=C.UTF-8 PYTHONUTF8=1`, or use names of ASCII letters only",
+    ),
+    message(
         r"(?:No matching distribution found for|satisfies the requirement) (?:aclruntime|ais[_-]bench)\b",
         "ais_bench and aclruntime are not on PyPI",
         "take their wheels or source (docs/npu_host.md); PyPI's ais-bench-benchmark is another program",
@@ -87,6 +97,11 @@ LOADER = (
         "build it from source on this machine; for GLIBCXX and CXXABI take a newer libstdc++ (the compiler's, conda's)",
     ),
     message(
+        r"error while loading shared libraries: libpython3",
+        "a program of CANN needs the shared library of one version of Python",
+        "install that Python with its shared library and have its lib folder in LD_LIBRARY_PATH; or take CANN's image",
+    ),
+    message(
         r"libpython3[.\d]*m?\.so\S*: cannot open shared object",
         "a library was built for another Python",
         "install the wheel of this Python",
@@ -112,6 +127,11 @@ LOADER = (
         r"undefined reference to [`'\"]?(?:acl|ge::|rt[A-Z])|cannot find -l(?:ascendcl|acl_\w+|ge_\w+|runtime)\b",
         "a program is built without CANN's libraries",
         "source set_env.sh first, name CANN's lib64 to the linker (CANN_PATH for aclruntime), and build again",
+    ),
+    message(
+        r"binary_info_config\.json (?:failed|not)|(?:opp_kernel|ops?[_-]kernels?) package (?:is|not) ",
+        "CANN's ops package is not installed, or is for another chip",
+        "install the ops (kernels) package of this chip and release (310p-ops), and source its set_env.sh",
     ),
     message(
         r"not in libopapi\.so|libopapi\.so ?not found",
@@ -150,6 +170,21 @@ MACHINE = (
         r"(?:kernel_meta|ascend/log|atc_data|fusion_result).{0,40}[Pp]ermission denied",
         "CANN cannot write its own files: it needs the working directory and $HOME/ascend",
         "run in a folder that is yours, with a HOME that can be written; ASCEND_WORK_PATH names another place",
+    ),
+    message(
+        r"[Cc]an't start new thread|Resource temporarily unavailable|fork: (?:retry|Cannot)",
+        "the limit of processes and threads is reached",
+        "raise `ulimit -u` (a container's --pids-limit), or run with TE_PARALLEL_COMPILER=1",
+    ),
+    message(
+        r"Read-only file system",
+        "a folder cannot be written: its file system is mounted for reading only",
+        "run in a folder that can be written, with such a HOME; ASCEND_WORK_PATH names another place for CANN's files",
+    ),
+    message(
+        r"Bus error|SIGBUS",
+        "memory that a program had mapped was not there: /dev/shm is full, or a file was cut while it was read",
+        "give the container more (--shm-size=4g), and compare the SHA-256 of the model file",
     ),
     message(r"[Tt]oo many open files", "the limit of open files is reached", "raise `ulimit -n`"),
     message(r"No space left on device|Disk quota exceeded", "the disk is full", "free some space, or work elsewhere"),

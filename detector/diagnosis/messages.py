@@ -3,10 +3,11 @@
 import re
 from functools import cache
 
-from detector.diagnosis.card_messages import DEVICE, TOOL
+from detector.diagnosis.card_messages import DEVICE
 from detector.diagnosis.graph_messages import GRAPH
 from detector.diagnosis.host_messages import LOADER, MACHINE, PYTHON
 from detector.diagnosis.message import Message
+from detector.diagnosis.tool_messages import TOOL
 
 MESSAGES = (*PYTHON, *LOADER, *DEVICE, *GRAPH, *MACHINE, *TOOL)
 
