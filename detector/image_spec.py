@@ -8,7 +8,9 @@ from pydantic import Field
 from detector.geometry import ResizeRule, Size
 from detector.part import Part
 
-Triple = tuple[float, float, float]
+# -0.0 makes the same pixels as 0.0, but another text for the fingerprint of bins.
+Number = Annotated[float, pydantic.AfterValidator(lambda value: value + 0.0)]
+Triple = tuple[Number, Number, Number]
 Filter = Literal[
     "cv2",
     "cv2_nearest",

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import struct
 import tokenize
 import warnings
@@ -21,6 +22,9 @@ _HEADER_ERRORS = (
     *(ValueError, EOFError, TypeError, LookupError, AttributeError, SyntaxError, OverflowError, struct.error),
     *(MemoryError, RecursionError, tokenize.TokenError),
 )
+
+# Where in memory a part of the header was, as Python's parser names what is no literal.
+_ADDRESS = re.compile(r": <\S+ object at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def read_header(stream: io.BufferedReader, file: str) -> NpyHeader:
             warnings.simplefilter("ignore")  # numpy warns of headers that Python 2 wrote, which say the same
             shape, fortran, dtype = _HEADERS[version](stream)
     except _HEADER_ERRORS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = _ADDRESS.sub("", " ".join(str(error).split()))[:200] or type(error).__name__
         raise ArtifactError(f"{file} is not a .npy file of numbers: {reason}; {SAVE_AGAIN}") from error
     if dtype.kind not in "biufc" or not all(type(size) is int and size >= 0 for size in shape):
         raise ArtifactError(f"{file} is not a .npy file of numbers: it holds {list(shape)} {dtype}; {SAVE_AGAIN}")

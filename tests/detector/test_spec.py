@@ -60,6 +60,11 @@ def test_preprocessing_decides_the_fingerprint(spec: DetectorSpec, change: dict)
     assert with_image(spec, **change).bins_fingerprint() != spec.bins_fingerprint()
 
 
+def test_the_sign_of_a_zero_does_not(spec: DetectorSpec):
+    zero = with_image(spec, mean=(0.0, 1.0, 2.0))
+    assert with_image(spec, mean=(-0.0, 1.0, 2.0)).bins_fingerprint() == zero.bins_fingerprint()
+
+
 def test_bounds_that_modelzoo_does_not_know_do_not(spec: DetectorSpec):
     plain = with_image(spec, resize="modelzoo")
     assert with_image(plain, short=50, long=90).bins_fingerprint() == plain.bins_fingerprint()

@@ -168,6 +168,8 @@ def test_text_outputs_are_refused(results: Path, manifest: BinsManifest):
         (lambda path: np.save(path, np.zeros((100, 5), np.float16)), r"\[100, 5\] float16, expected output 'dets'"),
         (lambda path: np.save(path, np.zeros((5, 100), np.float32)), r"\[5, 100\] float32, expected"),
         (lambda path: np.save(path, np.array([{}], object), allow_pickle=True), "not a .*.npy file"),
+        # Without the address of what Python's parser found.
+        (lambda path: path.write_bytes(path.read_bytes().replace(b"False", b"Folse")), r"string on line 1; write it"),
     ],
 )
 def test_damaged_npy_outputs_are_refused(
