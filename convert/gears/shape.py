@@ -71,11 +71,12 @@ def _require_same_nodes(one: onnx.ModelProto, other: onnx.ModelProto) -> None:
             raise SpecError(_refusal(f"node {right.name!r} ({right.op_type}) is another one at another size"))
 
 
-def _refusal(reason: str) -> str:
-    return (
-        f"atc.image_sizes, atc.dims: one graph cannot serve all gears, {reason}; take sides that are multiples of 32, "
-        "which every level of a pyramid halves, or make one OM per size"
-    )
+_MULTIPLES = "take sides that are multiples of 32, which every level of a pyramid halves"
+_AS_MANY = "take sizes with as many candidates (those of a size turned by 90 degrees are), or atc.nms: device"
+
+
+def _refusal(reason: str, step: str = _MULTIPLES) -> str:
+    return f"atc.image_sizes, atc.dims: one graph cannot serve all gears, {reason}; {step}, or make one OM per size"
 
 
 class _Choice:
@@ -135,7 +136,7 @@ def _open_dimensions(merged: onnx.ModelProto, graphs: Sequence[onnx.ModelProto])
             # The rows of an output are a fact of the spec, one for all gears.
             rows = next((shape for shape in shapes if shape[1:] != shapes[0][1:]), None)
             if kind == "output" and rows is not None:
-                raise SpecError(_refusal(f"the output {value.name!r} has the shapes {shapes[0]} and {rows}"))
+                raise SpecError(_refusal(f"the output {value.name!r} has the shapes {shapes[0]} and {rows}", _AS_MANY))
             for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
                 is_side = kind == "input" and axis in SIDES  # -1 for atc, even if they are equal in all gears
                 if is_side or len({shape[axis] for shape in shapes}) > 1:
