@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine_text
-from detector.artifacts import write_json
 from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
+from detector.files.atomic import write_json
 from postprocess.coco import read_annotations, read_detections
 from postprocess.evaluate import FIGURES, evaluate
 

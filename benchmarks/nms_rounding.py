@@ -20,10 +20,10 @@ from benchmarks.device_nms import CardNms
 from benchmarks.lowered_graph import LoweredGraph, Runner
 from benchmarks.machine import machine_text
 from convert.lower import lower
-from detector.atc_spec import AtcSpec
 from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_function
+from detector.spec.atc import AtcSpec
 from postprocess.coco import Annotations, read_annotations
 from postprocess.evaluate import evaluate
 from postprocess.rows.columns import Detection

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import machine_text
-from detector.artifacts import sha256_of, unique_stems
 from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
+from detector.files.atomic import sha256_of, unique_stems
 from preprocess.folder import preprocess_folder
 from preprocess.listing import image_names
 from preprocess.pool import map_with_bar

@@ -13,10 +13,10 @@ from benchmarks.machine import machine_facts
 from convert.build import convert
 from convert.plan import NO_GEARS, Plan, Target, plan_conversion
 from detector import tools
-from detector.artifacts import make_folder, write_error, write_json
 from detector.errors import MissingEnvironmentError, PipelineError, ToolError
+from detector.files.atomic import make_folder, write_error, write_json
 from detector.geometry import Size
-from detector.manifests import bins_of_canvas
+from detector.products.manifests import bins_of_canvas
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from convert.plan import Plan
 from convert.precision.files import keep_text, mixlist_text, read_keep, read_mixlist
 from convert.precision.modes import mix_types, parsed_keep
 from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
-from detector import om_file
-from detector.artifacts import (
+from detector.errors import ArtifactError, SpecError
+from detector.files.atomic import (
     make_folder,
     remove_unfinished,
     sha256_of,
@@ -34,9 +34,9 @@ from detector.artifacts import (
     write_error,
     write_text,
 )
-from detector.errors import ArtifactError, SpecError
 from detector.files.lock import exclusive
 from detector.onnx_files.read_write import embed_spec, write_onnx
+from detector.products import om_file
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_json
 

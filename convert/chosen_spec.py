@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
-from detector.artifacts import sha256_of
-from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import ArtifactError, SpecError
+from detector.files.atomic import sha256_of
 from detector.geometry import Size
 from detector.spec import Checkpoint, DetectorSpec, replace
+from detector.spec.atc import FILE_OPTIONS, AtcSpec
 from detector.spec_files import CONFIG_FOLDER, METADATA_KEY, read_settings
 
 MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize

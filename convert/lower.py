@@ -34,9 +34,9 @@ from convert.passes.refine import look_up_picked
 from convert.passes.resize import copy_nearest_rows, resize_by_factors
 from convert.passes.unread import say_unread
 from convert.passes.where import where_as_gather
-from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.nms.function import NMS_DOMAIN, NMS_OP
+from detector.spec.atc import AtcSpec
 
 # Opset range of the operator's ONNX parser (Ascend ONNX operator list, CANN 6.0.1 to 9.0).
 NMS_OPSETS = range(8, 17)

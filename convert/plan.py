@@ -11,11 +11,11 @@ from convert.atc.command import atc_command
 from convert.atc.run import ATC_HINT
 from convert.chosen_spec import assumed, chosen_spec, with_batch, with_changes
 from detector import tools
-from detector.atc_spec import FILE_OPTIONS
 from detector.errors import MissingEnvironmentError, SpecError
 from detector.geometry import Size
 from detector.onnx_files.seal import ChangedOnnxError
 from detector.spec import DetectorSpec, replace
+from detector.spec.atc import FILE_OPTIONS
 from detector.spec_files import find_spec_onnx
 
 log = logging.getLogger("convert")

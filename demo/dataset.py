@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from demo.scene import CATEGORIES, LONGEST_SIDE, SHORTEST_SIDE, Mask, Scene, draw_scene
-from detector.artifacts import make_folder, write_bytes, write_json
 from detector.cli import Parser, run
 from detector.errors import DataError
+from detector.files.atomic import make_folder, write_bytes, write_json
 
 OUTPUT = Path("work/demo/coco")
 DESCRIPTION = "synthetic shapes"

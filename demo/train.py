@@ -14,8 +14,8 @@ from typing import Any
 
 from demo.dataset import OUTPUT
 from demo.scene import CATEGORIES
-from detector.artifacts import atomic_file, make_folder
 from detector.cli import Parser, positive, run
+from detector.files.atomic import atomic_file, make_folder
 
 WEIGHTS = Path(__file__).resolve().parent / "weights" / "fcos_r18_shapes.pth"
 WORK = Path("work/demo/train")

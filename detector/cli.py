@@ -13,11 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn, TextIO
 
-from detector import signals, streams
 from detector.errors import MissingEnvironmentError, PipelineError
 from detector.files import memory
 from detector.files.regular import NOT_REGULAR
-from detector.terminal import brief, shown
+from detector.terminal import signals, streams
+from detector.terminal.text import brief, shown
 
 INTERRUPTED = 130
 # Environment variable of the Makefile: OPTION:VARIABLE=, separated by blanks.

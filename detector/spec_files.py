@@ -8,14 +8,14 @@ from typing import Any
 
 import pydantic
 
-from detector.class_names import with_names
 from detector.errors import ArtifactError, SpecError
 from detector.files.json_text import JsonError, read_json
-from detector.om_file import require_as_built, unbound
+from detector.files.yaml_file import YamlFile, read_yaml, yaml_value
+from detector.products.om_file import require_as_built, unbound
 from detector.spec import DetectorSpec, load_spec_from, spec_problem
-from detector.terminal import shown
-from detector.validation import main_problem
-from detector.yaml_file import YamlFile, read_yaml, yaml_value
+from detector.spec.class_names import with_names
+from detector.spec.validation import main_problem
+from detector.terminal.text import shown
 
 CONFIG_FOLDER = Path(__file__).resolve().parent.parent / "atc_configs"
 MADE_BY = (

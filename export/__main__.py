@@ -93,7 +93,7 @@ def inspect_main(argv: Sequence[str]) -> None:
     args = inspect_parser().parse_args(argv)
     cli.require("torch", extra="export", purpose="export inspect")
     from detector.spec_files import Settings
-    from detector.terminal import shown
+    from detector.terminal.text import shown
     from export.inspection import describe, inspect
 
     said = answers(Settings({}).override(args.set))

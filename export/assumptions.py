@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from detector.coco import COCO_CLASSES
-from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
+from detector.spec.coco_classes import COCO_CLASSES
+from detector.spec.decode import DecodeSpec
 from export.checkpoints.weighing.weights import SIZES, Recipe, Weights
 
 WAYS: Final = (

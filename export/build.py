@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.artifacts import make_folder, sha256_of
 from detector.errors import ArtifactError
+from detector.files.atomic import make_folder, sha256_of
 from detector.geometry import Size
-from detector.images import Image, read_image
+from detector.images.network_input import to_normalized
+from detector.images.read_image import Image, read_image
 from detector.onnx_files.read_write import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
+from detector.spec.squeeze import canvas_note
 from detector.spec_files import Settings
-from detector.squeeze import canvas_note
-from detector.tensor import to_normalized
 from export.assumptions import named_classes
 from export.checkpoints import read_weights
 from export.checkpoints.weighing.weights import Weights

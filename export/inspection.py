@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from detector.coco import COCO_CLASSES
 from detector.geometry import Size
 from detector.spec import Fact
+from detector.spec.coco_classes import COCO_CLASSES
 from export.assumptions import WAYS, default_values, is_said, named_classes, unit_note
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weighing.weights import Reading, Recipe

@@ -3,9 +3,9 @@
 import onnx
 from onnx import TensorProto, helper
 
-from detector.decode_spec import DecodeSpec
 from detector.nms.function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_attributes, nms_function
 from detector.nms.pairwise import PAIRWISE_OP, pairwise_function
+from detector.spec.decode import DecodeSpec
 
 
 def append_nms(model: onnx.ModelProto, decode: DecodeSpec, *, opset: int) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.network.nms_candidates import Candidates, clip_boxes
 
 

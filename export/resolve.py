@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from detector.coco import COCO_CLASSES
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
+from detector.spec.coco_classes import COCO_CLASSES
 from detector.spec_files import Settings
 from export.assumptions import asked, is_said, recorded, unit_note
 from export.checkpoints.weighing.weights import Recipe, Weights

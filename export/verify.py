@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from detector import cli
-from detector.decode_spec import DecodeSpec
 from detector.errors import AccuracyError
+from detector.spec.decode import DecodeSpec
 from export.network.detector import Detector
 from export.reference_nms import reference_nms
 from export.to_onnx import level_tensors

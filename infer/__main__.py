@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector import cli
 from detector.errors import PipelineError
-from infer.options import Options, parse
+from infer.contract.options import Options, parse
 
 # ais_bench has no positional arguments, so that these words cannot mean anything else.
 SIDE_COMMANDS = ("doctor", "explain")
@@ -22,20 +22,20 @@ def main(argv: Sequence[str]) -> int:
     options = parse(argv)
     if options.output is None or options.output_dirname is not None or options.dym_shape_range or options.perf:
         return _run(options, argv)  # the last two run the tool several times, under names of its own
-    from infer.outputs import own_name
+    from infer.contract.outputs import own_name
 
     with own_name(options.output) as name:
         return _run(replace(options, output_dirname=name), argv)
 
 
 def _run(options: Options, argv: Sequence[str]) -> int:
-    from detector.manifests import canvas_folders
+    from detector.products.manifests import canvas_folders
 
     folders = canvas_folders(Path(options.input)) if options.input else ()
     _require_apart(options, folders)
     if folders:
-        from infer.canvases import check_canvases, run_by_canvas
-        from infer.device_command import ais_bench_command
+        from infer.canvas_runs import check_canvases, run_by_canvas
+        from infer.card_command import ais_bench_command
 
         check_canvases(options, folders)
         return run_by_canvas(options, folders, lambda part: run(part, ais_bench_command(part)[3:]))
@@ -45,7 +45,7 @@ def _run(options: Options, argv: Sequence[str]) -> int:
 def _require_apart(options: Options, folders: Sequence[str]) -> None:
     if options.input is None or options.output is None:
         return
-    from infer.outputs import require_apart, result_prefix
+    from infer.contract.outputs import require_apart, result_prefix
 
     entries = options.input.split(",")
     prefix = result_prefix(options.output, options.output_dirname)
@@ -57,10 +57,10 @@ def _require_apart(options: Options, folders: Sequence[str]) -> None:
 def run(options: Options, argv: Sequence[str]) -> int:
     """One run of the tool that the model's kind needs; `argv` is what its summary records."""
     if options.model.endswith(".om"):
-        from infer.ais_bench import run_om
+        from infer.card_run import run_om
 
         return run_om(options)
-    from infer.onnx_run import run_onnx
+    from infer.cpu_run import run_onnx
 
     try:
         run_onnx(options, [str(Path(__file__).resolve()), *argv], say)

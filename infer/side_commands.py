@@ -42,7 +42,7 @@ def _doctor(argv: Sequence[str]) -> int:
     add("--soc_version", help="chip that the OM is for, such as Ascend310P3: must be the card's")
     add("--json", action="store_true", help="print one JSON object and nothing else")
     args = parser.parse_args(argv)
-    from infer.doctor import examine
+    from infer.doctor.examine import examine
 
     report = examine(args.purpose, output=args.output, soc_version=args.soc_version)
     _print("" if args.json else report.text(), report.document())

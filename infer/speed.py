@@ -12,14 +12,14 @@ from detector.errors import ArtifactError
 from detector.files.bounds import DATA_BYTES
 from detector.files.json_text import read_json
 from detector.files.names import require_inside
-from infer.inputs import PURE_NAME
+from infer.contract.inputs import PURE_NAME
 
 # Names of options as the tool's own command line may spell them (prefixes are legal there).
 LOOP_NAMES = ("--loop", "-l", "--lo", "--loo")
 COARSE = 0.01
 # Milliseconds, executions and samples per second all stay far below.
 FIGURE_MAX = 1e15
-# Of the summary that totals the runs of several canvases (infer/canvases.py).
+# Of the summary that totals the runs of several canvases (infer/canvas_runs.py).
 RUNS_FORMAT = "omline-runs-1"
 
 

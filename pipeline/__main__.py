@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detector import cli
 from detector.errors import PipelineError
-from infer.values import integer, model_file
+from infer.contract.option_values import integer, model_file
 
 EPILOG = """example:
   python -m pipeline run --model om_models/demo_bs8.onnx --image_src_path coco/val2017 \\

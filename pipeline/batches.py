@@ -9,11 +9,11 @@ import numpy as np
 from detector.errors import SpecError
 from detector.files.bounds import INPUT_BYTES
 from detector.geometry import Size
-from detector.manifests import BinImage
+from detector.images.network_input import Input
+from detector.products.manifests import BinImage
 from detector.spec import DetectorSpec
 from detector.spec_files import MADE_BY
-from detector.tensor import Input
-from infer.gears import gears_of
+from infer.contract.gears import gears_of
 from infer.session import DYNAMIC, Session
 from postprocess.results import ImageResult, require_sound, to_result
 from preprocess.folder import Placed

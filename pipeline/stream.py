@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, MissingEnvironmentError
+from detector.files.atomic import sha256_of
 from detector.files.lock import exclusive
 from detector.geometry import Size
-from detector.manifests import BinImage
-from detector.origin import ModelFile, RunFacts
+from detector.products.manifests import BinImage
+from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx
-from infer.inputs import require_filled
+from infer.contract.inputs import require_filled
 from infer.session import Session
 from pipeline.batches import batch_sizes_of, batches_of, execute
 from postprocess.coco import Annotations, find_annotations, read_annotations

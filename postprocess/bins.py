@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from detector.artifacts import unique_stems
 from detector.errors import ArtifactError, SpecError
+from detector.files.atomic import unique_stems
 from detector.files.bounds import SMALL_BYTES
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
 from detector.geometry import ResizeRule, Size
-from detector.manifests import PREPROCESS_AGAIN, SIDE_MAX, BinImage, BinsManifest, read_manifests
+from detector.products.manifests import PREPROCESS_AGAIN, SIDE_MAX, BinImage, BinsManifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 
@@ -48,7 +48,7 @@ def read_bins(path: Path, told: Told) -> dict[str, BinsManifest]:
     An info file alone means the guide's model on the canvas that the options say.
 
     Returns:
-        As `detector.manifests.read_manifests`: the results of each lie in the folder of that name.
+        As `detector.products.manifests.read_manifests`: the results of each lie in the folder of that name.
 
     Raises:
         ArtifactError: missing, damaged, lists no image or one image twice.

@@ -12,10 +12,10 @@ import numpy as np
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
 
-from detector.coco import COCO_CATEGORIES
 from detector.errors import ArtifactError, DataError
 from detector.files.json_rows import Document, read_document
 from detector.files.json_text import JsonError
+from detector.spec.coco_classes import COCO_CATEGORIES
 from postprocess.hints.meant import meant_category, meant_image
 from postprocess.hints.places import count_strange_places
 from postprocess.rows.annotation_rows import (

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from detector.artifacts import read_product, sha256_of, write_json
 from detector.errors import ArtifactError, DataError
+from detector.files.atomic import read_product, sha256_of, write_json
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import parse_json
-from detector.manifests import PREPROCESS_AGAIN
+from detector.products.manifests import PREPROCESS_AGAIN
 
 PICTURES_NAME = "pictures.json"
 UNBOUND = (

@@ -5,7 +5,7 @@ from typing import Any
 
 from detector.errors import DataError
 from detector.files.digest import digest_of
-from detector.origin import ModelFile, RunFacts
+from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
 from postprocess.coco import Annotations
 from postprocess.evaluate import Metrics

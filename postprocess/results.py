@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, read_json
 from detector.geometry import Size
-from detector.manifests import BinImage, BinsManifest
-from detector.origin import INFER_AGAIN, origin_path
+from detector.products.manifests import BinImage, BinsManifest
+from detector.products.results_origin import INFER_AGAIN, origin_path
 from detector.spec import DetectorSpec, TensorSpec, replace
+from detector.spec.decode import DecodeSpec
 from postprocess.origin import require_origin
 from postprocess.output_files import npy_header, read_output
 from postprocess.suppress import suppress

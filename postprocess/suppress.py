@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.decode_spec import DecodeSpec
 from detector.geometry import Size
+from detector.spec.decode import DecodeSpec
 
 Floats = NDArray[np.float32]
 

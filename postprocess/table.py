@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-from detector.terminal import shown
+from detector.terminal.text import shown
 from postprocess.evaluate import ClassMetrics, Figure, figures_of
 from postprocess.record import Evaluation, ap_range, precision_of, reference_note, remarks
 from postprocess.report.scored import Record

@@ -8,7 +8,7 @@ from detector.errors import DataError
 from detector.files.json_rows import read_document
 from detector.files.json_text import JsonError, parse_json
 from detector.files.names import require_inside
-from detector.terminal import shown
+from detector.terminal.text import shown
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from detector.artifacts import atomic_file, to_disk, unique_stems
+from detector.files.atomic import atomic_file, to_disk, unique_stems
 from detector.files.lock import exclusive
 from detector.geometry import Size
-from detector.image_header import Header
-from detector.images import read_picture
-from detector.manifests import BinImage, BinsManifest, folder_of, write_manifests
+from detector.images.header import Header
+from detector.images.network_input import Input, to_input
+from detector.images.read_image import read_picture
+from detector.products.manifests import BinImage, BinsManifest, folder_of, write_manifests
 from detector.spec import DetectorSpec
-from detector.tensor import Input, to_input
 from preprocess.annotated import only_annotated
 from preprocess.listing import image_tree
 from preprocess.output import bin_name, drop_empty_folders, prepare_output, taken_back_on_failure
@@ -64,7 +64,7 @@ def preprocess_folder(
         annotations: COCO annotation file; only the images that it lists are read. None: all.
 
     Returns:
-        As `detector.manifests.read_manifests`.
+        As `detector.products.manifests.read_manifests`.
 
     Raises:
         DataError: an image or the folder of images is unusable; the message names the file.

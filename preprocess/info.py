@@ -3,10 +3,10 @@
 import functools
 from pathlib import Path
 
-from detector.artifacts import write_text
 from detector.errors import ArtifactError
+from detector.files.atomic import write_text
 from detector.geometry import Size
-from detector.images import read_image
+from detector.images.read_image import read_image
 from preprocess.listing import image_names
 from preprocess.pool import map_with_bar
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.terminal import shown
+from detector.terminal.text import shown
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from detector.artifacts import make_folder, write_error, write_text
 from detector.errors import ArtifactError
+from detector.files.atomic import make_folder, write_error, write_text
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.regular import read_bytes
-from detector.manifests import MANIFEST_NAME, UNFINISHED_NAME, canvas_folders, read_manifest
+from detector.products.manifests import MANIFEST_NAME, UNFINISHED_NAME, canvas_folders, read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def _remove(folder: Path, names: Sequence[str], folders: Collection[str]) -> Non
     for name in names:
         (folder / name).unlink(missing_ok=True)
     for name in folders:
-        # What `detector.artifacts.atomic_file` was writing when its process was killed.
+        # What `detector.files.atomic.atomic_file` was writing when its process was killed.
         unfinished = [file for file in _listing(folder, name) if _is_unfinished(folder / file)]
         for file in unfinished:
             (folder / file).unlink(missing_ok=True)

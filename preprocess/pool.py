@@ -16,7 +16,7 @@ import cv2
 from tqdm import tqdm
 
 from detector.errors import PipelineError
-from detector.signals import ENDING
+from detector.terminal.signals import ENDING
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

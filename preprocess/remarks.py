@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from detector.geometry import Size
-from detector.image_header import Header
+from detector.images.header import Header
 from detector.spec import DetectorSpec
-from detector.squeeze import squeeze_note
-from detector.terminal import shown
+from detector.spec.squeeze import squeeze_note
+from detector.terminal.text import shown
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from detector.coco import COCO_CATEGORIES
 from detector.geometry import Size
+from detector.spec.coco_classes import COCO_CATEGORIES
 
 # The sizes of most images of val2017.
 SIZES = (Size(480, 640), Size(427, 640), Size(640, 480), Size(375, 500), Size(640, 427), Size(333, 500))

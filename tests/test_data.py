@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from detector.coco import COCO_CATEGORIES
-from detector.images import read_image
+from detector.images.read_image import read_image
+from detector.spec.coco_classes import COCO_CATEGORIES
 from tests.conftest import DATA
 
 COCO = DATA / "coco"

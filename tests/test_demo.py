@@ -15,11 +15,11 @@ from convert.graph.walk import rename
 from convert.passes.precise_norm import with_precise_norms
 from convert.plan import plan_conversion
 from detector.geometry import Size
-from detector.images import read_image
+from detector.images.network_input import to_input
+from detector.images.read_image import read_image
 from detector.onnx_files.read_write import read_onnx
 from detector.spec import replace
 from detector.spec_files import load_spec, read_settings
-from detector.tensor import to_input
 from export.build import build_network, export
 from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms

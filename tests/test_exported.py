@@ -8,8 +8,8 @@ import pytest
 from benchmarks.lowered_graph import LoweredGraph
 from convert.graph.freeze import freeze
 from convert.lower import lower, opaque
-from detector.atc_spec import AtcSpec
 from detector.geometry import Size
+from detector.spec.atc import AtcSpec
 from export.verify import verify
 from tests.conftest import run_onnx
 from tests.export.networks import EXPORTED, exported

@@ -15,8 +15,8 @@ from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.tensors import known_tensors
 from convert.lower import lower
-from detector.atc_spec import AtcSpec
 from detector.geometry import Size
+from detector.spec.atc import AtcSpec
 from tests.export.networks import exported
 
 pytestmark = [pytest.mark.exports, pytest.mark.timeout(600)]

@@ -16,8 +16,8 @@ from detector.files.lock import exclusive, lock_path
 from detector.onnx_files.read_write import write_onnx
 from detector.onnx_files.seal import SEAL_KEY
 from detector.spec_files import METADATA_KEY
-from infer.canvases import RUNS_FORMAT
-from infer.summary import Summary, Timings
+from infer.canvas_runs import RUNS_FORMAT
+from infer.contract.summary import Summary, Timings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from detector.images import read_image
-from detector.manifests import read_manifest
+from detector.images.network_input import to_input
+from detector.images.read_image import read_image
 from detector.onnx_files.read_write import write_onnx
+from detector.products.manifests import read_manifest
 from detector.spec_files import load_spec
-from detector.tensor import to_input
 from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from export.to_onnx import export_onnx

@@ -22,11 +22,11 @@ from convert.graph.walk import all_graphs, all_nodes, name_nodes, node_names, re
 from convert.passes.host_nms import NAMES
 from convert.sound.graph import require_sound
 from convert.sound.types import type_problems
-from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
 from detector.nms.function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION, nms_function
 from detector.onnx_files.read_write import read_message
 from detector.spec import DetectorSpec
+from detector.spec.decode import DecodeSpec
 
 CANONICAL = ("input", "labels", "dets")
 COLUMNS = f"{PREFIX}columns."  # of what splits a combined output

@@ -8,8 +8,8 @@ from onnx import TensorProto, helper
 from convert.adopt.nodes import Writer
 from convert.adopt.outputs import FLOATS, Output, output_of
 from detector.errors import SpecError
-from detector.graph_spec import GraphSpec
 from detector.spec import DetectorSpec, replace
+from detector.spec.graph import GraphSpec
 
 WIDTHS = {"box": 4, "objectness": 1, "score": 1, "label": 1, "image": 1}
 

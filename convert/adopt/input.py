@@ -9,8 +9,8 @@ from onnx import TensorProto, helper
 
 from convert.adopt.nodes import PREFIX
 from detector.errors import SpecError
-from detector.graph_spec import GraphSpec
 from detector.spec import DetectorSpec
+from detector.spec.graph import GraphSpec
 
 
 @dataclass(frozen=True, slots=True)

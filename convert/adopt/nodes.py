@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.adopt.outputs import Detections, Output, class_columns
-from detector.graph_spec import GraphSpec
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes
 from detector.spec import DetectorSpec
+from detector.spec.graph import GraphSpec
 
 PREFIX = "adopted."  # of every tensor and node made here
 

@@ -8,8 +8,8 @@ import onnx
 from onnx import TensorProto
 
 from detector.errors import SpecError
-from detector.graph_spec import GraphSpec
 from detector.spec import DetectorSpec
+from detector.spec.graph import GraphSpec
 
 log = logging.getLogger(__name__)
 

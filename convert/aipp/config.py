@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detector.errors import SpecError
-from detector.image_spec import ImageSpec
 from detector.spec import DetectorSpec
+from detector.spec.image import ImageSpec
 
 CHANNELS = 3
 MAX_SIDES = (4096, 4096)  # src_image_size_h, src_image_size_w

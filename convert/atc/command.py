@@ -6,9 +6,9 @@ from pathlib import Path
 from convert.atc.files import check_files
 from convert.atc.line import Problem
 from convert.atc.rules import check_arguments
-from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
+from detector.spec.atc import FILE_OPTIONS, AtcSpec
 
 ONNX_FRAMEWORK = 5
 CHANNELS = 3

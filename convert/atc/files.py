@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from convert.atc.file_forms import file_problem
-from detector.atc_spec import FILE_OPTIONS, AtcSpec
 from detector.errors import SpecError
 from detector.files.bounds import SMALL_BYTES
 from detector.files.regular import read_text
+from detector.spec.atc import FILE_OPTIONS, AtcSpec
 
 
 def check_files(atc: AtcSpec) -> None:

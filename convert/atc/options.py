@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from detector.atc_spec import AtcSpec, PrecisionMode, PrecisionModeV2
+from detector.spec.atc import AtcSpec, PrecisionMode, PrecisionModeV2
 
 CHIPS: tuple[str, ...] = get_args(AtcSpec.model_fields["soc_version"].annotation)
 """Names of the 310P family: those with a platform file in CANN 8.1.RC1."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convert.atc.run import ATC_HINT, NO_PRODUCT_STEP, NO_SUCCESS_STEP, SIGNALS, SUCCESS
-from detector.artifacts import hidden_name
+from detector.files.atomic import hidden_name
 from detector.files.lock import lock_path
 from detector.tools import PATIENCE
 

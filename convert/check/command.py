@@ -13,7 +13,7 @@ from detector import cli
 from detector.errors import ArtifactError
 from detector.files.bounds import SCRIPT_BYTES
 from detector.files.regular import read_text
-from detector.terminal import shown
+from detector.terminal.text import shown
 
 EPILOG = """examples:
   python -m convert check 'atc --framework=5 --model=m.onnx --output=m --soc_version=Ascend310P3'

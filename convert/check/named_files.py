@@ -12,12 +12,12 @@ from convert.atc.line import unseen
 from convert.atc.rules import ONNX_FRAMEWORK
 from convert.check.findings import Finding
 from convert.check.model_fit import Shape, given_shapes, model_findings, model_shapes
-from detector.atc_spec import FILE_OPTIONS
 from detector.cli import one_line
 from detector.errors import PipelineError
 from detector.files.bounds import SMALL_BYTES
 from detector.files.regular import read_text
 from detector.onnx_files.read_write import read_message
+from detector.spec.atc import FILE_OPTIONS
 
 AIPP = "insert_op_conf"
 

@@ -70,8 +70,8 @@ def plan_command(
     """
     args = parser(canvas, batch_sizes).parse_args(argv)
     from convert.cost.forecast import card_figures, card_speeds, machine_figures, size_figures
-    from detector.atc_spec import normalized_chip
     from detector.spec import replace
+    from detector.spec.atc import normalized_chip
 
     spec, work, graph = _load(args)
     if args.soc_version:

@@ -148,8 +148,8 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     from convert.precision.files import write_keep
     from convert.precision.simulate import card_graph, stand_in
     from convert.precision.trials import Trials
-    from detector.artifacts import make_folder
-    from detector.manifests import bins_of_canvas
+    from detector.files.atomic import make_folder
+    from detector.products.manifests import bins_of_canvas
 
     accept = args.accept if args.accept is not None else (0.1 if args.annotations_path else 1.0)
     # A repair at one shape is one at all: the gears of an OM share their operators.

@@ -8,8 +8,8 @@ from typing import Any
 from convert.atc.file_forms import BY_NODE_NAME, SECTIONS
 from convert.precision.inside import OperatorModes
 from convert.precision.modes import Keep
-from detector.artifacts import write_text
 from detector.errors import ArtifactError, SpecError
+from detector.files.atomic import write_text
 from detector.files.bounds import SMALL_BYTES
 from detector.files.json_text import JsonError, parse_json
 from detector.files.regular import read_text

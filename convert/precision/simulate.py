@@ -23,8 +23,8 @@ from convert.precision.kernel_steps import Computed, types_inside, unread, with_
 from convert.precision.modes import Compute, Rules, assign
 from convert.precision.rounding import element_types, with_half_storage
 from convert.product_graphs import frozen_graph, with_gears
-from detector.artifacts import make_folder
 from detector.errors import SpecError
+from detector.files.atomic import make_folder
 from detector.onnx_files.read_write import embed_spec, write_onnx_set
 from detector.spec import DetectorSpec, replace
 

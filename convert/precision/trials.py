@@ -11,10 +11,10 @@ import onnx
 
 from convert.precision.agreement import Detections, loss
 from detector import tools
-from detector.artifacts import make_folder
 from detector.errors import ArtifactError
-from detector.manifests import read_manifest, write_manifest
+from detector.files.atomic import make_folder
 from detector.onnx_files.read_write import write_onnx
+from detector.products.manifests import read_manifest, write_manifest
 from detector.spec import DetectorSpec
 
 ROOT = Path(__file__).resolve().parents[2]

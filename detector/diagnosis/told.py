@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from detector.diagnosis.log import Complaint
 from detector.diagnosis.tables import other_name
-from detector.terminal import shown
+from detector.terminal.text import shown
 
 # A log of thousands of kinds of complaint is none that anybody reads.
 FOLLOWING_MAX = 12

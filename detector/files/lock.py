@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from detector.artifacts import hidden_name, remove_unfinished, write_error
 from detector.errors import ArtifactError
+from detector.files.atomic import hidden_name, remove_unfinished, write_error
 
 log = logging.getLogger(__name__)
 

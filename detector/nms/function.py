@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 
 NMS_DOMAIN = "omline"
 NMS_OP = "BatchMultiClassNMS"

@@ -6,8 +6,8 @@ Same interface as `detector.nms.function`; every candidate has one class (`Decod
 import onnx
 from onnx import TensorProto, helper
 
-from detector.decode_spec import DecodeSpec
 from detector.nms.function import NMS_DOMAIN
+from detector.spec.decode import DecodeSpec
 
 PAIRWISE_OP = "PairwiseNMS"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from detector.artifacts import atomic_file
 from detector.errors import ArtifactError
+from detector.files.atomic import atomic_file
 from detector.files.bounds import ONNX_BYTES
 from detector.files.json_text import JsonError, parse_json
 from detector.files.names import require_inside

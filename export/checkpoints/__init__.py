@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from detector.class_names import fault
 from detector.errors import CheckpointError
 from detector.spec import Fact
+from detector.spec.class_names import fault
 from export.checkpoints.dialects import adelaidet, cvpods, detectron2, mindspore, mmdet, tianzhi, torchvision
 from export.checkpoints.reader import CheckpointFile, read_checkpoint
 from export.checkpoints.unsupported import family, obstacle

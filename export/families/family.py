@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from detector.decode_spec import DecodeSpec
 from detector.spec import FamilyName
+from detector.spec.decode import DecodeSpec
 from export.network.config import Network
 from export.network.fpn import Fpn
 from export.network.resnet import ResNet

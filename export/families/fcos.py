@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.families.family import Family
 from export.network.config import Network
 from export.network.grid import cell_points

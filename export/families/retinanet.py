@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.families.family import Anchors, Family
 from export.network.anchors import AnchorNetwork, cell_anchors
 from export.network.grid import cell_points

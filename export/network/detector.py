@@ -5,7 +5,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.families import family_of
 from export.network.config import Network
 from export.network.nms_candidates import Candidates, Level, select

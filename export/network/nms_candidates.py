@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 
 
 class Level(NamedTuple):

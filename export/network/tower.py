@@ -5,7 +5,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.network.config import Network, Norm
 from export.network.nms_candidates import Level
 

@@ -13,8 +13,8 @@ from pycocotools import mask
 
 from detector.errors import DataError
 from detector.geometry import Size
-from detector.image_spec import Exif
-from detector.images import Image, read_head, read_image
+from detector.images.read_image import Image, read_head, read_image
+from detector.spec.image import Exif
 from postprocess.pictures import require_picture
 from postprocess.report.scored import Scored
 from postprocess.rows.annotation_rows import AnnotatedImage

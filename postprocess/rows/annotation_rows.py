@@ -13,12 +13,12 @@ from pydantic import Field
 # pydantic reads a TypedDict's optional keys from this one before Python 3.12; it comes with pydantic.
 from typing_extensions import TypedDict
 
-from detector.class_names import readable, strange_part
 from detector.errors import DataError
 from detector.files.bounds import IMAGE_ROWS
 from detector.files.json_rows import Document
 from detector.files.names import require_inside
 from detector.geometry import Size
+from detector.spec.class_names import readable, strange_part
 from postprocess.rows.columns import Objects, areas_of
 from postprocess.rows.ids import Coder, Id, named
 from postprocess.rows.oddities import Oddities, row_name

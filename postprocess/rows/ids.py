@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
-from detector.terminal import shortened
+from detector.terminal.text import shortened
 
 # The largest number up to which a float tells whole numbers apart.
 EXACT = 2**53

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.device_nms import CANDIDATES_PER_CLASS, UNUSED_CLASS, CardNms
-from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
+from detector.spec.decode import DecodeSpec
 from tests.export.networks import nms_session
 
 CASES = 10_000

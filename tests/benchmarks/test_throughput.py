@@ -12,8 +12,8 @@ import pytest
 from benchmarks.throughput import Bench, Measurement, infer_command, measure
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.geometry import Size
-from detector.manifests import CanvasFolders, write_manifest
 from detector.onnx_files.read_write import embed_spec, write_onnx
+from detector.products.manifests import CanvasFolders, write_manifest
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 from detector.tools import Finished

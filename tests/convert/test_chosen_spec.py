@@ -5,10 +5,10 @@ import pytest
 from convert.__main__ import main
 from convert.chosen_spec import assumed
 from convert.plan import plan_conversion
-from detector.atc_spec import FILE_OPTIONS
 from detector.errors import SpecError
 from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace
+from detector.spec.atc import FILE_OPTIONS
 from detector.spec_files import load_spec
 
 pytestmark = pytest.mark.usefixtures("no_atc")

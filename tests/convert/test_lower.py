@@ -3,9 +3,9 @@ import pytest
 
 from convert.graph.freeze import freeze
 from convert.lower import lower
-from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.geometry import Size
+from detector.spec.atc import AtcSpec
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from detector import cli, signals
+from detector import cli
 from detector.errors import AccuracyError, DataError, MissingEnvironmentError
 from detector.files import memory
+from detector.terminal import signals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -222,7 +223,7 @@ def test_a_signal_is_one_line_and_its_code(tmp_path: Path, number: signal.Signal
     program = f"""
 import time
 from pathlib import Path
-from detector.artifacts import atomic_file
+from detector.files.atomic import atomic_file
 from detector.cli import run
 def main(_):
     with atomic_file(Path({str(tmp_path / "product")!r})):
@@ -245,8 +246,8 @@ def test_native_code_that_never_ends_is_ended_with_its_processes(tmp_path: Path,
     program = f"""
 import ctypes, os, subprocess, threading
 from pathlib import Path
-from detector import signals
-from detector.artifacts import atomic_file
+from detector.terminal import signals
+from detector.files.atomic import atomic_file
 from detector.cli import run
 signals.PATIENCE = 0.1
 def main(_):

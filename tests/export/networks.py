@@ -8,9 +8,9 @@ import onnxruntime as ort
 import torch
 from onnx import TensorProto, helper
 
-from detector.decode_spec import DecodeSpec
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.spec import DetectorSpec
+from detector.spec.decode import DecodeSpec
 from export.families import family_of
 from export.families.atss import AtssNetwork
 from export.families.fcos import FcosNetwork

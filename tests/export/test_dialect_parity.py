@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from detector.coco import COCO_CATEGORIES
 from detector.geometry import Size
-from detector.images import read_image
+from detector.images.network_input import to_input
+from detector.images.read_image import read_image
 from detector.spec import Checkpoint
+from detector.spec.coco_classes import COCO_CATEGORIES
 from detector.spec_files import Settings
-from detector.tensor import to_input
 from export.build import build_network
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from detector.geometry import Size
-from detector.images import read_image
+from detector.images.network_input import to_input
+from detector.images.read_image import read_image
 from detector.spec import DetectorSpec
-from detector.tensor import to_input
 from export.build import build_network
 from export.checkpoints import read_weights
 from tests.export.networks import nms_session

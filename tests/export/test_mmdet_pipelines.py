@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from detector.images.network_input import to_normalized
 from detector.spec import Checkpoint, DetectorSpec
 from detector.spec_files import Settings
-from detector.tensor import to_normalized
 from export.build import build_network
 from export.checkpoints import read_weights
 from export.checkpoints.reader import read_checkpoint

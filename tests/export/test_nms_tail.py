@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.network.nms_candidates import Candidates
 from export.reference_nms import overlap, reference_nms
 from tests.export.networks import tail_session

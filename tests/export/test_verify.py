@@ -3,8 +3,8 @@ import onnx
 import pytest
 import torch
 
-from detector.decode_spec import DecodeSpec
 from detector.errors import AccuracyError
+from detector.spec.decode import DecodeSpec
 from export import verify as verify_module
 from export.reference_nms import reference_nms
 from export.to_onnx import level_tensors

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from infer import host
+from infer.doctor import npu_host as host
 
 OPSET = 16
 Shape = Sequence[int | str]

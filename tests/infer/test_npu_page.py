@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from detector.atc_spec import AtcSpec
 from detector.diagnosis.tables import returns
-from infer.card_checks import GUIDE
-from infer.gears import OPTIONS
-from infer.host import opset_max
+from detector.spec.atc import AtcSpec
+from infer.contract.gears import OPTIONS
+from infer.doctor.card_checks import GUIDE
+from infer.doctor.npu_host import opset_max
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / GUIDE).read_text()

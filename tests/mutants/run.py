@@ -1,7 +1,7 @@
 """Plant every mutation of table.toml in a copy of the tree and see whether the tests find it; writes result.txt.
 
 python tests/mutants/run.py                     all of them, some ten minutes with two processes
-python tests/mutants/run.py detector/sizes.py   those of a file or a folder; result.txt keeps the others' lines
+python tests/mutants/run.py detector/geometry/  those of a file or a folder; result.txt keeps the others' lines
 """
 
 import argparse

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 from records import DATA, PHOTOGRAPHS
 
-from detector.coco import COCO_CATEGORIES
+from detector.spec.coco_classes import COCO_CATEGORIES
 
 ATTRIBUTION = 4  # CC BY 2.0
 QUALITY = 80

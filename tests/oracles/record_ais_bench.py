@@ -12,7 +12,8 @@ Python lacks: attrs, tqdm, and a setuptools that still has pkg_resources. Nothin
 Every case and trap of tests/infer/conformance_cases.py runs twice in worlds of its own: `python -m ais_bench` over
 tests/infer/shim on the .onnx files renamed to .om, and `python -m infer` on the .onnx files, over the traps with
 `--strict_paths`. Exit codes, folders, bytes, modes, summaries and lines are compared. `--write` records what the
-genuine tool did, for tests/infer/test_conformance.py and tests/infer/test_preflight.py. Exit 1 if anything differs.
+genuine tool did, for tests/infer/test_conformance.py and tests/infer/contract/test_path_rules.py. Exit 1 if anything
+differs.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from tests.infer.conformance_cases import CASES, TRAPS  # noqa: E402
 from tests.infer.conftest import build_world  # noqa: E402
 
 OBSERVED = ROOT / "tests/infer/ais_bench_observed.json"
-TRAPS_OBSERVED = ROOT / "tests/infer/ais_bench_traps.json"
+TRAPS_OBSERVED = ROOT / "tests/infer/contract/ais_bench_traps.json"
 STAMP = r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d"
 NUMBER = r"[-+0-9.e]+"
 # Lines that speak of the card; our runner has none.

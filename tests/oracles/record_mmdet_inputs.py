@@ -1,4 +1,4 @@
-"""Record what the genuine mmdetection feeds its network, as `tests/detector/mmdet_inputs.json`.
+"""Record what the genuine mmdetection feeds its network, as `tests/detector/images/mmdet_inputs.json`.
 
     PYTHONPATH=. python tests/oracles/record_mmdet_inputs.py
 

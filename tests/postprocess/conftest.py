@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.artifacts import stem_of
+from detector.files.atomic import stem_of
 from detector.geometry import Size
-from detector.image_spec import ImageSpec
-from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.products.manifests import BinImage, BinsManifest, write_manifest
 from detector.spec import DetectorSpec
+from detector.spec.image import ImageSpec
 
 CANVAS = Size(64, 96)
 # (file name, image size): landscape, portrait, and one that fills the canvas.

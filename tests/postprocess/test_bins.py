@@ -6,7 +6,7 @@ import pytest
 
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.manifests import BinsManifest, write_manifest
+from detector.products.manifests import BinsManifest, write_manifest
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told, read_bins
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from detector.coco import COCO_CATEGORIES
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
+from detector.spec.coco_classes import COCO_CATEGORIES
 from postprocess.coco import find_annotations, joined, read_annotations, read_detections
 from postprocess.rows.annotation_rows import AnnotatedImage
 

@@ -5,7 +5,7 @@ import pytest
 
 from detector.errors import DataError
 from detector.geometry import Size
-from detector.manifests import BinImage, BinsManifest
+from detector.products.manifests import BinImage, BinsManifest
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.image_names import join_images
@@ -158,7 +158,7 @@ def test_a_name_that_two_categories_share(spec: DetectorSpec):
 
 
 def test_the_coco_preset_fits_annotations_with_cocos_ids(spec: DetectorSpec, photographs: Path):
-    from detector.coco import COCO_CATEGORIES
+    from detector.spec.coco_classes import COCO_CATEGORIES
     from postprocess.coco import read_annotations
 
     coco = replace(spec, classes=tuple(name for _, name in COCO_CATEGORIES))

@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from detector.coco import COCO_CATEGORIES
 from detector.errors import DataError
 from detector.files.digest import digest_of
-from detector.origin import ModelFile, RunFacts
+from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, DetectorSpec, Reference, replace
+from detector.spec.coco_classes import COCO_CATEGORIES
 from postprocess.coco import Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import (

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.artifacts import sha256_of
 from detector.errors import ArtifactError
-from detector.manifests import BinsManifest, read_manifest, write_manifest
-from detector.origin import ModelFile, ResultsOrigin, write_origin
+from detector.files.atomic import sha256_of
+from detector.products.manifests import BinsManifest, read_manifest, write_manifest
+from detector.products.results_origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
 from postprocess.results import read_results
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from detector.artifacts import sha256_of
 from detector.errors import ArtifactError, DataError
+from detector.files.atomic import sha256_of
 from detector.geometry import Size
-from detector.manifests import BinImage, BinsManifest, write_manifest, write_manifests
-from detector.origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
+from detector.products.manifests import BinImage, BinsManifest, write_manifest, write_manifests
+from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told
 from postprocess.coco import read_detections

@@ -3,8 +3,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from detector.decode_spec import DecodeSpec
 from detector.geometry import Size
+from detector.spec.decode import DecodeSpec
 from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
 from postprocess.suppress import suppress

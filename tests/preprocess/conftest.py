@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from detector.geometry import Size
-from detector.image_spec import ImageSpec
 from detector.spec import DetectorSpec
+from detector.spec.image import ImageSpec
 
 
 @pytest.fixture

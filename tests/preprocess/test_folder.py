@@ -12,10 +12,10 @@ from PIL import Image
 
 from detector.errors import ArtifactError, DataError
 from detector.files.lock import exclusive
-from detector.images import read_image
-from detector.manifests import read_manifest, read_manifests
+from detector.images.network_input import to_input
+from detector.images.read_image import read_image
+from detector.products.manifests import read_manifest, read_manifests
 from detector.spec import DetectorSpec, replace
-from detector.tensor import to_input
 from preprocess.folder import max_num_bytes, preprocess_folder
 
 ROOT = Path(__file__).resolve().parents[2]

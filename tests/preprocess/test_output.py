@@ -10,7 +10,7 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Size
-from detector.manifests import BinImage, BinsManifest, write_manifest
+from detector.products.manifests import BinImage, BinsManifest, write_manifest
 from detector.spec import DetectorSpec
 from preprocess.output import prepare_output, taken_back_on_failure
 

@@ -17,10 +17,10 @@ import cv2
 import pytest
 
 from detector.errors import DataError, PipelineError
-from detector.images import read_image
+from detector.images.read_image import read_image
 from preprocess.pool import core_count, map_ordered, map_with_bar
 
-PRELOAD = "detector.images"
+PRELOAD = "detector.images.read_image"
 
 
 def test_results_come_in_order_from_several_processes():
@@ -137,14 +137,14 @@ def test_no_thread_for_the_executor_is_an_error_before_any_process(monkeypatch: 
 
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(PipelineError, match=r"not enough memory, .* to start 2 workers .*run again with --workers 1"):
-        map_with_bar(abs, [1, 2, 3], workers=2, preload="detector.images", label="test")
+        map_with_bar(abs, [1, 2, 3], workers=2, preload="detector.images.read_image", label="test")
 
 
 def test_a_temporary_folder_too_deep_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    assert map_with_bar(abs, [-1, -2, -3], workers=2, preload="detector.images", label="test") == [1, 2, 3]
+    assert map_with_bar(abs, [-1, -2, -3], workers=2, preload="detector.images.read_image", label="test") == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import SpecError
-from detector.om_file import write_description
+from detector.products.om_file import write_description
 from detector.spec_files import load_spec
 from preprocess.recipe import guide_spec, model_spec
 

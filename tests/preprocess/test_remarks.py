@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from detector.geometry import Size
-from detector.image_header import Header
+from detector.images.header import Header
 from detector.spec import DetectorSpec, replace
 from preprocess.remarks import Seen, log_remarks, remarks
 

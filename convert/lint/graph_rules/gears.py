@@ -9,7 +9,7 @@ import onnx
 
 from convert.atc.shapes import exclusive_gears, shape_problems
 from convert.lint.findings import Problem
-from detector.atc_spec import AtcSpec
+from detector.spec.atc import AtcSpec
 
 SOURCES = ("atc",)
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.spec import Fact
+from detector.spec.coco_classes import COCO_CATEGORIES, COCO_CLASSES
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
 from export.checkpoints.weighing.network_facts import ASSUMED, Fields

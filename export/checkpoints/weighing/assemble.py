@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from detector.coco import COCO_CLASSES
 from detector.spec import Fact
+from detector.spec.coco_classes import COCO_CLASSES
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.network_facts import Fields, decide
 from export.checkpoints.weighing.shapes import common_guesses, shape_facts, usual_anchors

@@ -6,10 +6,10 @@ import pytest
 from convert.aipp.config import aipp_of, aipp_text
 from convert.aipp.rules import aipp_problems
 from detector.errors import SpecError
-from detector.images import read_image
+from detector.images.network_input import to_normalized, to_pixels
+from detector.images.read_image import read_image
 from detector.spec import replace
 from detector.spec_files import load_spec
-from detector.tensor import to_normalized, to_pixels
 from tests.convert.aipp.arithmetic import apply, apply_stepwise
 
 MODELS = sorted(path.stem for path in (Path(__file__).resolve().parents[3] / "atc_configs").glob("*.yaml"))

@@ -7,7 +7,7 @@ import pytest
 
 from convert.atc.command import SETTINGS, SWITCHES
 from convert.atc.options import GEARS, OPTIONS
-from detector.atc_spec import FILE_OPTIONS, AtcSpec
+from detector.spec.atc import FILE_OPTIONS, AtcSpec
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "atc_options.md").read_text(encoding="utf-8")
 PASSED, LEFT_OUT = (

@@ -18,7 +18,7 @@ from convert.atc.command import atc_command
 from convert.atc.script import atc_script, building_folder
 from detector.errors import ArtifactError
 from detector.files.lock import exclusive
-from detector.om_file import noted_sha256, require_as_built
+from detector.products.om_file import noted_sha256, require_as_built
 from detector.spec_files import load_spec
 
 GRAPH = b"the graph"

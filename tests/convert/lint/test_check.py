@@ -13,9 +13,9 @@ from convert.lint.command import CANNS
 from convert.lint.facts import facts
 from convert.lint.graph_rules.gears import Gears
 from convert.lower import lower
-from detector.atc_spec import AtcSpec
 from detector.errors import SpecError
 from detector.geometry import Size
+from detector.spec.atc import AtcSpec
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from onnx import TensorProto, helper
 
 from benchmarks.lowered_graph import LoweredGraph
 from convert.lower import lower
-from detector.atc_spec import AtcSpec
-from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from detector.nms.function import NMS_DOMAIN, nms_attributes, nms_function
+from detector.spec.atc import AtcSpec
+from detector.spec.decode import DecodeSpec
 
 ROWS = 20
 N, C = 60, 3

@@ -12,8 +12,8 @@ from convert.precision.simulate import card_graph, stand_in
 from convert.precision.trials import Trials
 from detector.errors import AccuracyError, SpecError
 from detector.geometry import Size
-from detector.manifests import BinImage, BinsManifest, CanvasFolders, write_manifest
 from detector.onnx_files.read_write import embed_spec
+from detector.products.manifests import BinImage, BinsManifest, CanvasFolders, write_manifest
 from detector.spec import replace
 from tests.conftest import run_onnx
 from tests.convert.precision import planted

@@ -13,10 +13,10 @@ from convert.plan import plan_conversion
 from convert.precision.card_rounding import with_runnable_nms
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph
-from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
 from detector.nms.function import nms_attributes
 from detector.onnx_files.read_write import read_onnx
+from detector.spec.decode import DecodeSpec
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx
 from tests.convert.aipp.arithmetic import apply

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from detector.decode_spec import DecodeSpec
 from detector.errors import ArtifactError, SpecError
 from detector.nms.function import NMS_ATTRIBUTES, NMS_DOMAIN, nms_function
 from detector.nms.pairwise import pairwise_function
 from detector.onnx_files.read_write import embed_spec, spec_inside, write_onnx
 from detector.spec import Checkpoint, replace
+from detector.spec.decode import DecodeSpec
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from detector.decode_spec import DecodeSpec
 from detector.errors import SpecError
+from detector.spec.decode import DecodeSpec
 from export.checkpoints.weighing.weights import Recipe, Weights
 from export.families import family_of
 from export.families.fcos import FcosNetwork

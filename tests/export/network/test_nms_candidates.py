@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.decode_spec import DecodeSpec
+from detector.spec.decode import DecodeSpec
 from export.network.nms_candidates import Level, clip_boxes, select
 
 RULES = [

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from detector.coco import COCO_CLASSES
 from detector.errors import CheckpointError
 from detector.spec import Fact
+from detector.spec.coco_classes import COCO_CLASSES
 from export.checkpoints.dialects.mmdet.buffers import BUFFERS, with_buffers
 from export.checkpoints.dialects.mmdet.config import (
     NORM_EPS,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from detector.coco import COCO_CLASSES
+from detector.spec.coco_classes import COCO_CLASSES
 from export.checkpoints.dialects.mmdet.config_text import UNKNOWN
 from export.checkpoints.dialects.mmdet.keys import class_name
 

@@ -6,7 +6,7 @@ Sources: mmdet/models/dense_heads/base_dense_head.py 3.3, mmcv/ops/nms.py 2.1; `
 from collections.abc import Mapping
 from typing import Any, Final
 
-from detector.decode_spec import MOST_DETECTIONS, DecodeSpec
+from detector.spec.decode import MOST_DETECTIONS, DecodeSpec
 from export.checkpoints.dialects.mmdet.config_text import UNKNOWN
 from export.checkpoints.dialects.mmdet.keys import Keys, ignored, shown
 

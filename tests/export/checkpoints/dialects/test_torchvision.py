@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from detector.coco import COCO_CATEGORIES, COCO_CLASSES
 from detector.errors import CheckpointError, SpecError
+from detector.spec.coco_classes import COCO_CATEGORIES, COCO_CLASSES
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile
 from tests.export.checkpoints.dialects.framework_names import FLAGS, SAMPLES, State, examine_state, read_state

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from detector.coco import COCO_CLASSES
+from detector.spec.coco_classes import COCO_CLASSES
 from export.checkpoints.dialects.mmdet.config_text import parse_config
 from export.checkpoints.dialects.mmdet.dataset import label_order, pipeline_of
 from export.checkpoints.weighing.weights import Weights

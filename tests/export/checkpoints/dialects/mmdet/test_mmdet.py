@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from detector.decode_spec import DecodeSpec
 from detector.errors import CheckpointError, SpecError
+from detector.spec.decode import DecodeSpec
 from export.checkpoints import read_weights
 from export.checkpoints.weighing.weights import Weights
 from export.network.detector import Detector

@@ -1,0 +1,5 @@
+"""Where an image lies on the canvas, in both directions, and how large each framework draws it."""
+
+from detector.geometry.letterbox import Boxes, Letterbox, ResizeRule, Size
+
+__all__ = ["Boxes", "Letterbox", "ResizeRule", "Size"]

@@ -1,0 +1,1 @@
+"""Image files to the arrays that a network takes."""

@@ -1,0 +1,1 @@
+"""What standard output and error show, what ends a run there, and what cannot."""
