@@ -123,7 +123,8 @@ def _convert(args: argparse.Namespace) -> int:
     from convert.build import convert
     from convert.plan import plan_conversion
     from detector.geometry import Size
-    from detector.spec_files import Settings, load_spec
+    from detector.spec.settings import Settings
+    from detector.spec_files import load_spec
 
     plan = plan_conversion(
         args.onnx,

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from detector.errors import ArtifactError, SpecError
 from detector.files.atomic import sha256_of
 from detector.geometry import Size
+from detector.onnx_files.read_write import METADATA_KEY
 from detector.spec import Checkpoint, DetectorSpec, replace
 from detector.spec.atc import FILE_OPTIONS, AtcSpec
-from detector.spec_files import CONFIG_FOLDER, METADATA_KEY, read_settings
+from detector.spec_files import CONFIG_FOLDER, read_settings
 
 MAX_BATCH_SIZE = 4096  # of ais_bench's --batchsize
 # What `export` sets in a spec, or what concerns no conversion: a spec given again may lack it.

@@ -11,7 +11,7 @@ from detector.files import memory
 from detector.files.lock import exclusive
 
 if TYPE_CHECKING:
-    from detector.spec_files import Settings
+    from detector.spec.settings import Settings
 
 # The exporter makes 18 and converts down to 16; below, it cannot.
 OPSETS = (16, 17, 18)
@@ -92,7 +92,7 @@ def inspect_main(argv: Sequence[str]) -> None:
     """Parse, inspect, report."""
     args = inspect_parser().parse_args(argv)
     cli.require("torch", extra="export", purpose="export inspect")
-    from detector.spec_files import Settings
+    from detector.spec.settings import Settings
     from detector.terminal.text import shown
     from export.inspection import describe, inspect
 
@@ -118,7 +118,8 @@ def export_main(argv: Sequence[str]) -> None:
     memory.require(TORCH_ADDRESSES)
     cli.require("torch", extra="export", purpose="export")
     cli.require("onnxscript", extra="export", purpose="export")
-    from detector.spec_files import Settings, read_settings
+    from detector.spec.settings import Settings
+    from detector.spec_files import read_settings
     from export.build import export  # torch costs seconds that --help need not pay
 
     named = args.spec or args.model

@@ -15,8 +15,8 @@ from detector.images.network_input import to_normalized
 from detector.images.read_image import Image, read_image
 from detector.onnx_files.read_write import write_onnx
 from detector.spec import Checkpoint, DetectorSpec
+from detector.spec.settings import Settings
 from detector.spec.squeeze import canvas_note
-from detector.spec_files import Settings
 from export.assumptions import named_classes
 from export.checkpoints import read_weights
 from export.checkpoints.weighing.weights import Weights

@@ -10,7 +10,7 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec.coco_classes import COCO_CLASSES
-from detector.spec_files import Settings
+from detector.spec.settings import Settings
 from export.assumptions import asked, is_said, recorded, unit_note
 from export.checkpoints.weighing.weights import Recipe, Weights
 

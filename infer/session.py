@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.cli import require
 from detector.errors import ArtifactError, DataError, PipelineError
-from detector.spec_files import MADE_BY
+from detector.products.again import EXPORT_AGAIN
 
 # onnxruntime's element types that numpy has; ais_bench maps the same set (docs/facts/ais_bench.md, section 4.4).
 DTYPES = {
@@ -85,7 +85,7 @@ class Session:
             )
         except self._errors as error:
             _raise_if_out_of_memory(error)
-            raise ArtifactError(f"{model} cannot be loaded by onnxruntime: {_reason(error)}; {MADE_BY}") from error
+            raise ArtifactError(f"{model} cannot be loaded by onnxruntime: {_reason(error)}; {EXPORT_AGAIN}") from error
         self.inputs = tuple(self._tensor(value) for value in self._session.get_inputs())
         self.outputs = tuple(self._tensor(value) for value in self._session.get_outputs())
         if not self.inputs:

@@ -10,15 +10,15 @@ from detector.errors import SpecError
 from detector.files.bounds import INPUT_BYTES
 from detector.geometry import Size
 from detector.images.network_input import Input
+from detector.products.again import EXPORT_AGAIN
 from detector.products.manifests import BinImage
 from detector.spec import DetectorSpec
-from detector.spec_files import MADE_BY
 from infer.contract.gears import gears_of
 from infer.session import DYNAMIC, Session
 from postprocess.results import ImageResult, require_sound, to_result
 from preprocess.folder import Placed
 
-ADVICE = f"the model is not the spec's: {MADE_BY}"
+ADVICE = f"the model is not the spec's: {EXPORT_AGAIN}"
 
 
 class Batch(NamedTuple):

@@ -11,7 +11,8 @@ from detector.files.bounds import SMALL_BYTES
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
 from detector.geometry import ResizeRule, Size
-from detector.products.manifests import PREPROCESS_AGAIN, SIDE_MAX, BinImage, BinsManifest, read_manifests
+from detector.products.again import PREPROCESS_AGAIN
+from detector.products.manifests import SIDE_MAX, BinImage, BinsManifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 

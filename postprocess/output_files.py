@@ -13,8 +13,9 @@ from detector.files.atomic import read_product
 from detector.files.bounds import Bound
 from detector.files.npy import NpyHeader, read_header
 from detector.files.regular import open_regular
+from detector.products.again import INFER_AGAIN
 from detector.products.manifests import BinImage
-from detector.products.results_origin import INFER_AGAIN, origin_path
+from detector.products.results_origin import origin_path
 from detector.spec import TensorSpec
 
 # A header of .npy takes some hundred bytes, and its numbers may be of twice the size that is expected.

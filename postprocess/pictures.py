@@ -8,7 +8,7 @@ from detector.errors import ArtifactError, DataError
 from detector.files.atomic import read_product, sha256_of, write_json
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import parse_json
-from detector.products.manifests import PREPROCESS_AGAIN
+from detector.products.again import PREPROCESS_AGAIN
 
 PICTURES_NAME = "pictures.json"
 UNBOUND = (

@@ -13,9 +13,8 @@ import pytest
 from convert.build import convert
 from convert.plan import plan_conversion
 from detector.files.lock import exclusive, lock_path
-from detector.onnx_files.read_write import write_onnx
+from detector.onnx_files.read_write import METADATA_KEY, write_onnx
 from detector.onnx_files.seal import SEAL_KEY
-from detector.spec_files import METADATA_KEY
 from infer.canvas_runs import RUNS_FORMAT
 from infer.contract.summary import Summary, Timings
 

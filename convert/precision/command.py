@@ -185,7 +185,8 @@ def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, 
     from convert.precision.modes import MODES as SYNONYMS
     from convert.precision.modes import Keep, Rules
     from detector.geometry import Size
-    from detector.spec_files import Settings, load_spec
+    from detector.spec.settings import Settings
+    from detector.spec_files import load_spec
 
     options = Settings({}).override(args.atc, option="--atc", part="atc").document.get("atc", {})
     # A file of the command line takes the place of the one that the spec names.

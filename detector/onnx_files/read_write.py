@@ -26,8 +26,8 @@ from detector.onnx_files.seal import (
     take_seal,
 )
 from detector.onnx_files.suppression import require_own_suppression
+from detector.products.again import EXPORT_AGAIN
 from detector.spec import DetectorSpec, load_spec_from
-from detector.spec_files import MADE_BY, METADATA_KEY, with_departure
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ UNSEALED = (
     f"carries no SHA-256 of its content (metadata {SEAL_KEY!r}): whether it was changed after it was made cannot be "
     "told"
 )
+METADATA_KEY = "omline.spec"
 PROTOBUF_LIMIT = 2**31 - 1  # bytes of one serialized message
 
 
@@ -78,7 +79,7 @@ def _read(path: Path, *, may_differ: bool) -> tuple[onnx.ModelProto, bool]:
         in_place = ends_with_seal(data, noted) and not any(map(_is_elsewhere, model.graph.initializer))
         problem = seal_problem(noted, data, None if in_place else lambda: _as_one_message(model, path))
         if problem is not None:
-            raise ChangedOnnxError(f"{path} {problem}: {MADE_BY}")
+            raise ChangedOnnxError(f"{path} {problem}: {EXPORT_AGAIN}")
     return model, bool(noted)
 
 
@@ -96,9 +97,9 @@ def _parsed(data: bytes, path: Path) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
     except DecodeError as error:
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated; {MADE_BY}") from error
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated; {EXPORT_AGAIN}") from error
     if not model.HasField("graph"):
-        raise ArtifactError(f"{path} is not an ONNX file or is truncated: it holds no graph; {MADE_BY}")
+        raise ArtifactError(f"{path} is not an ONNX file or is truncated: it holds no graph; {EXPORT_AGAIN}")
     return model
 
 
@@ -168,7 +169,7 @@ def find_spec(path: Path, *, may_differ: bool = False) -> DetectorSpec | None:
     """
     model, is_sealed = _read(path, may_differ=may_differ)
     spec = spec_inside(model, path)
-    return None if spec is None else with_departure(spec, None if is_sealed else f"{path.name} {UNSEALED}")
+    return None if spec is None else spec.with_departure(None if is_sealed else f"{path.name} {UNSEALED}")
 
 
 def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:
@@ -186,13 +187,13 @@ def spec_inside(model: onnx.ModelProto, path: Path) -> DetectorSpec | None:
     if not found:
         return None
     if len(found) > 1:
-        raise ArtifactError(f"{path} carries {len(found)} specs (metadata {METADATA_KEY!r}): {MADE_BY}")
+        raise ArtifactError(f"{path} carries {len(found)} specs (metadata {METADATA_KEY!r}): {EXPORT_AGAIN}")
     try:
         document = parse_json(found[0])
     except JsonError as error:
-        raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is {error}; {MADE_BY}") from error
+        raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is {error}; {EXPORT_AGAIN}") from error
     if not isinstance(document, dict):
-        raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is no spec; {MADE_BY}")
+        raise ArtifactError(f"{path}: its metadata {METADATA_KEY!r} is no spec; {EXPORT_AGAIN}")
     spec = load_spec_from(document, where=str(path))
     require_own_suppression(model, spec, path)
     return spec

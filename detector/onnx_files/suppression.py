@@ -10,8 +10,8 @@ from detector.errors import ArtifactError, SpecError
 from detector.nms.card_function import card_nms_function
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes, nms_function
 from detector.nms.pairwise import PAIRWISE_OP, pairwise_function
+from detector.products.again import EXPORT_AGAIN
 from detector.spec import DetectorSpec
-from detector.spec_files import MADE_BY
 
 # Where the spec has the operator's attributes.
 KEYS = {
@@ -40,7 +40,7 @@ def require_own_suppression(model: onnx.ModelProto, spec: DetectorSpec, path: Pa
     for place, key, found, said in (*_limits(model.graph, spec), *_sizes(model.graph, spec)):
         if found != said:
             raise SpecError(
-                f"{path} contradicts itself: its {place} {found}, the spec inside it has {key} {said}: {MADE_BY}"
+                f"{path} contradicts itself: its {place} {found}, the spec inside it has {key} {said}: {EXPORT_AGAIN}"
             )
 
 
@@ -86,7 +86,7 @@ def _require_own_function(function: onnx.FunctionProto, spec: DetectorSpec, path
     if all(_text(function) != _text(each) for each in ours.get(function.name, [])):
         raise ArtifactError(
             f"{path}: its function {NMS_DOMAIN}.{function.name} is not the one that this project writes, so that "
-            f"the CPU would not do what the card does: {MADE_BY}"
+            f"the CPU would not do what the card does: {EXPORT_AGAIN}"
         )
 
 

@@ -17,6 +17,7 @@ from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, require_single_keys
 from detector.files.names import InsideName, StemName
 from detector.geometry import Letterbox, Size
+from detector.products.again import PREPROCESS_AGAIN
 from detector.spec import DetectorSpec, spec_problem
 
 MANIFEST_NAME = "manifest.json"
@@ -25,7 +26,6 @@ _END = "\n}"
 _SEALED = re.compile(rf',\n "{DIGEST}": "([0-9a-f]{{64}})"\n}}\n?\Z'.encode())
 # What a run may write, beside the bins while it writes them: where one was killed it is left without a manifest.
 UNFINISHED_NAME = ".unfinished.json"
-PREPROCESS_AGAIN = "run `python -m preprocess` again (make preprocess AGAIN=1)"
 # The folder of a canvas, as `Size` is printed. ais_bench runs one folder at one gear, so canvases cannot share one.
 FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
 # cv2 decodes no image with a longer side (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).

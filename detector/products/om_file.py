@@ -16,11 +16,11 @@ from detector.files.bounds import SMALL_BYTES
 from detector.files.digest import digest_of
 from detector.files.json_text import JsonError, read_json
 from detector.files.regular import read_bytes
+from detector.products.again import BUILD_AGAIN
 
 KEY = "om_sha256"
 GRAPH_KEY = "graph_sha256"  # of the .atc.onnx
 DIGEST = "description_sha256"  # of everything else that describes an OM
-BUILD_AGAIN = "build it again (make om AGAIN=1), or copy it again with the files beside it"
 
 
 def write_description(path: Path, facts: Mapping[str, Any]) -> None:

@@ -14,10 +14,10 @@ from detector.files.bounds import MANIFEST_BYTES
 from detector.files.digest import digest_of
 from detector.files.json_text import JsonError, parse_json
 from detector.geometry import Size
+from detector.products.again import INFER_AGAIN
 from detector.spec import Checkpoint, DetectorSpec, spec_problem
 
 DIGEST = "origin_sha256"
-INFER_AGAIN = "run inference again (make infer AGAIN=1)"
 
 
 class ModelFile(pydantic.BaseModel):

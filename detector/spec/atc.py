@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from detector.spec.spec_part import Part
+from detector.spec.strict_model import StrictModel
 
 Count = Annotated[int, Field(ge=1)]
 # Legal on 310P; atc knows more, for chips that compute bfloat16 or hif8.
@@ -32,7 +32,7 @@ FILE_OPTIONS = (
 """Options that name a file."""
 
 
-class AtcSpec(Part):
+class AtcSpec(StrictModel):
     """Options of the converter (atc); `convert` checks them against each other, see `convert/atc/rules.py`.
 
     One OM serves one shape, or a list of them ("gears"): at most one of `batch_sizes`, `image_sizes` and `dims`. A file

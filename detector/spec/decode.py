@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from detector.spec.spec_part import Part
+from detector.spec.strict_model import StrictModel
 
 Candidates = Annotated[int, Field(ge=1, le=2**31 - 1)]  # the K of an operator TopK, int32 on the card
 MOST_DETECTIONS = 1000  # rows that the Ascend NMS operator puts out at most
 
 
-class DecodeSpec(Part):
+class DecodeSpec(StrictModel):
     """From head outputs to detections.
 
     Attributes:

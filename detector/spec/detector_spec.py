@@ -2,183 +2,39 @@
 
 import hashlib
 import json
-import math
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pydantic
-from pydantic import Field
 
 from detector.errors import SpecError
-from detector.files.bounds import CANVAS_PIXELS, SPEC_VALUES
-from detector.geometry import Letterbox, Size
+from detector.files.bounds import SPEC_VALUES
+from detector.geometry import Letterbox, Size, place_on_best
 from detector.spec.atc import AtcSpec
-from detector.spec.class_names import expand_preset, fault
-from detector.spec.coco_classes import COCO_CATEGORIES
 from detector.spec.decode import DecodeSpec
 from detector.spec.graph import GraphSpec
 from detector.spec.image import ADDED_KEYS, ImageSpec
-from detector.spec.spec_part import Part
+from detector.spec.results import Checkpoint, Results
+from detector.spec.tensor_spec import TensorSpec
 from detector.spec.validation import count_values, describe
-
-FamilyName = Literal[
-    "fcos",
-    "retinanet",
-    "atss",
-]
-"""Detectors that an export makes; each is a file of export/families/."""
-Fact = bool | int | float | str
-CANVAS_SIDE_MAX = 16384
-MOST = 1e15  # of a fact about a network: no setting has such a number
-_Id = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+from detector.spec.wishes import Reference, Wishes
 
 
-class TensorSpec(Part):
-    """One tensor of one image: name, shape without the batch axis, element type."""
+class DetectorSpec(Results, Wishes):
+    """One deployed detector: what was wished, what was found, and what follows from both.
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: Literal["float32", "float16", "uint8", "int32", "int64"]
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of one image's tensor."""
-        sizes = {"float32": 4, "float16": 2, "uint8": 1, "int32": 4, "int64": 8}
-        return math.prod(self.shape) * sizes[self.dtype]
-
-    def __str__(self) -> str:
-        return f"{self.name!r} {list(self.shape)} {self.dtype}"
-
-
-class Reference(Part):
-    """A published box AP in percent, bound to one checkpoint by the start of its SHA-256, and to one data set.
-
-    Attributes:
-        checkpoint: file name of the weights.
-        sha256: its first 8 to 64 digits.
-        ap: in percent, as pycocotools computes it.
-        source: where it is published.
-        data_set: SHA-256 of the annotation file that the AP holds for; None: COCO val2017.
+    Written files list the fields of `Wishes` first, then those of `Results`.
     """
-
-    checkpoint: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
-    ap: Annotated[float, Field(ge=0, le=100)]
-    source: str
-    data_set: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-
-
-class Checkpoint(Part):
-    """The weights an exported model was made from."""
-
-    file: str
-    sha256: str
-    dialect: str
-
-
-class DetectorSpec(Part):
-    """One deployed detector.
-
-    Attributes:
-        name: of the model, used in file names.
-        detector: architecture; "other" comes as ONNX only.
-        canvas: (height, width) the network sees, in pixels.
-        image: preprocessing.
-        decode: thresholds and limits.
-        classes: names in label order; the word `coco` in YAML stands for COCO's 80, any other for a text file with
-            a name a line, beside the YAML file.
-        category_ids: COCO category id per label, `coco` in YAML for those of COCO's 80; None: found by name in the
-            annotation file.
-        label_order: what numbers the labels where `category_ids` is not given: "classes", their names; "annotations":
-            the categories of the annotation file that have these names, in the file's order.
-        atc: converter options.
-        graph: how to read an ONNX that someone else exported.
-        references: published AP per checkpoint.
-        assume: "defaults": what the checkpoint does not tell is as the training framework has it by default; the export
-            records what that was.
-        network: facts about the network; in YAML what the file must say (compared with the weights), after export what
-            it says.
-        checkpoint: set by export.
-        departures: set by export: where this spec departs from how the training framework runs the model.
-        precision: set by `convert simulate`: the card's numbers that this model computes with on the CPU.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    detector: Literal[FamilyName, "other"]
-    canvas: Size
-    image: ImageSpec
-    decode: DecodeSpec = DecodeSpec()
-    classes: Annotated[tuple[str, ...], Field(min_length=1)]
-    category_ids: tuple[_Id, ...] | None = None
-    label_order: Literal["classes", "annotations"] = "classes"
-    atc: AtcSpec = AtcSpec()
-    graph: GraphSpec | None = None
-    references: tuple[Reference, ...] = ()
-    assume: Literal["defaults"] | None = None
-    network: dict[str, Fact] = Field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
-    departures: tuple[str, ...] = ()
-    precision: str | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
     def _of_bounded_size(cls, document: Any) -> Any:
-        """Found before millions of wrong values become as many errors, or a laugh of aliases is followed."""
+        """Refuse it before millions of wrong values become as many errors, and aliases of aliases are followed."""
         count = count_values(document, SPEC_VALUES.limit)
         if count > SPEC_VALUES.limit:
             raise ValueError(
                 f"holds more than {SPEC_VALUES.limit:,} values; set {SPEC_VALUES.variable} if more is meant"
             )
         return document
-
-    @pydantic.field_validator("classes", mode="before")
-    @classmethod
-    def _expand_preset(cls, value: Any) -> Any:
-        return expand_preset(value)
-
-    @pydantic.field_validator("category_ids", mode="before")
-    @classmethod
-    def _expand_id_preset(cls, value: Any) -> Any:
-        return tuple(id for id, _ in COCO_CATEGORIES) if value == "coco" else value
-
-    @pydantic.field_validator("canvas")
-    @classmethod
-    def _canvas_in_range(cls, canvas: Size) -> Size:
-        return _canvas_in_range(canvas)
-
-    @pydantic.field_validator("atc")
-    @classmethod
-    def _gears_in_range(cls, atc: AtcSpec) -> AtcSpec:
-        for canvas in _gears(atc):
-            _canvas_in_range(canvas)
-        return atc
-
-    @pydantic.field_validator("classes")
-    @classmethod
-    def _classes_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if (why := fault(classes)) is not None:
-            raise ValueError(why)
-        return classes
-
-    @pydantic.field_validator("network", mode="before")
-    @classmethod
-    def _facts_are_finite(cls, network: Any) -> Any:
-        for name, value in network.items() if isinstance(network, dict) else ():
-            if isinstance(value, int | float) and not abs(value) <= MOST:  # neither is NaN
-                raise ValueError(f"{name} must be a finite number of at most {MOST:g}, got {value}")
-            if type(value) not in (bool, int, float, str):
-                form = "a number, a truth value, or a text: several numbers are one with commas, such as '8,16'"
-                raise ValueError(f"{name} must be {form}, got {str(value)[:80]!r}")
-        return network
-
-    @pydantic.field_validator("category_ids")
-    @classmethod
-    def _ids_fit_classes(cls, ids: tuple[int, ...] | None, info: pydantic.ValidationInfo) -> tuple[int, ...] | None:
-        classes = info.data.get("classes")  # absent if they are illegal themselves
-        if ids is not None and classes is not None and len(ids) != len(classes):
-            raise ValueError(f"has {len(ids)} entries, classes has {len(classes)}")
-        if ids is not None and len(set(ids)) != len(ids):
-            raise ValueError("an id is listed twice")
-        return ids
 
     @property
     def input(self) -> TensorSpec:
@@ -190,7 +46,7 @@ class DetectorSpec(Part):
     def outputs(self) -> tuple[TensorSpec, ...]:
         """The output tensors of one image, in file order `_0`, `_1`.
 
-        Candidates before suppression under `atc.nms` "host", without rows as long as nothing was converted.
+        Under `atc.nms` "host" boxes and scores before suppression; how many is known once the model is converted.
         """
         if self.atc.nms == "host":
             count = self.atc.candidates or 0
@@ -204,15 +60,9 @@ class DetectorSpec(Part):
             TensorSpec(name="dets", shape=(rows, 5), dtype="float32"),
         )
 
-    @property
-    def canvases(self) -> tuple[Size, ...]:
-        """The image sizes that an OM with gears is compiled for; without gears the canvas."""
-        return _gears(self.atc) or (self.canvas,)
-
     def letterbox(self, image: Size) -> Letterbox:
         """Where an image of this size lies: on the canvas where it is largest; of several such on the smallest one."""
-        boxes = [Letterbox.fit(image, canvas, **self.image.sizing) for canvas in self.canvases]
-        return max(boxes, key=lambda box: (math.prod(box.resized), -math.prod(box.canvas)))
+        return place_on_best(image, self.canvases, **self.image.sizing)
 
     def squeeze(self, image: Size) -> float:
         """How large an image of this size is on its canvas, compared with how the training framework runs it.
@@ -234,6 +84,12 @@ class DetectorSpec(Part):
         """
         return replace(self, canvas=canvas)
 
+    def with_departure(self, departure: str | None) -> "DetectorSpec":
+        """The same with one more departure, unless it is None or among them already."""
+        if departure is None or departure in self.departures:
+            return self
+        return self.model_copy(update={"departures": (*self.departures, departure)})
+
     def bins_fingerprint(self) -> str:
         """Hex digest of what decides the content of a bin; equal digests mean interchangeable bins."""
         image = self.image
@@ -249,19 +105,6 @@ class DetectorSpec(Part):
         if image.dtype == "uint8":
             facts["padding"] = image.padding_pixel
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _gears(atc: AtcSpec) -> tuple[Size, ...]:
-    sizes = [*(atc.image_sizes or ()), *(gear[1:] for gear in atc.dims or ())]
-    return tuple(dict.fromkeys(Size(*size) for size in sizes))
-
-
-def _canvas_in_range(canvas: Size) -> Size:
-    if min(canvas) < 32 or max(canvas) > CANVAS_SIDE_MAX:
-        raise ValueError(f"height and width must be in 32..{CANVAS_SIDE_MAX}, got {str(canvas)[:80]}")
-    if math.prod(canvas) > CANVAS_PIXELS.limit:
-        raise ValueError(f"{canvas} has {math.prod(canvas):,} pixels, {CANVAS_PIXELS.refusal}")
-    return canvas
 
 
 def replace(spec: DetectorSpec, **changes: Any) -> DetectorSpec:

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from detector.spec.spec_part import Part
+from detector.spec.strict_model import StrictModel
 
 Column = Literal["box", "objectness", "classes", "score", "label", "image"]
 
 
-class GraphSpec(Part):
+class GraphSpec(StrictModel):
     """How to read an ONNX that someone else exported; `convert` adopts it.
 
     Attributes:

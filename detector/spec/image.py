@@ -6,7 +6,7 @@ import pydantic
 from pydantic import Field
 
 from detector.geometry import ResizeRule, Size
-from detector.spec.spec_part import Part
+from detector.spec.strict_model import StrictModel
 
 # -0.0 makes the same pixels as 0.0, but another text for the fingerprint of bins.
 Number = Annotated[float, pydantic.AfterValidator(lambda value: value + 0.0)]
@@ -35,7 +35,7 @@ MEAN_MAX = 1e6
 STD_MIN, STD_MAX = 1e-6, 1e6
 
 
-class ImageSpec(Part):
+class ImageSpec(StrictModel):
     """From decoded image to input tensor.
 
     Attributes:

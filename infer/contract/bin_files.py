@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detector.errors import ArtifactError
 from detector.files.npy import NpyHeader, read_header
 from detector.files.regular import open_regular
-from detector.products.manifests import PREPROCESS_AGAIN
+from detector.products.again import PREPROCESS_AGAIN
 
 NPY_SUFFIXES = (".npy", ".NPY")
 # Threads that read and hash bins before a run of the card; hashing leaves Python to the others.

@@ -10,13 +10,8 @@ from typing import TypeVar
 
 from detector.errors import ArtifactError, SpecError
 from detector.files.atomic import sha256_of
-from detector.products.manifests import (
-    MANIFEST_NAME,
-    PREPROCESS_AGAIN,
-    BinsManifest,
-    read_manifest,
-    require_not_cut_short,
-)
+from detector.products.again import PREPROCESS_AGAIN
+from detector.products.manifests import MANIFEST_NAME, BinsManifest, read_manifest, require_not_cut_short
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec

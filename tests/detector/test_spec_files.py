@@ -6,9 +6,10 @@ import onnx
 import pytest
 
 from detector.errors import ArtifactError, SpecError
-from detector.onnx_files.read_write import embed_spec
+from detector.onnx_files.read_write import METADATA_KEY, embed_spec
 from detector.spec import DetectorSpec
-from detector.spec_files import METADATA_KEY, Settings, load_spec, model_names, read_settings
+from detector.spec.settings import Settings
+from detector.spec_files import load_spec, model_names, read_settings
 
 DEFAULTS: dict[str, Any] = {
     "name": "theirs",

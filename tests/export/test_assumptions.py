@@ -5,7 +5,8 @@ import torch
 
 from detector.errors import SpecError
 from detector.spec import Checkpoint, DetectorSpec
-from detector.spec_files import Settings, model_names, read_settings
+from detector.spec.settings import Settings
+from detector.spec_files import model_names, read_settings
 from export.assumptions import assumed
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile

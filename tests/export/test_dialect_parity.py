@@ -15,7 +15,7 @@ from detector.images.network_input import to_input
 from detector.images.read_image import read_image
 from detector.spec import Checkpoint
 from detector.spec.coco_classes import COCO_CATEGORIES
-from detector.spec_files import Settings
+from detector.spec.settings import Settings
 from export.build import build_network
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile

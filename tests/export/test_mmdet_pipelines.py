@@ -14,7 +14,7 @@ import torch
 
 from detector.images.network_input import to_normalized
 from detector.spec import Checkpoint, DetectorSpec
-from detector.spec_files import Settings
+from detector.spec.settings import Settings
 from export.build import build_network
 from export.checkpoints import read_weights
 from export.checkpoints.reader import read_checkpoint

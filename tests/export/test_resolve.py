@@ -6,7 +6,8 @@ import pytest
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import Checkpoint
-from detector.spec_files import Settings, read_settings
+from detector.spec.settings import Settings
+from detector.spec_files import read_settings
 from export.checkpoints.weighing.own_padding import OwnPadding
 from export.checkpoints.weighing.weights import Recipe, Weights
 from export.checkpoints.wrappers import Place

@@ -6,7 +6,8 @@ from detector.errors import SpecError
 from detector.spec import DetectorSpec
 from detector.spec.class_names import fault, read_class_names, readable, strange_part
 from detector.spec.coco_classes import COCO_CLASSES
-from detector.spec_files import Settings, load_spec, read_settings
+from detector.spec.settings import Settings
+from detector.spec_files import load_spec, read_settings
 from tests.detector.spec.yaml_spec import YAML, write
 
 

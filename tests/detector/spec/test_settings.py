@@ -7,9 +7,10 @@ import pytest
 
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
+from detector.onnx_files.read_write import METADATA_KEY
 from detector.products.om_file import write_description
 from detector.spec import DetectorSpec
-from detector.spec_files import METADATA_KEY, find_spec_onnx, load_spec, model_names
+from detector.spec_files import find_spec_onnx, load_spec, model_names
 from tests.detector.spec.yaml_spec import YAML, write
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 STAGES = ("detector", "export", "convert", "preprocess", "infer", "postprocess", "pipeline", "demo", "benchmarks")
 # The list of names, dialects and their tables, and figures that were published of two detectors.
 TABLES = {
-    "detector/spec/detector_spec.py",
+    "detector/spec/wishes.py",
     "export/checkpoints/dialects/mmdet/heads.py",
     "convert/cost/forecast.py",
     *(str(Path(inspect.getfile(dialect)).relative_to(ROOT)) for dialect in DIALECTS),

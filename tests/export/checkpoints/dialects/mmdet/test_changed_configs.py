@@ -8,7 +8,7 @@ import pytest
 
 from detector.errors import PipelineError
 from detector.spec import Checkpoint
-from detector.spec_files import Settings
+from detector.spec.settings import Settings
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.reader import CheckpointFile
 from export.resolve import resolve_spec

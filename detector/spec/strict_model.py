@@ -1,4 +1,4 @@
-"""Base of what a spec is made of."""
+"""StrictModel: base of a spec and of all its parts."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -7,8 +7,8 @@ from typing import Any, get_args, get_type_hints
 import pydantic
 
 
-class Part(pydantic.BaseModel):
-    """Base of all parts: immutable, unknown keys refused, no truth value where a number belongs."""
+class StrictModel(pydantic.BaseModel):
+    """Base of a spec and of its parts: immutable, unknown keys refused, no truth value where a number belongs."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,7 +23,7 @@ class Part(pydantic.BaseModel):
 
 
 @cache
-def _holds_numbers(part: type[Part], field: str) -> bool:
+def _holds_numbers(part: type[StrictModel], field: str) -> bool:
     """Whether numbers are legal in a field, and truth values are not."""
     kinds = set(_kinds(part.model_fields[field].annotation))
     return bool not in kinds and not kinds.isdisjoint((int, float))
