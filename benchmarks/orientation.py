@@ -17,7 +17,7 @@ from benchmarks.machine import machine_text
 from demo.dataset import SPLITS
 from detector import tools
 from detector.cli import Parser, positive, run
-from detector.products.manifests import read_manifests
+from detector.products.manifest_files import read_manifests
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "demo" / "weights" / "fcos_r18_shapes.pth"
 LANDSCAPE, PORTRAIT = (256, 384), (384, 256)

@@ -25,7 +25,8 @@ import numpy as np
 from benchmarks.machine import machine_text
 from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
-from detector.files.atomic import sha256_of, unique_stems
+from detector.files.digest import sha256_of
+from detector.products.bin_stems import unique_stems
 from preprocess.folder import preprocess_folder
 from preprocess.listing import image_names
 from preprocess.pool import map_with_bar

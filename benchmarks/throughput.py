@@ -14,9 +14,10 @@ from convert.build import convert
 from convert.plan import NO_GEARS, Plan, Target, plan_conversion
 from detector import tools
 from detector.errors import MissingEnvironmentError, PipelineError, ToolError
-from detector.files.atomic import make_folder, write_error, write_json
+from detector.files.atomic import make_folder, write_json
+from detector.files.write_error import write_error
 from detector.geometry import Size
-from detector.products.manifests import bins_of_canvas
+from detector.products.manifest_files import bins_of_canvas
 
 log = logging.getLogger(__name__)
 

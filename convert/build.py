@@ -26,15 +26,10 @@ from convert.precision.files import keep_text, mixlist_text, read_keep, read_mix
 from convert.precision.modes import mix_types, parsed_keep
 from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
 from detector.errors import ArtifactError, SpecError
-from detector.files.atomic import (
-    make_folder,
-    remove_unfinished,
-    sha256_of,
-    to_disk,
-    write_error,
-    write_text,
-)
+from detector.files.atomic import make_folder, remove_unfinished, to_disk, write_text
+from detector.files.digest import sha256_of
 from detector.files.lock import exclusive
+from detector.files.write_error import write_error
 from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.products import om_file
 from detector.spec import DetectorSpec

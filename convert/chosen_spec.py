@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detector.errors import ArtifactError, SpecError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.geometry import Size
 from detector.onnx_files.read_write import METADATA_KEY
 from detector.spec import Checkpoint, DetectorSpec, replace

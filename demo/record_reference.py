@@ -18,7 +18,8 @@ from typing import Any
 from demo.dataset import OUTPUT, digest_of
 from demo.train import WEIGHTS
 from detector.cli import Parser, run
-from detector.files.atomic import sha256_of, write_json
+from detector.files.atomic import write_json
+from detector.files.digest import sha256_of
 
 REFERENCE = Path(__file__).resolve().parent / "reference.json"
 # The 12 numbers of COCOeval.summarize, in its order.

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError
-from detector.files.atomic import make_folder, sha256_of
+from detector.files.atomic import make_folder
+from detector.files.digest import sha256_of
 from detector.geometry import Size
 from detector.images.network_input import to_normalized
 from detector.images.read_image import Image, read_image

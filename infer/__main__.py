@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(options: Options, argv: Sequence[str]) -> int:
-    from detector.products.manifests import canvas_folders
+    from detector.products.manifest_files import canvas_folders
 
     folders = canvas_folders(Path(options.input)) if options.input else ()
     _require_apart(options, folders)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detector.errors import SpecError
 from detector.files.atomic import write_text
-from detector.products.manifests import read_manifests
+from detector.products.manifest_files import read_manifests
 from infer.contract.bins_fit import check_bins, model_spec
 from infer.contract.gears import OPTIONS
 from infer.contract.options import Options

@@ -9,7 +9,8 @@ from detector import tools
 from detector.diagnosis.log import explain_log
 from detector.diagnosis.told import sentence
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
-from detector.files.atomic import sha256_of, to_disk
+from detector.files.atomic import to_disk
+from detector.files.digest import sha256_of
 from detector.products.results_origin import ResultsOrigin, RunFacts, write_origin
 from infer.card_command import ais_bench_command
 from infer.contract import path_rules as preflight

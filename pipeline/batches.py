@@ -11,7 +11,7 @@ from detector.files.bounds import INPUT_BYTES
 from detector.geometry import Size
 from detector.images.network_input import Input
 from detector.products.again import EXPORT_AGAIN
-from detector.products.manifests import BinImage
+from detector.products.bins_manifest import BinImage
 from detector.spec import DetectorSpec
 from infer.contract.gears import gears_of
 from infer.session import DYNAMIC, Session

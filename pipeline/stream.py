@@ -11,10 +11,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from detector.errors import ArtifactError, MissingEnvironmentError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.files.lock import exclusive
 from detector.geometry import Size
-from detector.products.manifests import BinImage
+from detector.products.bins_manifest import BinImage
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx

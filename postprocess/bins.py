@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from detector.errors import ArtifactError, SpecError
-from detector.files.atomic import unique_stems
 from detector.files.bounds import SMALL_BYTES
 from detector.files.names import require_inside
 from detector.files.regular import open_regular, read_bytes
 from detector.geometry import ResizeRule, Size
 from detector.products.again import PREPROCESS_AGAIN
-from detector.products.manifests import SIDE_MAX, BinImage, BinsManifest, read_manifests
+from detector.products.bin_stems import unique_stems
+from detector.products.bins_manifest import SIDE_MAX, BinImage, BinsManifest
+from detector.products.manifest_files import read_manifests
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 
@@ -49,7 +50,7 @@ def read_bins(path: Path, told: Told) -> dict[str, BinsManifest]:
     An info file alone means the guide's model on the canvas that the options say.
 
     Returns:
-        As `detector.products.manifests.read_manifests`: the results of each lie in the folder of that name.
+        As `detector.products.manifest_files.read_manifests`: the results of each lie in the folder of that name.
 
     Raises:
         ArtifactError: missing, damaged, lists no image or one image twice.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from detector.errors import DataError
-from detector.products.manifests import BinImage
+from detector.products.bins_manifest import BinImage
 from postprocess.coco import Annotations
 from postprocess.rows.annotation_rows import AnnotatedImage
 

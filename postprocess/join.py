@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from detector.errors import DataError
-from detector.products.manifests import BinImage
+from detector.products.bins_manifest import BinImage
 from detector.spec import DetectorSpec
 from postprocess.coco import Annotations
 from postprocess.rows.ids import known_as

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector.errors import ArtifactError
-from detector.files.atomic import sha256_of
-from detector.products.manifests import DIGEST as MANIFEST_DIGEST
-from detector.products.manifests import BinsManifest
+from detector.files.digest import sha256_of
+from detector.products.bins_manifest import BinsManifest
+from detector.products.manifest_seal import DIGEST as MANIFEST_DIGEST
 from detector.products.results_origin import ResultsOrigin, find_origin, origin_path
 from detector.spec import DetectorSpec
 from postprocess.record import Ran
@@ -20,7 +20,7 @@ def model_of(
 
     Args:
         results: the result folder, with a folder for each canvas where there are several.
-        manifests: by canvas folder, as `detector.products.manifests.read_manifests`.
+        manifests: by canvas folder, as `detector.products.manifest_files.read_manifests`.
         model: name or file that the user gives as the model, or None.
 
     Returns:

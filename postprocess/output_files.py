@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError
-from detector.files.atomic import read_product
 from detector.files.bounds import Bound
 from detector.files.npy import NpyHeader, read_header
 from detector.files.regular import open_regular
 from detector.products.again import INFER_AGAIN
-from detector.products.manifests import BinImage
+from detector.products.bins_manifest import BinImage
+from detector.products.product_file import read_product
 from detector.products.results_origin import origin_path
 from detector.spec import TensorSpec
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from detector.errors import ArtifactError, DataError
-from detector.files.atomic import read_product, sha256_of, write_json
+from detector.files.atomic import write_json
 from detector.files.bounds import MANIFEST_BYTES
+from detector.files.digest import sha256_of
 from detector.files.json_text import parse_json
 from detector.products.again import PREPROCESS_AGAIN
+from detector.products.product_file import read_product
 
 PICTURES_NAME = "pictures.json"
 UNBOUND = (

@@ -14,7 +14,7 @@ from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, read_json
 from detector.geometry import Size
 from detector.products.again import INFER_AGAIN
-from detector.products.manifests import BinImage, BinsManifest
+from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.products.results_origin import origin_path
 from detector.spec import DetectorSpec, TensorSpec, replace
 from detector.spec.decode import DecodeSpec

@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 
 from detector.errors import ArtifactError
-from detector.files.atomic import make_folder, require_apart, sha256_of, write_json
+from detector.files.atomic import make_folder, write_json
+from detector.files.digest import sha256_of
+from detector.products.product_file import require_apart
 from detector.spec import DetectorSpec
 from postprocess.bins import Told, images_of, read_bins
 from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections

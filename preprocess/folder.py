@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from detector.files.atomic import atomic_file, to_disk, unique_stems
+from detector.files.atomic import atomic_file, to_disk
 from detector.files.lock import exclusive
 from detector.geometry import Size
 from detector.images.header import Header
 from detector.images.network_input import Input, to_input
 from detector.images.read_image import read_picture
-from detector.products.manifests import BinImage, BinsManifest, folder_of, write_manifests
+from detector.products.bin_stems import unique_stems
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.canvas_folders import folder_of
+from detector.products.manifest_files import write_manifests
 from detector.spec import DetectorSpec
 from preprocess.annotated import only_annotated
 from preprocess.listing import image_tree
@@ -64,7 +67,7 @@ def preprocess_folder(
         annotations: COCO annotation file; only the images that it lists are read. None: all.
 
     Returns:
-        As `detector.products.manifests.read_manifests`.
+        As `detector.products.manifest_files.read_manifests`.
 
     Raises:
         DataError: an image or the folder of images is unusable; the message names the file.

@@ -13,10 +13,12 @@ import pydantic
 from pydantic import Field
 
 from detector.errors import ArtifactError
-from detector.files.atomic import make_folder, write_error, write_text
+from detector.files.atomic import make_folder, write_text
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.regular import read_bytes
-from detector.products.manifests import MANIFEST_NAME, UNFINISHED_NAME, canvas_folders, read_manifest
+from detector.files.write_error import write_error
+from detector.products.bins_manifest import MANIFEST_NAME, UNFINISHED_NAME
+from detector.products.manifest_files import canvas_folders, read_manifest
 
 logger = logging.getLogger(__name__)
 

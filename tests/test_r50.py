@@ -11,7 +11,7 @@ import torch
 from detector.images.network_input import to_input
 from detector.images.read_image import read_image
 from detector.onnx_files.read_write import write_onnx
-from detector.products.manifests import read_manifest
+from detector.products.manifest_files import read_manifest
 from detector.spec_files import load_spec
 from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms

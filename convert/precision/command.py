@@ -149,7 +149,7 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     from convert.precision.simulate import card_graph, stand_in
     from convert.precision.trials import Trials
     from detector.files.atomic import make_folder
-    from detector.products.manifests import bins_of_canvas
+    from detector.products.manifest_files import bins_of_canvas
 
     accept = args.accept if args.accept is not None else (0.1 if args.annotations_path else 1.0)
     # A repair at one shape is one at all: the gears of an OM share their operators.

@@ -14,7 +14,7 @@ from detector import tools
 from detector.errors import ArtifactError
 from detector.files.atomic import make_folder
 from detector.onnx_files.read_write import write_onnx
-from detector.products.manifests import read_manifest, write_manifest
+from detector.products.manifest_files import read_manifest, write_manifest
 from detector.spec import DetectorSpec
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Files that stages hand to each other: atomic writes, fingerprints and names."""
+"""Files written whole or not at all, and whether they are on the disk."""
 
 import contextlib
 import ctypes
@@ -9,13 +9,12 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from detector.errors import ArtifactError
-from detector.files.bounds import Bound
-from detector.files.regular import open_regular, read_bytes
+from detector.files.write_error import write_error
 
 
 @contextlib.contextmanager
@@ -119,75 +118,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_error(path: Path, error: OSError) -> ArtifactError:
-    """What went wrong while writing `path`, with the next step."""
-    reason = error.strerror or type(error).__name__
-    hint = _HINTS.get(error.errno or 0)
-    return ArtifactError(f"cannot write {path}: {reason}" + (f"; {hint}" if hint else ""))
-
-
-_SPACE = "free some space and run the command again"
-_IN_THE_WAY = "something on that path is no folder: remove it, or give another path"
-_HINTS = {
-    errno.ENOSPC: _SPACE,
-    errno.EDQUOT: _SPACE,
-    errno.EFBIG: "raise `ulimit -f` and run the command again",
-    errno.EISDIR: "remove that folder and run the command again",
-    errno.ELOOP: "remove that link and run the command again",
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EEXIST: _IN_THE_WAY,
-    errno.EACCES: "have its permissions changed, or give another path",
-    errno.EPERM: "have its permissions changed, or give another path",
-    errno.ENOENT: "give another path",
-    errno.EROFS: "give a path on a disk that can be written",
-    errno.EINVAL: "give another path",
-    errno.ENAMETOOLONG: "give a shorter path",
-}
-
-
-def read_product(path: Path, bound: Bound, *, again: str) -> bytes:
-    """The bytes of a file that a command of ours writes.
-
-    Args:
-        path: of the file.
-        bound: of its bytes.
-        again: how it is written again, for messages.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it is larger than the bound, and says itself what to do.
-        ArtifactError: what lies there is no file that can be read.
-    """
-    try:
-        return read_bytes(path, bound)
-    except FileNotFoundError:
-        if not path.is_symlink():
-            raise
-        raise ArtifactError(f"{path} is a link that leads nowhere; remove it and {again}") from None
-    except OSError as error:
-        if error.errno == errno.EFBIG:
-            raise
-        # The folder that it should lie in may be none.
-        wrong = next((part for part in reversed(path.parents) if os.path.lexists(part) and not part.is_dir()), path)
-        raise ArtifactError(f"{wrong}: {error.strerror}; remove it and {again}") from error
-
-
-def require_apart(products: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to write over what is read.
-
-    Raises:
-        ArtifactError: a product is one of the inputs, by whatever name.
-    """
-    inputs = [path for path in inputs if path.exists()]
-    for product in products:
-        for path in inputs:
-            if product.exists() and product.samefile(path):
-                raise ArtifactError(
-                    f"{product} is the input {path} and would be overwritten; give another path for what is written, "
-                    "or move the input"
-                )
-
-
 def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o644, lasting: bool = True) -> None:
     """Write a whole file atomically."""
     with atomic_file(path, mode=mode, lasting=lasting) as file:
@@ -238,43 +168,3 @@ def make_folder(path: Path, *, mode: int = 0o755) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=mode)
     except OSError as error:
         raise write_error(path, error) from error
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def stem_of(file_name: str) -> str:
-    """The part of a bin's name that ais_bench keeps for its outputs: everything before the first dot."""
-    return os.path.basename(file_name).split(".")[0]
-
-
-def unique_stems(names: Iterable[str]) -> list[str]:
-    """One bin stem per image file name, collision-free and legal for ais_bench.
-
-    ais_bench cuts a stem at the first dot (`a.b.bin` gives `a_0.bin`) and refuses blanks and non-ASCII characters in
-    paths. Such characters become `_`; a name that had to change, or whose stem is taken, gets sixteen hex digits of its
-    SHA-256 (all names of a folder may be Chinese, so that nothing but the digits tells 100,000 of them apart).
-    A plain name (`000000000139.jpg`) keeps its stem, so that bins are named as in the published guide.
-    """
-    stems: list[str] = []
-    names = list(names)
-    plain = {name: _plain_stem(name) for name in names}
-    # ais_bench sorts case-insensitively and some file systems fold case: stems must differ in more than case.
-    counts: dict[str, int] = {}
-    for stem in plain.values():
-        counts[stem.lower()] = counts.get(stem.lower(), 0) + 1
-    for name in names:
-        stem = plain[name]
-        # A name that already looks like ours could be met by one that we make; a long one leaves no room for `_0.bin`.
-        changed = stem != os.path.splitext(name)[0] or len(stem) > 200 or re.search("-[0-9a-f]{16}$", stem.lower())
-        if changed or counts[stem.lower()] > 1:
-            stem = f"{stem[:200]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        stems.append(stem)
-    return stems
-
-
-def _plain_stem(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", os.path.splitext(name)[0])

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detector.errors import ArtifactError
-from detector.files.atomic import hidden_name, remove_unfinished, write_error
+from detector.files.atomic import hidden_name, remove_unfinished
+from detector.files.write_error import write_error
 
 log = logging.getLogger(__name__)
 

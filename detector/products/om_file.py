@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import ArtifactError
-from detector.files.atomic import sha256_of, write_json
+from detector.files.atomic import write_json
 from detector.files.bounds import SMALL_BYTES
-from detector.files.digest import digest_of
+from detector.files.digest import digest_of, sha256_of
 from detector.files.json_text import JsonError, read_json
 from detector.files.regular import read_bytes
 from detector.products.again import BUILD_AGAIN

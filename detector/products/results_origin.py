@@ -9,12 +9,13 @@ from typing import Literal
 import pydantic
 
 from detector.errors import ArtifactError
-from detector.files.atomic import read_product, write_text
+from detector.files.atomic import write_text
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.digest import digest_of
 from detector.files.json_text import JsonError, parse_json
 from detector.geometry import Size
 from detector.products.again import INFER_AGAIN
+from detector.products.product_file import read_product
 from detector.spec import Checkpoint, DetectorSpec, spec_problem
 
 DIGEST = "origin_sha256"

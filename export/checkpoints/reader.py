@@ -9,7 +9,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from detector.errors import CheckpointError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.files.regular import open_regular
 from export.checkpoints.containers.bare_pickle import read_pickle_file
 from export.checkpoints.containers.file_kind import HEAD_BYTES, Container, container_of, refusal_of

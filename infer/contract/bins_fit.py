@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from detector.errors import ArtifactError, SpecError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.products.again import PREPROCESS_AGAIN
-from detector.products.manifests import MANIFEST_NAME, BinsManifest, read_manifest, require_not_cut_short
+from detector.products.bins_manifest import MANIFEST_NAME, BinsManifest
+from detector.products.manifest_files import read_manifest, require_not_cut_short
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec

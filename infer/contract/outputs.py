@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import ArtifactError, PipelineError
-from detector.files.atomic import remove_unfinished, stem_of, write_bytes, write_error
+from detector.files.atomic import remove_unfinished, write_bytes
 from detector.files.lock import exclusive
-from detector.products.manifests import MANIFEST_NAME, UNFINISHED_NAME
+from detector.files.write_error import write_error
+from detector.products.bin_stems import stem_of
+from detector.products.bins_manifest import MANIFEST_NAME, UNFINISHED_NAME
 from detector.products.results_origin import origin_path
 from infer.contract.inputs import Run
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from detector.files.atomic import make_folder, require_apart, write_bytes
+from detector.files.atomic import make_folder, write_bytes
+from detector.products.product_file import require_apart
 from detector.spec import Checkpoint
 from postprocess.evaluate import Figure, figures_of
 from postprocess.pictures import PICTURES_NAME

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from detector.errors import ArtifactError
-from detector.files.atomic import read_product, sha256_of
 from detector.files.bounds import SMALL_BYTES
-from detector.files.digest import digest_of
+from detector.files.digest import digest_of, sha256_of
 from detector.files.json_text import JsonError, parse_json
+from detector.products.product_file import read_product
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
 from postprocess.coco import (

@@ -6,7 +6,7 @@ import pytest
 
 import demo
 from demo.dataset import SPLITS, write_dataset
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.spec_files import load_spec
 
 FOLDER = Path(demo.__file__).parent

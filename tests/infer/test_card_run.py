@@ -10,7 +10,8 @@ import pytest
 
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError, ToolError
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest, write_manifest
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.manifest_files import write_manifest
 from detector.products.results_origin import RunFacts, find_origin
 from detector.spec_files import load_spec
 from detector.tools import Finished

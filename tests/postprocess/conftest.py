@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.files.atomic import stem_of
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest, write_manifest
+from detector.products.bin_stems import stem_of
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.manifest_files import write_manifest
 from detector.spec import DetectorSpec
 from detector.spec.image import ImageSpec
 

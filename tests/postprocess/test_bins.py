@@ -6,7 +6,8 @@ import pytest
 
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.products.manifests import BinsManifest, write_manifest
+from detector.products.bins_manifest import BinsManifest
+from detector.products.manifest_files import write_manifest
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told, read_bins
 

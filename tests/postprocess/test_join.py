@@ -5,7 +5,7 @@ import pytest
 
 from detector.errors import DataError
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest
+from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.image_names import join_images

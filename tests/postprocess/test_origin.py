@@ -6,7 +6,8 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Size
-from detector.products.manifests import BinsManifest, read_manifest
+from detector.products.bins_manifest import BinsManifest
+from detector.products.manifest_files import read_manifest
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import Checkpoint, DetectorSpec, replace
 from postprocess.origin import model_of, require_origin

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from detector.errors import ArtifactError
-from detector.files.atomic import sha256_of
-from detector.products.manifests import BinsManifest, read_manifest, write_manifest
+from detector.files.digest import sha256_of
+from detector.products.bins_manifest import BinsManifest
+from detector.products.manifest_files import read_manifest, write_manifest
 from detector.products.results_origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
 from postprocess.results import read_results

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from detector.errors import ArtifactError, DataError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest, write_manifest, write_manifests
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.manifest_files import write_manifest, write_manifests
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.bins import Told

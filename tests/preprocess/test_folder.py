@@ -14,7 +14,7 @@ from detector.errors import ArtifactError, DataError
 from detector.files.lock import exclusive
 from detector.images.network_input import to_input
 from detector.images.read_image import read_image
-from detector.products.manifests import read_manifest, read_manifests
+from detector.products.manifest_files import read_manifest, read_manifests
 from detector.spec import DetectorSpec, replace
 from preprocess.folder import max_num_bytes, preprocess_folder
 

@@ -10,7 +10,8 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest, write_manifest
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.manifest_files import write_manifest
 from detector.spec import DetectorSpec
 from preprocess.output import prepare_output, taken_back_on_failure
 

@@ -13,7 +13,9 @@ from convert.precision.trials import Trials
 from detector.errors import AccuracyError, SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import embed_spec
-from detector.products.manifests import BinImage, BinsManifest, CanvasFolders, write_manifest
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.canvas_folders import CanvasFolders
+from detector.products.manifest_files import write_manifest
 from detector.spec import replace
 from tests.conftest import run_onnx
 from tests.convert.precision import planted

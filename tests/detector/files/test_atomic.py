@@ -1,30 +1,23 @@
-"""Atomic writes and names."""
+"""Atomic writes."""
 
 import errno
 import os
-import re
 import resource
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from detector.errors import ArtifactError
 from detector.files.atomic import (
     atomic_file,
     make_folder,
     remove_unfinished,
-    sha256_of,
-    stem_of,
     to_disk,
-    unique_stems,
     write_bytes,
     write_json,
     write_text,
 )
-
-NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=20)
+from detector.files.digest import sha256_of
 
 
 def listing(folder: Path) -> list[str]:
@@ -99,37 +92,6 @@ def test_a_file_in_the_way_of_a_folder(tmp_path: Path):
 def test_sha256_of_a_file(tmp_path: Path):
     write_bytes(tmp_path / "a", b"abc")
     assert sha256_of(tmp_path / "a").startswith("ba7816bf8f01cfea")
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"), [("a.bin", "a"), ("a.b.bin", "a"), ("x/y.z/a_0.bin", "a_0"), ("a", "a"), (".bin", "")]
-)
-def test_ais_bench_cuts_a_stem_at_the_first_dot(name: str, stem: str):
-    assert stem_of(name) == stem
-
-
-def test_plain_names_keep_their_stems():
-    assert unique_stems(["000000000139.jpg", "IMG_2-x.PNG"]) == ["000000000139", "IMG_2-x"]
-
-
-@given(st.lists(NAMES, unique=True, max_size=8))
-@example(["a.1.jpg", "a.2.jpg", "a.jpg", "a.png", "A.jpg", "a b.jpg", "a_b.jpg"])
-@example(["a.jpg", "a.png"])
-@example(["a.jpg", "A.jpg"])
-@example(["图片.jpg", "照片.jpg", "__.jpg"])
-@example(["a b.jpg", f"{unique_stems(['a b.jpg'])[0]}.jpg"])
-@example(["n" * 251, "n" * 250 + "m"])
-def test_stems_are_legal_and_do_not_collide(names: list[str]):
-    stems = unique_stems(names)
-    assert len({stem.lower() for stem in stems}) == len(names)
-    for stem in stems:
-        assert re.fullmatch("[A-Za-z0-9_-]+", stem)
-        assert stem_of(f"{stem}.bin") == stem
-        assert len(f"{stem}_0.bin") <= 255
-
-
-def test_a_stem_depends_on_its_name_only_when_it_had_to_change():
-    assert unique_stems(["a b.jpg", "c.jpg"])[0] == unique_stems(["a b.jpg", "d.jpg"])[0]
 
 
 def test_only_what_a_killed_process_left_of_a_file_goes(tmp_path: Path):

@@ -8,7 +8,8 @@ import pytest
 
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
-from detector.products.manifests import BinImage, BinsManifest, read_manifest, write_manifest
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.manifest_files import read_manifest, write_manifest
 from detector.products.om_file import write_description
 from detector.products.results_origin import RunFacts
 from detector.spec import DetectorSpec, replace

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from detector.errors import ArtifactError, PipelineError
-from detector.files.atomic import sha256_of
+from detector.files.digest import sha256_of
 from detector.files.lock import exclusive
 from infer.contract.inputs import Run
 from infer.contract.outputs import check_stems, encode, own_name, require_apart, reserved, save, split

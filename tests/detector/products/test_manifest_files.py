@@ -11,11 +11,10 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Letterbox, Size
-from detector.products.manifests import (
-    BinImage,
-    BinsManifest,
+from detector.products.bins_manifest import BinImage, BinsManifest
+from detector.products.canvas_folders import folder_of
+from detector.products.manifest_files import (
     canvas_folders,
-    folder_of,
     read_manifest,
     read_manifests,
     write_manifest,
