@@ -24,7 +24,7 @@ from detector.nms.function import NMS_OP
 Array = NDArray[Any]
 
 
-class Runner(Protocol):
+class Evaluator(Protocol):
     """What runs a graph of ONNX's own operators."""
 
     def run(self, names: list[str], feeds: dict[str, Array], /) -> Any:
@@ -49,7 +49,7 @@ class LoweredGraph:
         model: onnx.ModelProto,
         *,
         kind: type[np.float16] | type[np.float32] = np.float32,
-        runner: Callable[[onnx.ModelProto], Runner] | None = None,
+        runner: Callable[[onnx.ModelProto], Evaluator] | None = None,
     ) -> None:
         runner = runner or reference_runner
         whole = onnx.ModelProto()
@@ -81,9 +81,9 @@ class LoweredGraph:
         return dict(zip(self._outputs, self._back.run(self._outputs, feeds), strict=True))
 
 
-def reference_runner(model: onnx.ModelProto) -> Runner:
+def reference_runner(model: onnx.ModelProto) -> Evaluator:
     """ONNX's reference implementation of a graph of ONNX's own operators."""
-    evaluator: Runner = ReferenceEvaluator(model, new_ops=[GatherElements])
+    evaluator: Evaluator = ReferenceEvaluator(model, new_ops=[GatherElements])
     return evaluator
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from benchmarks.device_nms import CardNms
-from benchmarks.lowered_graph import LoweredGraph, Runner
+from benchmarks.lowered_graph import Evaluator, LoweredGraph
 from benchmarks.machine import machine_text
 from convert.lower import lower
 from detector.cli import Parser, run
@@ -90,10 +90,10 @@ def refining(rows: int, classes: int, iou_threshold: float) -> LoweredGraph:
     return LoweredGraph(lower(model, AtcSpec(nms="refine")), kind=np.float16, runner=_onnxruntime)
 
 
-def _onnxruntime(model: onnx.ModelProto) -> Runner:
+def _onnxruntime(model: onnx.ModelProto) -> Evaluator:
     import onnxruntime as ort
 
-    session: Runner = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session: Evaluator = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session
 
 

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from detector.products.manifest_files import bins_of_canvas
 
 log = logging.getLogger(__name__)
 
-Runner = Callable[..., tools.Finished]
 
 BENCH_NAME = "bench.json"
 # `infer` creates it with the mode 0750 that ais_bench demands of the folder that it writes below.
@@ -122,7 +121,7 @@ def measure(
     target: Target = "auto",
     loop: int = 5,
     bins: Path | None = None,
-    run: Runner = tools.run,
+    run: tools.Runner = tools.run,
 ) -> Bench:
     """Convert and run a model for each batch size; leaves the models and, last, `bench.json` in the output folder.
 
@@ -181,7 +180,7 @@ def infer_command(model: Path, output: Path, *, batch_size: int, loop: int, bins
     return [*command, "--input", str(bins)] if bins else command
 
 
-def _measure_one(plan: Plan, output: Path, *, loop: int, bins: Path | None, run: Runner) -> Measurement:
+def _measure_one(plan: Plan, output: Path, *, loop: int, bins: Path | None, run: tools.Runner) -> Measurement:
     size = plan.batch_size
     try:
         log.info("batch size %d: converting", size)

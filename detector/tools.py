@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,10 @@ class Finished:
 
     exit_code: int
     lines: tuple[str, ...]
+
+
+Runner = Callable[..., Finished]
+"""What runs an outside program, as `run`; tests pass their own."""
 
 
 def which(program: str) -> str | None:

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     options = parse(argv)
     if options.output is None or options.output_dirname is not None or options.dym_shape_range or options.perf:
         return _run(options, argv)  # the last two run the tool several times, under names of its own
-    from infer.contract.outputs import own_name
+    from infer.contract.result_folder import own_name
 
     with own_name(options.output) as name:
         return _run(replace(options, output_dirname=name), argv)
@@ -45,7 +45,7 @@ def _run(options: Options, argv: Sequence[str]) -> int:
 def _require_apart(options: Options, folders: Sequence[str]) -> None:
     if options.input is None or options.output is None:
         return
-    from infer.contract.outputs import require_apart, result_prefix
+    from infer.contract.result_folder import require_apart, result_prefix
 
     entries = options.input.split(",")
     prefix = result_prefix(options.output, options.output_dirname)

@@ -12,8 +12,8 @@ from detector.products.manifest_files import read_manifests
 from infer.contract.bins_fit import check_bins, model_spec
 from infer.contract.gears import OPTIONS
 from infer.contract.options import Options
-from infer.contract.outputs import FILE_MODE, remove_records, reserved, result_prefix, summary_path
 from infer.contract.path_rules import check_paths
+from infer.contract.result_folder import FILE_MODE, remove_records, reserved, result_prefix, summary_path
 from infer.speed import RUNS_FORMAT, read_speed
 
 log = logging.getLogger(__name__)

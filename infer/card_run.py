@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from detector import tools
@@ -13,17 +13,16 @@ from detector.files.atomic import to_disk
 from detector.files.digest import sha256_of
 from detector.products.results_origin import ResultsOrigin, RunFacts, write_origin
 from infer.card_command import ais_bench_command
-from infer.contract import path_rules as preflight
 from infer.contract.bin_files import require_bins
 from infer.contract.bins_fit import check_bins, model_spec, origin_of
 from infer.contract.gears import gears_of, settle_gear
 from infer.contract.options import Options
-from infer.contract.outputs import FILE_MODE, make_private_folder, reserved, result_prefix, summary_path
+from infer.contract.path_rules import check_paths
+from infer.contract.result_folder import FILE_MODE, make_private_folder, reserved, result_prefix, summary_path
 from infer.speed import read_speed, read_speeds, speed_lines
 
 log = logging.getLogger(__name__)
 
-Runner = Callable[..., tools.Finished]
 ANNOUNCED = "[INFO] output path:"
 NEXT_STEP = (
     "run this on the NPU host with CANN and the ais_bench and aclruntime 0.0.2 wheels installed (docs/npu_host.md, "
@@ -31,7 +30,7 @@ NEXT_STEP = (
 )
 
 
-def run_om(options: Options, *, run: Runner = tools.run) -> int:
+def run_om(options: Options, *, run: tools.Runner = tools.run) -> int:
     """Run a .om with the real ais_bench, its output echoed to standard output.
 
     Args:
@@ -53,7 +52,7 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
     if spec is not None:
         options = settle_gear(options, gears_of(spec), known.spec.canvas if known.spec else None)
     python, version = _python_with_ais_bench(run)
-    preflight.check_paths(options)
+    check_paths(options)
     require_bins(entries, known.digests)
     if options.output is not None and not Path(options.output).exists():
         make_private_folder(Path(options.output))
@@ -67,7 +66,7 @@ def run_om(options: Options, *, run: Runner = tools.run) -> int:
         return _run(ais_bench_command(options, python=python), options, origin, run)
 
 
-def _run(command: Sequence[str], options: Options, origin: ResultsOrigin | None, run: Runner) -> int:
+def _run(command: Sequence[str], options: Options, origin: ResultsOrigin | None, run: tools.Runner) -> int:
     """The tool to its end, and what makes its results count; see `run_om`."""
     finished = run(command, echo=True, check=False)
     if finished.exit_code == 2:
@@ -146,7 +145,7 @@ except metadata.PackageNotFoundError:
 """
 
 
-def _python_with_ais_bench(run: Runner) -> tuple[str, str | None]:
+def _python_with_ais_bench(run: tools.Runner) -> tuple[str, str | None]:
     """The interpreter that has the tool, and the tool's version if it tells."""
     # The tool is usually installed for the host's own Python, not in this program's environment.
     for python in ("python3", sys.executable):

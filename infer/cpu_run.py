@@ -16,15 +16,17 @@ from tqdm import tqdm
 from detector.errors import PipelineError
 from detector.files.atomic import to_disk, write_text
 from detector.products.results_origin import ResultsOrigin, RunFacts, write_origin
-from infer.contract import inputs as bins
-from infer.contract import outputs as results
 from infer.contract.bin_files import NPY_SUFFIXES, Digests, num_bytes
 from infer.contract.bins_fit import check_bins, model_spec, origin_of, require_shape
+from infer.contract.executions import Execution, check_sizes, group_files, pure_execution, require_filled
+from infer.contract.feeds import load, load_shaped, pure_feeds
 from infer.contract.gears import gears_of, settle_gear
+from infer.contract.input_files import files_per_input
 from infer.contract.input_shapes import batch_size, require_open_axes, settle
-from infer.contract.inputs import Run
 from infer.contract.options import Options, refuse_card_options
 from infer.contract.path_rules import check_paths
+from infer.contract.result_files import check_stems, save
+from infer.contract.result_folder import FILE_MODE, reserved, result_prefix, summary_path
 from infer.contract.summary import Summary, Timings
 from infer.session import Session, Tensor
 
@@ -42,18 +44,26 @@ BAR_TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be executed: the runs, how to read one, the batch size of the throughput figure, what to say first."""
+class Prepared:
+    """What will be executed: the executions, how to read the arrays of one, the batch size of the throughput figure.
 
-    runs: list[Run]
-    load: Callable[[Run], Arrays]
+    Attributes:
+        executions: in order.
+        load: gives the arrays of one.
+        batch_size: of the throughput figure.
+        prefix: the result folder; None: nothing is written.
+        lines: said before the first one.
+    """
+
+    executions: list[Execution]
+    load: Callable[[Execution], Arrays]
     batch_size: int
     prefix: str | None
     lines: tuple[str, ...]
 
 
 def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
-    """Run a .onnx over the input, write the result folder and its summary.
+    """Execution a .onnx over the input, write the result folder and its summary.
 
     Args:
         options: the command line.
@@ -84,39 +94,39 @@ def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
             for kind, tensors in (("input", session.inputs), ("output", session.outputs)):
                 for index, tensor in enumerate(tensors):
                     say(f"[DEBUG] {kind}:{index} {tensor}")
-        plan = _plan(options, session, entries, known.digests, say)
+        prepared = _prepare(options, session, entries, known.digests, say)
         facts = RunFacts(
-            backend="onnxruntime", version=session.version, device="CPU", batch_size=max(plan.batch_size, 0) or None
+            backend="onnxruntime", version=session.version, device="CPU", batch_size=max(prepared.batch_size, 0) or None
         )
         origin = (
             None
-            if plan.prefix is None
+            if prepared.prefix is None
             else origin_of(options.model, spec, known.spec, facts, manifest_sha256=known.manifest_sha256)
         )
-        with results.reserved(plan.prefix, fresh=options.fresh):
-            for line in plan.lines:
+        with reserved(prepared.prefix, fresh=options.fresh):
+            for line in prepared.lines:
                 say(f"[INFO] {line}")
-            _warm_up(session, plan, options.warmup_count)
+            _warm_up(session, prepared, options.warmup_count)
             say(f"[INFO] warm up {options.warmup_count} done")
-            _run(session, plan, options, argv, origin, say)
+            _run(session, prepared, options, argv, origin, say)
 
 
 def _run(
-    session: Session, plan: Plan, options: Options, argv: Sequence[str], origin: ResultsOrigin | None, say: Say
+    session: Session, prepared: Prepared, options: Options, argv: Sequence[str], origin: ResultsOrigin | None, say: Say
 ) -> None:
     """Execute, and write what makes the results count: the origin and, last, the summary."""
     timings = Timings()
     digests: dict[str, str] = {}
-    filesinfo = _execute_all(session, plan, options, timings, digests)
-    if plan.prefix is not None:
-        to_disk(Path(plan.prefix))
-    if plan.prefix is not None and origin is not None:
+    filesinfo = _execute_all(session, prepared, options, timings, digests)
+    if prepared.prefix is not None:
+        to_disk(Path(prepared.prefix))
+    if prepared.prefix is not None and origin is not None:
         bound = origin.model_copy(update={"results": digests})
-        write_origin(Path(plan.prefix), bound, mode=results.FILE_MODE)
-    _finish(options, argv, plan, filesinfo, timings, say)
+        write_origin(Path(prepared.prefix), bound, mode=FILE_MODE)
+    _finish(options, argv, prepared, filesinfo, timings, say)
 
 
-def _plan(options: Options, session: Session, entries: Sequence[str], digests: Digests, say: Say) -> Plan:
+def _prepare(options: Options, session: Session, entries: Sequence[str], digests: Digests, say: Say) -> Prepared:
     batch = options.batchsize
     if batch is None:
         batch = batch_size(session.inputs, options)
@@ -126,70 +136,70 @@ def _plan(options: Options, session: Session, entries: Sequence[str], digests: D
     auto = options.auto_shape and bool(entries)
     require_open_axes(session.inputs, options)
     tensors = session.inputs if auto else settle(session.inputs, options)
-    prefix = None if options.output is None else results.result_prefix(options.output, options.output_dirname)
-    runs = _plan_files(options, tensors, entries, combine=not auto) if entries else [bins.pure_run(tensors)]
+    prefix = None if options.output is None else result_prefix(options.output, options.output_dirname)
+    executions = _group(options, tensors, entries, combine=not auto) if entries else [pure_execution(tensors)]
     lines = []
     if prefix is not None:
-        results.check_stems(runs)
+        check_stems(executions)
         lines.append(f"output path:{prefix}")
     if entries:
-        first = runs[0].files[0][0]
+        first = executions[0].files[0][0]
         sizes = f"files0 size:{num_bytes(first)} tensor0size:{tensors[0].num_bytes}"
-        lines.append(f"get filesperbatch {sizes} filesperbatch:{runs[0].slots} runcount:{len(runs)}")
-        _warn_of_odd_grouping(runs[0], tensors[0])
-    return Plan(runs, _loader(options, tensors, digests), batch, prefix, tuple(lines))
+        lines.append(f"get filesperbatch {sizes} filesperbatch:{executions[0].slots} runcount:{len(executions)}")
+        _warn_of_odd_grouping(executions[0], tensors[0])
+    return Prepared(executions, _loader(options, tensors, digests), batch, prefix, tuple(lines))
 
 
-def _loader(options: Options, tensors: Sequence[Tensor], digests: Digests) -> Callable[[Run], Arrays]:
+def _loader(options: Options, tensors: Sequence[Tensor], digests: Digests) -> Callable[[Execution], Arrays]:
     if options.input is None:
-        return lambda _: bins.pure_feeds(tensors, options.pure_data_type)
+        return lambda _: pure_feeds(tensors, options.pure_data_type)
     if options.auto_shape:
-        return partial(bins.load_shaped, inputs=tensors)
-    return partial(bins.load, inputs=tensors, digests=digests)
+        return partial(load_shaped, inputs=tensors)
+    return partial(load, inputs=tensors, digests=digests)
 
 
-def _plan_files(options: Options, tensors: Sequence[Tensor], entries: Sequence[str], *, combine: bool) -> list[Run]:
-    files = bins.files_per_input(entries, tensors)
+def _group(options: Options, tensors: Sequence[Tensor], entries: Sequence[str], *, combine: bool) -> list[Execution]:
+    files = files_per_input(entries, tensors)
     if options.run_mode == "files":
         for file in (file for listed in files for file in listed if file.endswith(NPY_SUFFIXES)):
             raise PipelineError(f"not support npy file:{file}: --run_mode files reads .bin only")
-    runs = bins.plan(files, tensors, combine=combine)
+    executions = group_files(files, tensors, combine=combine)
     if combine:
-        bins.check_sizes(runs, tensors)
+        check_sizes(executions, tensors)
         num_bytes = sum(tensor.num_bytes for tensor in tensors)
-        bins.require_filled(runs[0].samples, runs[0].slots, num_bytes, model=options.model)
-    return runs
+        require_filled(executions[0].samples, executions[0].slots, num_bytes, model=options.model)
+    return executions
 
 
-def _warn_of_odd_grouping(run: Run, tensor: Tensor) -> None:
-    if tensor.shape and run.slots not in (1, tensor.shape[0]):
+def _warn_of_odd_grouping(execution: Execution, tensor: Tensor) -> None:
+    if tensor.shape and execution.slots not in (1, tensor.shape[0]):
         log.warning(
             "%d files of %d bytes fill one input %s: if they are of another element type, the throughput means nothing",
-            run.slots, num_bytes(run.files[0][0]), tensor,
+            execution.slots, num_bytes(execution.files[0][0]), tensor,
         )  # fmt: skip
 
 
-def _warm_up(session: Session, plan: Plan, count: int) -> None:
+def _warm_up(session: Session, prepared: Prepared, count: int) -> None:
     if count:
-        feeds = plan.load(plan.runs[0])
+        feeds = prepared.load(prepared.executions[0])
         for _ in range(count):
             session.infer(feeds)
 
 
 def _execute_all(
-    session: Session, plan: Plan, options: Options, timings: Timings, digests: dict[str, str]
+    session: Session, prepared: Prepared, options: Options, timings: Timings, digests: dict[str, str]
 ) -> dict[str, dict[str, list[str]]]:
     filesinfo: dict[str, dict[str, list[str]]] = {}
     # "full" reads everything before the first execution and writes after the last one; the others go run by run.
     full = options.run_mode == "full"
-    feeds: Iterable[Arrays] = map(plan.load, plan.runs)
+    feeds: Iterable[Arrays] = map(prepared.load, prepared.executions)
     outputs: Iterable[Arrays] = _execute(
-        session, list(feeds) if full else feeds, options, timings, total=len(plan.runs)
+        session, list(feeds) if full else feeds, options, timings, total=len(prepared.executions)
     )
-    for run, arrays in zip(plan.runs, list(outputs) if full else outputs, strict=True):
-        if plan.prefix is not None:
+    for execution, arrays in zip(prepared.executions, list(outputs) if full else outputs, strict=True):
+        if prepared.prefix is not None:
             axis = options.output_batchsize_axis
-            saved = results.save(arrays, run, plan.prefix, outfmt=options.outfmt, axis=axis, digests=digests)
+            saved = save(arrays, execution, prepared.prefix, outfmt=options.outfmt, axis=axis, digests=digests)
             filesinfo.update(saved)
     return filesinfo
 
@@ -216,16 +226,16 @@ def _execute(
 def _finish(
     options: Options,
     argv: Sequence[str],
-    plan: Plan,
+    prepared: Prepared,
     filesinfo: dict[str, dict[str, list[str]]],
     timings: Timings,
     say: Say,
 ) -> None:
     auto = options.auto_shape and options.input is not None
     seen = timings.batch_sizes
-    summary = Summary(timings, sum(seen) / len(seen) if auto else plan.batch_size)
+    summary = Summary(timings, sum(seen) / len(seen) if auto else prepared.batch_size)
     for line in summary.lines(show_copies=options.display_all_summary):
         say(f"[INFO] {line}")
-    if plan.prefix is not None:
+    if prepared.prefix is not None:
         text = json.dumps(summary.document(filesinfo, argv))
-        write_text(results.summary_path(plan.prefix), text, mode=results.FILE_MODE)
+        write_text(summary_path(prepared.prefix), text, mode=FILE_MODE)

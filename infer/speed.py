@@ -12,7 +12,7 @@ from detector.errors import ArtifactError
 from detector.files.bounds import DATA_BYTES
 from detector.files.json_text import read_json
 from detector.files.names import require_inside
-from infer.contract.inputs import PURE_NAME
+from infer.contract.executions import PURE_NAME
 
 # Names of options as the tool's own command line may spell them (prefixes are legal there).
 LOOP_NAMES = ("--loop", "-l", "--lo", "--loo")

@@ -18,7 +18,7 @@ from detector.products.bins_manifest import BinImage
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec
 from detector.spec_files import read_spec_onnx
-from infer.contract.inputs import require_filled
+from infer.contract.executions import require_filled
 from infer.session import Session
 from pipeline.batches import batch_sizes_of, batches_of, execute
 from postprocess.coco import Annotations, find_annotations, read_annotations

@@ -7,17 +7,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.geometry import resize_rules as sizes
+from detector.geometry import resize_rules
 
 ResizeRule = Literal["mmdet", "modelzoo", "detectron2", "tianzhi", "torchvision", "mindspore"]
 Boxes = NDArray[np.float32]
 
 _SIZE_OF = {
-    "mmdet": sizes.mmdet,
-    "detectron2": sizes.detectron2,
-    "tianzhi": sizes.tianzhi,
-    "torchvision": sizes.torchvision,
-    "mindspore": sizes.mindspore,
+    "mmdet": resize_rules.mmdet,
+    "detectron2": resize_rules.detectron2,
+    "tianzhi": resize_rules.tianzhi,
+    "torchvision": resize_rules.torchvision,
+    "mindspore": resize_rules.mindspore,
 }
 
 
@@ -109,7 +109,7 @@ class Letterbox:
             height, width = _SIZE_OF[rule](*image, *bounds)
         # "tianzhi" may still exceed a bound: its longer side follows the rounded shorter one.
         resized = Size(min(max(1, height), canvas.height), min(max(1, width), canvas.width))
-        ratio = sizes.mindspore_scale(*image, *bounds) if rule == "mindspore" else None
+        ratio = resize_rules.mindspore_scale(*image, *bounds) if rule == "mindspore" else None
         return cls(image, canvas, resized, 0, 0, ratio)
 
     @staticmethod

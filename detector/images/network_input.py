@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.geometry import Letterbox, Size
-from detector.images import resample as filters
+from detector.images import resample
 from detector.images.read_image import Image
 from detector.spec import DetectorSpec
 from detector.spec.image import ImageSpec
@@ -46,7 +46,7 @@ def to_pixels(image: Image, spec: DetectorSpec) -> tuple[Image, Letterbox]:
     pixels = np.empty((*box.canvas, 3), np.uint8)
     pixels[:] = spec.image.padding_pixel
     bottom, right = box.top + box.resized.height, box.left + box.resized.width
-    pixels[box.top : bottom, box.left : right] = filters.resize(image, box.resized, spec.image.filter)
+    pixels[box.top : bottom, box.left : right] = resample.resize(image, box.resized, spec.image.filter)
     return pixels, box
 
 
@@ -78,9 +78,9 @@ def _draw(image: Image, spec: ImageSpec, values: Tensor, content: Tensor) -> Non
     size = Size(*content.shape[1:])
     if spec.filter == "float":
         for channel, plane, table in zip(content, _planes(image, spec), values, strict=True):
-            channel[:] = filters.torch_bilinear(np.asarray(cv2.LUT(plane, table), np.float32), size)
+            channel[:] = resample.torch_bilinear(np.asarray(cv2.LUT(plane, table), np.float32), size)
         return
-    resized = filters.resize(image, size, spec.filter)
+    resized = resample.resize(image, size, spec.filter)
     for channel, plane, table in zip(content, _planes(resized, spec), values, strict=True):
         # cv2 writes into the view, and refuses one whose layout it cannot use.
         cv2.LUT(plane, table, channel)

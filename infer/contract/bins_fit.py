@@ -18,7 +18,7 @@ from detector.spec import DetectorSpec
 from detector.spec_files import find_spec_onnx, load_spec
 from infer.contract.bin_files import Digests, digest_key
 from infer.contract.gears import gears_of
-from infer.contract.inputs import list_folder
+from infer.contract.input_files import list_folder
 from infer.session import Tensor
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from detector.cli import Parser, given
 from detector.errors import MissingEnvironmentError, PipelineError
-from infer.contract import option_values as values
+from infer.contract.option_values import (
+    boolean,
+    byte_sizes,
+    devices,
+    dynamic_string,
+    input_paths,
+    integer,
+    model_file,
+    output_path,
+)
 
 USAGE = (
     "python -m infer --model M.om|M.onnx [--input BINS] [--output DIR --output_dirname NAME] [option ...]   (-h: all)"
@@ -157,40 +166,50 @@ def _parser() -> Parser:
 
 def _add_data_options(parser: Parser) -> None:
     add = parser.add_argument
-    add("--model", "-m", type=values.model_file, required=True, help=".om for the Ascend card, .onnx for the CPU")
-    add("--input", "-i", type=values.input_paths, help="folders, one per model input, or files; none: pure inference")
-    add("--output", "-o", type=values.output_path, help="parent folder of the results; none: nothing is written")
+    add("--model", "-m", type=model_file, required=True, help=".om for the Ascend card, .onnx for the CPU")
+    add(
+        "--input",
+        "-i",
+        type=input_paths,
+        help="folders, one per model input, or files; none: pure inference",
+    )
+    add("--output", "-o", type=output_path, help="parent folder of the results; none: nothing is written")
     add("--output_dirname", type=given, help="name of the result folder below --output; default: date and time")
     add("--outfmt", choices=["NPY", "BIN", "TXT"], help="format of the results (default BIN)")
-    add("--output_batchsize_axis", type=values.integer(0), help="axis along which outputs are split (default 0)")
+    add("--output_batchsize_axis", type=integer(0), help="axis along which outputs are split (default 0)")
     add("--pure_data_type", choices=["zero", "random"], help="content of pure inference (default zero)")
-    switch, text = values.boolean, values.dynamic_string
-    add("--dymBatch", dest="dym_batch", type=values.integer(1), help="size of a dynamic batch axis")
+    switch, text = boolean, dynamic_string
+    add("--dymBatch", dest="dym_batch", type=integer(1), help="size of a dynamic batch axis")
     add("--dymHW", dest="dym_hw", type=text, help="dynamic image size: h,w")
     add("--dymDims", dest="dym_dims", type=text, help="dynamic dims: name:d,d,..;name2:..")
     add("--dymShape", dest="dym_shape", type=text, help="dynamic shape: name:d,d,..;name2:..")
-    add("--outputSize", dest="output_size", type=values.byte_sizes, help="bytes allowed per output, for dynamic shapes")
+    add(
+        "--outputSize",
+        dest="output_size",
+        type=byte_sizes,
+        help="bytes allowed per output, for dynamic shapes",
+    )
     add("--auto_set_dymshape_mode", type=switch, metavar="BOOL", help="take each run's shape from its .npy files")
     add("--auto_set_dymdims_mode", type=switch, metavar="BOOL", help="the same for dims")
 
 
 def _add_run_options(parser: Parser) -> None:
     add = parser.add_argument
-    add("--batchsize", type=values.integer(1), help="only for the throughput figure; default: the model's")
-    add("--loop", "-l", type=values.integer(1, 100_000), help="executions per run (default 1)")
-    add("--warmup_count", type=values.integer(0), help="executions before the measured ones (default 1)")
+    add("--batchsize", type=integer(1), help="only for the throughput figure; default: the model's")
+    add("--loop", "-l", type=integer(1, 100_000), help="executions per run (default 1)")
+    add("--warmup_count", type=integer(0), help="executions before the measured ones (default 1)")
     add("--run_mode", choices=["array", "files", "tensor", "full"], help="how data is fed (default array)")
-    add("--device", "-d", type=values.devices, help="device id; a list needs the card (default 0)")
-    add("--display_all_summary", type=values.boolean, metavar="BOOL", help="also print copy times")
-    add("--debug", type=values.boolean, metavar="BOOL", help="also print the model's inputs and outputs")
+    add("--device", "-d", type=devices, help="device id; a list needs the card (default 0)")
+    add("--display_all_summary", type=boolean, metavar="BOOL", help="also print copy times")
+    add("--debug", type=boolean, metavar="BOOL", help="also print the model's inputs and outputs")
     strict = "refuse the paths and permissions that ais_bench would refuse, for a .onnx too (default false)"
-    add("--strict_paths", type=values.boolean, metavar="BOOL", help=strict)
+    add("--strict_paths", type=boolean, metavar="BOOL", help=strict)
     fresh = "remove the results of earlier runs from the result folder first; ais_bench lets them lie (default false)"
-    add("--fresh", type=values.boolean, metavar="BOOL", help=fresh)
+    add("--fresh", type=boolean, metavar="BOOL", help=fresh)
 
 
 def _add_card_options(parser: Parser) -> None:
-    add, switch = parser.add_argument, values.boolean
+    add, switch = parser.add_argument, boolean
     add("--profiler", type=switch, metavar="BOOL", help="[card] profile")
     add("--profiler_rename", type=switch, metavar="BOOL", help="rename profiles (default true)")
     add("--dump", type=switch, metavar="BOOL", help="[card] dump intermediate tensors")
@@ -199,9 +218,9 @@ def _add_card_options(parser: Parser) -> None:
     add("--aipp_config", help="[card] parameters of dynamic AIPP")
     add("--dymShape_range", dest="dym_shape_range", help="[card] sweep over shapes")
     add("--energy_consumption", type=switch, metavar="BOOL", help="[card] measure energy")
-    add("--npu_id", type=values.devices, help="[card] NPU whose energy is measured (default 0)")
+    add("--npu_id", type=devices, help="[card] NPU whose energy is measured (default 0)")
     add("--backend", choices=["trtexec"], help="[card] with --perf")
     add("--perf", type=switch, metavar="BOOL", help="[card] run the other back end")
     add("--pipeline", type=switch, metavar="BOOL", help="[card] overlap copies and computing")
-    add("--threads", type=values.integer(1), help="computing threads of --pipeline (default 1)")
+    add("--threads", type=integer(1), help="computing threads of --pipeline (default 1)")
     add("--divide_input", type=switch, metavar="BOOL", help="[card] share the input among devices")

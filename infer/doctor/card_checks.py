@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from detector import tools
 from detector.diagnosis.log import explain_log
-from infer.doctor import npu_host as host
+from infer.doctor import npu_host
 from infer.doctor.check import Check
 
 CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
@@ -18,7 +18,7 @@ GUIDE = "docs/npu_host.md"
 
 
 def card_checks(
-    driver: host.Driver | None, cann: host.Cann | None, *, soc_version: str | None, run: host.Runner
+    driver: npu_host.Driver | None, cann: npu_host.Cann | None, *, soc_version: str | None, run: tools.Runner
 ) -> list[Check]:
     """Look at everything that an NPU host has and a laptop has not.
 
@@ -31,7 +31,7 @@ def card_checks(
     return [*_driver(driver), _chip(driver, soc_version), _devices(), _cann(cann), _atc(), *_tools(run)]
 
 
-def _driver(driver: host.Driver | None) -> Iterator[Check]:
+def _driver(driver: npu_host.Driver | None) -> Iterator[Check]:
     install = f"install the NPU driver and firmware, or mount npu-smi and the driver into the container ({GUIDE})"
     if driver is None:
         yield Check("driver", "missing", "npu-smi is not on PATH", install)
@@ -51,7 +51,7 @@ def _driver(driver: host.Driver | None) -> Iterator[Check]:
         yield Check("cards", "ok", listed)
 
 
-def _chip(driver: host.Driver | None, wanted: str | None) -> Check:
+def _chip(driver: npu_host.Driver | None, wanted: str | None) -> Check:
     """The chip's name as atc spells it: that of npu-smi after the word Ascend (docs/facts/atc.md, section 4)."""
     names = sorted({card.name for card in driver.cards}) if driver else []
     spelt = [name if name.startswith("Ascend") else f"Ascend{name}" for name in names]
@@ -68,11 +68,11 @@ def _chip(driver: host.Driver | None, wanted: str | None) -> Check:
 
 
 def _devices() -> Check:
-    nodes = host.device_nodes()
+    nodes = npu_host.device_nodes()
     if not nodes:
         fix = "docker: add --device /dev/davinci0 and the three others of " + GUIDE
         return Check("devices", "missing", "no /dev/davinci0", fix)
-    managers = [host.DEVICES / name for name in ("davinci_manager", "devmm_svm", "hisi_hdc")]
+    managers = [npu_host.DEVICES / name for name in ("davinci_manager", "devmm_svm", "hisi_hdc")]
     absent = [str(path) for path in managers if not path.exists()]
     if absent:
         fix = f"docker: --device {' --device '.join(absent)}"
@@ -85,7 +85,7 @@ def _devices() -> Check:
     return Check("devices", "ok", ", ".join(map(str, nodes)))
 
 
-def _cann(cann: host.Cann | None) -> Check:
+def _cann(cann: npu_host.Cann | None) -> Check:
     if cann is None:
         return Check("cann", "missing", "none in /usr/local/Ascend or ~/Ascend", f"install the CANN toolkit ({GUIDE})")
     version = cann.version or "of unknown version"
@@ -93,10 +93,10 @@ def _cann(cann: host.Cann | None) -> Check:
         return Check("cann", "missing", f"{version} in {cann.folder}, not set here", f"run `source {cann.set_env}`")
     if cann.version is None:
         return Check("cann", "note", f"{version} in {cann.folder}", "opsets by release: " + GUIDE)
-    if host.release(cann.version) < CANN_MIN:
+    if npu_host.release(cann.version) < CANN_MIN:
         fix = "ais_bench asks for CANN 6.0.RC1 or later; atc of this one takes opset 11 (UNCONFIRMED for 5.1)"
         return Check("cann", "note", f"{version} in {cann.folder}", fix)
-    opset = f"opset up to {host.opset_max(cann.version)} with the NMS operator"
+    opset = f"opset up to {npu_host.opset_max(cann.version)} with the NMS operator"
     return Check("cann", "ok", f"{version} in {cann.folder}, {opset}")
 
 
@@ -106,19 +106,19 @@ def _atc() -> Check:
         return Check("atc", "note", "not on PATH", "needed only to build OMs here; source set_env.sh of the toolkit")
     # Compile-time stubs of the libraries: atc needs them where no driver is, a run with a card must not see them.
     has_stubs = re.search(r"/devlib/*(:|$)", os.environ.get("LD_LIBRARY_PATH", "")) is not None
-    if has_stubs and host.device_nodes():
+    if has_stubs and npu_host.device_nodes():
         fix = "take devlib out of LD_LIBRARY_PATH: with a card its libraries end in return code 100039"
         return Check("atc", "note", f"{path}, devlib in LD_LIBRARY_PATH", fix)
-    if not has_stubs and not host.device_nodes():
-        fix = f"without a card atc wants {host.LIBRARIES}/devlib of CANN in LD_LIBRARY_PATH"
+    if not has_stubs and not npu_host.device_nodes():
+        fix = f"without a card atc wants {npu_host.LIBRARIES}/devlib of CANN in LD_LIBRARY_PATH"
         return Check("atc", "note", f"{path}, no devlib in LD_LIBRARY_PATH", fix)
     return Check("atc", "ok", path)
 
 
-def _tools(run: host.Runner) -> Iterator[Check]:
+def _tools(run: tools.Runner) -> Iterator[Check]:
     """As infer does: the host's python3 first, then ours."""
     pythons = ("python3", sys.executable)
-    looks = [host.read_device_tools(python, run) for python in pythons]
+    looks = [npu_host.read_device_tools(python, run) for python in pythons]
     usable = next((found for found in looks if found and found.ais_bench), None)
     install = f"install the ais_bench and aclruntime {ACLRUNTIME} wheels of its Python and processor ({GUIDE})"
     if usable is None:
@@ -128,18 +128,18 @@ def _tools(run: host.Runner) -> Iterator[Check]:
     yield _aclruntime(usable, install)
 
 
-def _ais_bench(found: host.DeviceTools, install: str) -> Check:
+def _ais_bench(found: npu_host.DeviceTools, install: str) -> Check:
     where = f"{found.ais_bench} for {found.python} {found.python_version}"
     if not found.is_runner:
         fix = f"it is another program of that name (ais-bench-benchmark): uninstall it; {install}"
         return Check("ais_bench", "missing", f"{where}, which cannot run an OM", fix)
-    if found.ais_bench not in {ACLRUNTIME, host.UNKNOWN}:
+    if found.ais_bench not in {ACLRUNTIME, npu_host.UNKNOWN}:
         fix = f"this project speaks to {ACLRUNTIME} (commit 8da7f645); a newer one has another command line: {install}"
         return Check("ais_bench", "note", where, fix)
     return Check("ais_bench", "ok", where)
 
 
-def _aclruntime(found: host.DeviceTools, install: str) -> Check:
+def _aclruntime(found: npu_host.DeviceTools, install: str) -> Check:
     where = f"for {found.python} {found.python_version}"
     if found.problem:
         return Check("aclruntime", "missing", f"{found.problem} {where}", _mend(found, found.problem, install))
@@ -152,7 +152,7 @@ def _aclruntime(found: host.DeviceTools, install: str) -> Check:
     return Check("aclruntime", "ok", f"{found.aclruntime} {where}")
 
 
-def _mend(found: host.DeviceTools, problem: str, install: str) -> str:
+def _mend(found: npu_host.DeviceTools, problem: str, install: str) -> str:
     """What mends an aclruntime that cannot be imported: the wheel of another Python, a library, or a symbol."""
     if found.built and not any(file == f"aclruntime{found.suffix}" for file in found.built):
         return (
@@ -166,7 +166,7 @@ def _mend(found: host.DeviceTools, problem: str, install: str) -> str:
     return "source CANN's set_env.sh in this shell" if ".so" in problem else install
 
 
-def _wheel(found: host.DeviceTools) -> str:
+def _wheel(found: npu_host.DeviceTools) -> str:
     """The name of the wheel for a Python on this machine."""
     tag = "cp" + "".join(found.python_version.split(".")[:2])
     return f"aclruntime-{ACLRUNTIME}-{tag}-{tag}{'m' if tag == 'cp37' else ''}-linux_{platform.machine()}.whl"

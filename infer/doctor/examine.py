@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detector import tools
-from infer.contract import path_rules as preflight
-from infer.doctor import npu_host as host
+from infer.contract import path_rules
+from infer.doctor import npu_host
 from infer.doctor.card_checks import card_checks
 from infer.doctor.check import Check, State
 
@@ -68,7 +68,7 @@ class Report:
         return {"for": self.purpose, "fit": self.is_fit, "checks": [asdict(check) for check in self.checks]}
 
 
-def examine(purpose: Purpose, *, output: str, soc_version: str | None = None, run: host.Runner = tools.run) -> Report:
+def examine(purpose: Purpose, *, output: str, soc_version: str | None = None, run: tools.Runner = tools.run) -> Report:
     """Look at this machine.
 
     Args:
@@ -77,9 +77,9 @@ def examine(purpose: Purpose, *, output: str, soc_version: str | None = None, ru
         soc_version: chip that the OM is for, or None.
         run: executes a command; tests pass their own.
     """
-    driver, cann = host.read_driver(run), host.find_cann()
+    driver, cann = npu_host.read_driver(run), npu_host.find_cann()
     if purpose == "auto":
-        traces = driver or cann or host.device_nodes() or tools.which("atc")
+        traces = driver or cann or npu_host.device_nodes() or tools.which("atc")
         purpose = "npu" if traces else "laptop"
     checks = [*_common(output, purpose)]
     if purpose == "laptop":
@@ -102,13 +102,13 @@ def _common(output: str, purpose: str) -> Iterator[Check]:
     mask = os.umask(0)
     os.umask(mask)
     user = f"uid {os.geteuid()} gid {os.getegid()} groups {','.join(map(str, sorted(os.getgroups())))} umask {mask:04o}"
-    problem = preflight.umask_problem()
+    problem = path_rules.umask_problem()
     # 0002 is the default of many distributions for ordinary users.
-    open_mask = purpose == "npu" and mask & preflight.READ_REFUSED != preflight.READ_REFUSED
+    open_mask = purpose == "npu" and mask & path_rules.READ_REFUSED != path_rules.READ_REFUSED
     hint = "files made under this umask can be too open for ais_bench; `umask 0027` avoids it" if open_mask else None
     yield Check("user", "missing" if problem else "note" if hint else "ok", user, problem or hint)
-    yield _folder("folder", str(Path.cwd()), preflight.read_problem(".") if purpose == "npu" else None)
-    written = preflight.write_problem(output) if purpose == "npu" else _unwritable(output)
+    yield _folder("folder", str(Path.cwd()), path_rules.read_problem(".") if purpose == "npu" else None)
+    written = path_rules.write_problem(output) if purpose == "npu" else _unwritable(output)
     yield _folder("output", output, written)
     yield _space(output)
 

@@ -9,13 +9,12 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector import tools
 
-Runner = Callable[..., tools.Finished]
 DEVICES = Path("/dev")
 ROOTS = ("/usr/local/Ascend", "~/Ascend")
 # Folders of one CANN below a root; from 8.5 on it is called cann.
@@ -105,7 +104,7 @@ class DeviceTools:
     is_runner: bool = True
 
 
-def read_driver(run: Runner = tools.run) -> Driver | None:
+def read_driver(run: tools.Runner = tools.run) -> Driver | None:
     """The driver and its cards; None where npu-smi is not on PATH."""
     if tools.which("npu-smi") is None:
         return None
@@ -188,7 +187,7 @@ print(json.dumps([sys.version.split()[0], version("ais_bench"), version("aclrunt
 """
 
 
-def read_device_tools(python: str, run: Runner = tools.run) -> DeviceTools | None:
+def read_device_tools(python: str, run: tools.Runner = tools.run) -> DeviceTools | None:
     """What a Python sees of the card's tools; None if there is no such Python."""
     if tools.which(python) is None:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from infer.doctor import npu_host as host
+from infer.doctor import npu_host
 
 OPSET = 16
 Shape = Sequence[int | str]
@@ -174,9 +174,9 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("bin", "dev", "work", "Ascend"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin:/usr/bin")
-    monkeypatch.setattr(host, "DEVICES", tmp_path / "dev")
-    monkeypatch.setattr(host, "ROOTS", (str(tmp_path / "Ascend"),))
-    for variable in host.HOME_VARIABLES:
+    monkeypatch.setattr(npu_host, "DEVICES", tmp_path / "dev")
+    monkeypatch.setattr(npu_host, "ROOTS", (str(tmp_path / "Ascend"),))
+    for variable in npu_host.HOME_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path / "work")
     before = os.umask(0o027)

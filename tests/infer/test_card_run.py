@@ -18,7 +18,7 @@ from detector.tools import Finished
 from infer.__main__ import main
 from infer.card_run import run_om
 from infer.contract.options import Options, parse
-from infer.contract.outputs import reserved, result_prefix
+from infer.contract.result_folder import reserved, result_prefix
 
 
 class FakeTool:

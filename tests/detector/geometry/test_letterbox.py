@@ -7,8 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from detector.geometry import Letterbox, Size
-from detector.geometry import resize_rules as sizes
+from detector.geometry import Letterbox, Size, resize_rules
 
 SIZES = st.builds(Size, st.integers(1, 3000), st.integers(1, 3000))
 CANVASES = st.builds(Size, st.integers(32, 1500), st.integers(32, 1500))
@@ -45,7 +44,7 @@ def test_modelzoo_floors_and_centres(image: Size, canvas: Size):
 def test_the_frameworks_own_size_is_kept_where_the_canvas_has_room(
     image: Size, canvas: Size, rule: str, short: int, long: int
 ):
-    height, width = getattr(sizes, rule)(*image, short, long)
+    height, width = getattr(resize_rules, rule)(*image, short, long)
     assume(1 <= height <= canvas.height)
     assume(1 <= width <= canvas.width)
     assert Letterbox.fit(image, canvas, rule=rule, short=short, long=long).resized == (height, width)

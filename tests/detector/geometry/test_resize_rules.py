@@ -2,8 +2,7 @@
 
 import pytest
 
-from detector.geometry import Letterbox, Size
-from detector.geometry import resize_rules as sizes
+from detector.geometry import Letterbox, Size, resize_rules
 
 # What the frameworks' own code gives: mmcv's rescale_size, Detectron2's ResizeShortestEdge, maskrcnn-benchmark's
 # Resize, torchvision's GeneralizedRCNNTransform and MindSpore FCOS's preprocess_img_boxes.
@@ -48,15 +47,15 @@ def test_the_canvas_bounds_with_the_frameworks_own_rounding():
 
 
 def test_maskrcnn_benchmark_may_exceed_its_longer_bound_but_not_the_canvas():
-    assert sizes.tianzhi(100, 3990, 800, 1333) == (33, 1316)
-    assert sizes.tianzhi(100, 3980, 800, 1333) == (33, 1313)
-    assert sizes.tianzhi(100, 3975, 800, 1333) == (34, 1351)
+    assert resize_rules.tianzhi(100, 3990, 800, 1333) == (33, 1316)
+    assert resize_rules.tianzhi(100, 3980, 800, 1333) == (33, 1313)
+    assert resize_rules.tianzhi(100, 3975, 800, 1333) == (34, 1351)
     assert Letterbox.fit(Size(100, 3975), Size(800, 1344), rule="tianzhi", short=800, long=1333).resized == (34, 1344)
 
 
 def test_exact_halves_are_rounded_up_not_to_even():
-    assert sizes.mmdet(64, 65, 800, 1333) == (800, 813)  # 812.5
-    assert sizes.detectron2(64, 65, 800, 1333) == (800, 813)
+    assert resize_rules.mmdet(64, 65, 800, 1333) == (800, 813)  # 812.5
+    assert resize_rules.detectron2(64, 65, 800, 1333) == (800, 813)
 
 
 @pytest.mark.parametrize("rule", RULES)

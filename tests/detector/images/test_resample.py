@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detector.geometry import Size
-from detector.images import resample as filters
+from detector.images import resample
 
 SIDES = st.integers(1, 80)
 
@@ -22,7 +22,7 @@ def assert_is_interpolate(plane: np.ndarray, size: Size) -> None:
     from torch import from_numpy
 
     expected = functional.interpolate(from_numpy(plane)[None, None], size=size, mode="bilinear", align_corners=False)
-    found = filters.torch_bilinear(plane, size)
+    found = resample.torch_bilinear(plane, size)
     assert found.dtype == np.float32
     # Normalized values are below 3: a few units in the last place.
     np.testing.assert_allclose(found, expected[0, 0].numpy(), rtol=0, atol=1e-6)
@@ -46,9 +46,9 @@ def test_bytes_go_through_pillow_and_cv2(height: int, width: int, new_height: in
     image, size = noise(height, width), (new_width, new_height)
     reversed_view = image[:, :, ::-1]
     expected = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    assert np.array_equal(filters.resize(reversed_view, Size(new_height, new_width), "pillow")[..., ::-1], expected)
+    assert np.array_equal(resample.resize(reversed_view, Size(new_height, new_width), "pillow")[..., ::-1], expected)
     expected = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    assert np.array_equal(filters.resize(image, Size(new_height, new_width), "cv2"), expected)
+    assert np.array_equal(resample.resize(image, Size(new_height, new_width), "cv2"), expected)
 
 
 @pytest.mark.parametrize("name", ["nearest", "cubic", "area", "lanczos4"])
@@ -56,7 +56,7 @@ def test_other_filters_of_cv2(name: str):
     ours = {"nearest": "cv2_nearest", "cubic": "cv2_bicubic", "area": "cv2_area", "lanczos4": "cv2_lanczos"}[name]
     for size in ((9, 30), (50, 13)):
         expected = cv2.resize(noise(20, 31), size[::-1], interpolation=getattr(cv2, f"INTER_{name.upper()}"))
-        assert np.array_equal(filters.resize(noise(20, 31), Size(*size), ours), expected)
+        assert np.array_equal(resample.resize(noise(20, 31), Size(*size), ours), expected)
 
 
 @pytest.mark.parametrize("name", ["nearest", "bicubic", "box", "hamming", "lanczos"])
@@ -64,12 +64,12 @@ def test_other_filters_of_pillow(name: str):
     kind = Image.Resampling[name.upper()]
     for size in ((9, 30), (50, 13)):
         expected = np.asarray(Image.fromarray(noise(20, 31)).resize(size[::-1], kind))
-        assert np.array_equal(filters.resize(noise(20, 31), Size(*size), f"pillow_{name}"), expected)
+        assert np.array_equal(resample.resize(noise(20, 31), Size(*size), f"pillow_{name}"), expected)
 
 
 def test_only_pillow_averages_what_it_shrinks():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, 3::8] = 255  # one column of eight
     eighth = Size(8, 8)
-    assert filters.resize(stripes, eighth, "pillow").max() < 50
-    assert filters.resize(stripes, eighth, "cv2").min() == 128  # looks at two columns of eight, 3 and 4
+    assert resample.resize(stripes, eighth, "pillow").max() < 50
+    assert resample.resize(stripes, eighth, "cv2").min() == 128  # looks at two columns of eight, 3 and 4

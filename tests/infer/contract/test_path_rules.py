@@ -12,7 +12,7 @@ from detector.errors import ArtifactError
 from detector.tools import Finished
 from infer.__main__ import main
 from infer.card_run import run_om
-from infer.contract import path_rules as preflight
+from infer.contract import path_rules
 from infer.contract.options import parse
 from tests.infer.conformance_cases import TRAPS
 
@@ -75,7 +75,7 @@ def test_a_refusal_has_the_exit_code_of_the_tool(suffix: str, name: str, world: 
     lay(world)
     spelt = [argument.replace(".om", suffix) for argument in arguments]
     try:
-        preflight.check_paths(parse([*spelt, "--strict_paths", "1"]))
+        path_rules.check_paths(parse([*spelt, "--strict_paths", "1"]))
     except ArtifactError as error:
         code = error.exit_code
     except SystemExit as error:
@@ -131,14 +131,14 @@ def test_many_open_files_are_one_error(trapped: Path):
         file.chmod(0o666)
     message = r"many/000000000000\.bin and 16 more in many .*run `chmod -R go-w many`"
     with pytest.raises(ArtifactError, match=message):
-        preflight.check_inputs(["many"])
+        path_rules.check_inputs(["many"])
 
 
 def test_a_umask_that_makes_such_files_is_named(trapped: Path):
     (trapped / "five/img9.bin").chmod(0o664)
     before = os.umask(0o002)
     try:
-        problem = preflight.read_problem("five/img9.bin")
+        problem = path_rules.read_problem("five/img9.bin")
     finally:
         os.umask(before)
     assert problem is not None
@@ -148,7 +148,7 @@ def test_a_umask_that_makes_such_files_is_named(trapped: Path):
 def test_a_umask_against_its_owner_is_refused(trapped: Path):
     before = os.umask(0o277)
     try:
-        problem = preflight.umask_problem()
+        problem = path_rules.umask_problem()
     finally:
         os.umask(before)
     assert problem is not None
@@ -157,8 +157,8 @@ def test_a_umask_against_its_owner_is_refused(trapped: Path):
 
 def test_a_file_over_the_limit_is_refused(trapped: Path):
     with (trapped / "big.bin").open("wb") as file:
-        file.truncate(preflight.BIN_MAX + 1)
-    assert preflight.read_problem("big.bin", limit=preflight.BIN_MAX) == (
+        file.truncate(path_rules.BIN_MAX + 1)
+    assert path_rules.read_problem("big.bin", limit=path_rules.BIN_MAX) == (
         "big.bin has 4294967297 bytes, ais_bench reads at most 4294967296"
     )
 
@@ -166,13 +166,13 @@ def test_a_file_over_the_limit_is_refused(trapped: Path):
 def test_a_file_of_just_the_limit_is_read(trapped: Path):
     with (trapped / "big.bin").open("wb") as file:
         file.truncate(1000)
-    assert [preflight.read_problem("big.bin", limit=limit) is None for limit in (999, 1000)] == [False, True]
+    assert [path_rules.read_problem("big.bin", limit=limit) is None for limit in (999, 1000)] == [False, True]
 
 
 def test_someone_elses_file_is_refused(trapped: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     monkeypatch.setattr(os, "getgroups", lambda: [4321])
-    problem = preflight.read_problem("five/img9.bin")
+    problem = path_rules.read_problem("five/img9.bin")
     assert problem is not None
     assert "you are user 4321: ais_bench wants its owner or a member of the group; run `sudo chown 4321" in problem
 
@@ -184,4 +184,4 @@ def test_an_earlier_result_of_someone_else_is_refused(trapped: Path, monkeypatch
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     monkeypatch.setattr(os, "getgroups", lambda: [os.getgid()])
     with pytest.raises(ArtifactError, match=r"img1_0\.bin belongs to user \d+, ais_bench replaces only your own"):
-        preflight.check_output("out", "res")
+        path_rules.check_output("out", "res")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infer.doctor import npu_host as host
+from infer.doctor import npu_host
 from infer.doctor.check import Check
 from infer.doctor.examine import Report, examine
 from tests.infer.conftest import NPU_SMI, device_tools, program
@@ -162,14 +162,14 @@ def test_cann_that_is_not_sourced_is_named_with_its_script(npu: Path, monkeypatc
 
 
 def test_a_driver_that_never_answers_ends(npu: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(host, "PATIENCE", 0.1)
+    monkeypatch.setattr(npu_host, "PATIENCE", 0.1)
     (npu / "bin/npu-smi").write_text("#!/bin/sh\nexec sleep 30\n")
     check = find(look(), "driver")
     assert (check.state, check.found) == ("missing", "npu-smi info gave no answer in 0.1 s")
 
 
 def test_a_cann_that_is_older_than_ais_bench_is_noted(npu: Path):
-    info = npu / "Ascend/ascend-toolkit/latest" / host.LIBRARIES / "ascend_toolkit_install.info"
+    info = npu / "Ascend/ascend-toolkit/latest" / npu_host.LIBRARIES / "ascend_toolkit_install.info"
     info.write_text("version=5.1.RC2\n")
     check = find(look(), "cann")
     assert check.state == "note"
@@ -207,7 +207,7 @@ def test_the_chip_must_be_the_one_that_the_om_is_for(npu: Path):
     ("version", "opset"), [("5.1.RC2", 11), ("6.0.1", 13), ("7.0.0", 16), ("8.1.RC1", 16), ("9.0", 16)]
 )
 def test_the_opset_that_a_release_documents(version: str, opset: int):
-    assert host.opset_max(version) == opset
+    assert npu_host.opset_max(version) == opset
 
 
 def test_the_probe_sees_what_ais_bench_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -215,13 +215,13 @@ def test_the_probe_sees_what_ais_bench_sees(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "ais_bench").mkdir()
     (tmp_path / "ais_bench/__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}/tests/infer/shim:{tmp_path}")
-    found = host.read_device_tools(sys.executable)
+    found = npu_host.read_device_tools(sys.executable)
     assert found is not None
     assert (found.ais_bench, found.aclruntime, found.problem) == ("unknown version", "0.0.2", None)
     assert (found.built, found.is_runner) == ([], False)
     (tmp_path / "ais_bench/infer").mkdir()
     (tmp_path / "aclruntime.cpython-39-aarch64-linux-gnu.so").touch()
-    found = host.read_device_tools(sys.executable)
+    found = npu_host.read_device_tools(sys.executable)
     assert found is not None
     assert found.is_runner
     assert found.built == ["aclruntime.cpython-39-aarch64-linux-gnu.so"]

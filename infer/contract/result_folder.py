@@ -1,33 +1,24 @@
-"""The result folder: its name, splitting batches back to samples, file formats (docs/facts/ais_bench.md, section 4)."""
+"""The result folder: its name, modes, lock, what earlier runs left in it (docs/facts/ais_bench.md, section 4)."""
 
 import contextlib
-import hashlib
-import io
-import math
 import os
 import re
 import time
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detector.errors import ArtifactError, PipelineError
-from detector.files.atomic import remove_unfinished, write_bytes
+from detector.errors import ArtifactError
+from detector.files.atomic import remove_unfinished
 from detector.files.lock import exclusive
 from detector.files.write_error import write_error
-from detector.products.bin_stems import stem_of
 from detector.products.bins_manifest import MANIFEST_NAME, UNFINISHED_NAME
 from detector.products.results_origin import origin_path
-from infer.contract.inputs import Run
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
 SUMMARY_SUFFIX = "_summary.json"
 TIME_NAME = "%Y_%m_%d-%H_%M_%S"
-# Results by their names, see `save`; and folders of results of one canvas.
+# Results by their names, see `infer.contract.result_files.save`; and folders of results of one canvas.
 RESULT_NAME = re.compile(r".+_\d+\.(bin|npy|txt)", re.DOTALL)
 CANVAS_NAME = re.compile(r"\d+x\d+")
 
@@ -170,92 +161,3 @@ def make_private_folder(folder: Path) -> None:
             if part.is_dir():  # the root, or a read-only mount on the way
                 continue
             raise write_error(part, error) from error
-
-
-def check_stems(runs: Sequence[Run]) -> None:
-    """Refuse inputs whose results would overwrite each other: a stem ends at the first dot of the name.
-
-    Raises:
-        ArtifactError: names both files.
-    """
-    taken: dict[str, str] = {}
-    for run in runs:
-        for file in run.files[0][: run.samples]:
-            other = taken.setdefault(stem_of(file), file)
-            if other != file:
-                raise ArtifactError(
-                    f"{other} and {file} would both be written to {stem_of(file)}_0: ais_bench cuts names at the first "
-                    "dot; rename one"
-                )
-
-
-def split(output: NDArray[Any], run: Run, *, index: int, axis: int) -> list[NDArray[Any]]:
-    """One batch's output as one array per slot; the axis is kept, with size 1 in the usual case.
-
-    Args:
-        output: of any shape with `axis`.
-        run: whose slots.
-        index: of the output, for messages.
-        axis: along which samples lie.
-
-    Raises:
-        PipelineError: the output has no such axis, or it does not divide.
-    """
-    if axis >= output.ndim:
-        raise PipelineError(
-            f"error i:{index} ndata.shape:{output.shape} len:{output.ndim} <= output_batchsize_axis:{axis}  is invalid"
-            ": an output without that axis cannot be split into samples"
-        )
-    if run.slots > 1 and output.shape[axis] % run.slots:
-        raise PipelineError(
-            f"save out files error array shape:{output.shape} files_count_perbatch:{run.slots} ndata.shape {axis}:"
-            f"{output.shape[axis]}: output {index} does not divide into {run.slots} samples; "
-            "see --output_batchsize_axis, and whether the files have the input's element type"
-        )
-    return np.array_split(output, run.slots, axis)
-
-
-def save(
-    outputs: Sequence[NDArray[Any]], run: Run, prefix: str, *, outfmt: str, axis: int, digests: MutableMapping[str, str]
-) -> dict[str, dict[str, list[str]]]:
-    """Write one execution's results, one file per real sample and output.
-
-    Args:
-        outputs: in model order.
-        run: which samples they belong to; results of padding are dropped.
-        prefix: the result folder.
-        outfmt: BIN, NPY or TXT.
-        axis: along which samples lie.
-        digests: receives the SHA-256 of each file by its name.
-
-    Returns:
-        Per sample number, the files read and the files written, for the summary.
-    """
-    written: dict[str, dict[str, list[str]]] = {}
-    for index, output in enumerate(outputs):
-        parts = split(output, run, index=index, axis=axis)
-        for slot in range(run.samples):
-            name = f"{stem_of(run.files[0][slot])}_{index}.{outfmt.lower()}"
-            file = os.path.join(prefix, name)  # noqa: PTH118 (the summary repeats the user's spelling)
-            data = encode(parts[slot], outfmt)
-            # The summary makes them count, after all of them have reached the disk together.
-            write_bytes(Path(file), data, mode=FILE_MODE, lasting=False)
-            digests[name] = hashlib.sha256(data).hexdigest()
-            infiles = [files[slot] for files in run.files]
-            sample = written.setdefault(str(run.first_sample + slot), {"infiles": infiles, "outfiles": []})
-            sample["outfiles"].append(file)
-    return written
-
-
-def encode(array: NDArray[Any], outfmt: str) -> bytes:
-    """One sample's output as the bytes of a file."""
-    if outfmt == "BIN":
-        return array.tobytes()
-    if outfmt == "NPY":
-        file = io.BytesIO()
-        np.save(file, array)
-        return file.getvalue()
-    # numpy prints float32 through Python's float, as `%f` does here.
-    pattern = "%f " if array.dtype.kind == "f" else "%d "
-    rows = array.reshape(math.prod(array.shape[:-1]), array.shape[-1]).tolist()
-    return "".join("".join(pattern % value for value in row) + "\n" for row in rows).encode()
