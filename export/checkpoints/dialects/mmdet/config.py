@@ -150,7 +150,8 @@ def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: A
 def whole_strides(value: Any) -> tuple[int, ...] | None:
     """Positive whole numbers; for x and y alike where they are pairs. None if they are none."""
     listed = as_tuples(value) if isinstance(value, list | tuple) else ()
-    numbers = [whole(one[0] if isinstance(one, tuple) and one in (one[:1], one[:1] * 2) else one) for one in listed]
+    alike = [isinstance(one, tuple) and len(one) in (1, 2) and one == one[:1] * len(one) for one in listed]
+    numbers = [whole(one[0] if same else one) for one, same in zip(listed, alike, strict=True)]
     strides = tuple(number for number in numbers if number is not None and number > 0)
     return strides if listed and len(strides) == len(listed) else None
 

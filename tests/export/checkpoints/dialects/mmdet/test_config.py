@@ -79,6 +79,7 @@ def test_a_config_of_other_weights_is_refused(
         ("num_outs=5", "num_outs=5, upsample_cfg=dict(mode='nearest', scale_factor=4)", "upsample_cfg"),
         ("num_outs=5", "num_outs=5, upsample_cfg='nearest'", "upsample_cfg = 'nearest'"),
         ("strides=[8,", "strides=[(8, 4),", "expected 5 positive integers"),
+        ("strides=[8,", "strides=[(),", "expected 5 positive integers"),
     ],
 )
 def test_settings_that_change_the_arithmetic_unseen_are_refused(
