@@ -105,7 +105,7 @@ class _Lookup:
 
     def _rows(self, name: str, source: str, index: str, width: int) -> str:
         """Rows (B, M, width) of (B, N or M, width) at (B, M, 1)."""
-        shape = self._ints(f"by_{width}", self.images, self.rows, width)
+        shape = self._ints(f"by_{width}", 1, self.rows, width)  # of 1 the images stay as many: Expand takes the larger
         return self._add("GatherElements", name, source, self._add("Expand", f"{name}_at", index, shape), axis=1)
 
     def _sorted(self, box: str, score: str, classes: str, results: list[str]) -> list[onnx.NodeProto]:

@@ -102,6 +102,22 @@ def test_gears_of_every_placement_of_suppression_are_closed(model_file, tmp_path
         assert open_shapes(folded_at(lowered, {"input": (2, 3, *size)}, own), own) == []
 
 
+@pytest.mark.parametrize("nms", ["refine", "host"])
+def test_batch_gears_of_every_placement_of_suppression(canonical, model_file, tmp_path, nms):
+    convert(plan_conversion(model_file, batch_size=(1, 3), options={"nms": nms}, output=tmp_path / "g"))
+    lowered = onnx.load(tmp_path / "g.atc.onnx")
+    assert input_sizes(lowered) == ["batch", 3, 64, 96]
+    for batch in (1, 2, 3):
+        alone = convert(plan_conversion(model_file, batch_size=batch, options={"nms": nms}, output=tmp_path / "one"))
+        given = images(batch, 64, 96)
+        wanted = LoweredGraph(onnx.load(tmp_path / "one.atc.onnx")).run(given)
+        found = LoweredGraph(lowered).run(given)
+        assert alone.obstacle is None
+        assert {name: each.tobytes() for name, each in found.items()} == {
+            name: each.tobytes() for name, each in wanted.items()
+        }
+
+
 def test_dimension_gears_leave_all_of_them_open(canonical, model_file, tmp_path):
     options = {"dims": [[1, 64, 96], [3, 96, 64]]}
     done = convert(plan_conversion(model_file, batch_size=None, options=options, output=tmp_path / "g"))
@@ -173,6 +189,29 @@ def test_a_reshape_to_the_batch_of_what_has_another_first_size():
     session = onnx.reference.ReferenceEvaluator(with_open_batch(turned_back, 4))
     x = np.arange(6, dtype=np.float32).reshape(3, 2)
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], x.T.reshape(3, 2))
+
+
+def widened(size, *, first):
+    """x (size, 1) or (1, 1) -> (size, 2)."""
+    target = numpy_helper.from_array(np.array([size, 2]), "c")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [size, 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [size, 2])
+    nodes = [] if first else [helper.make_node("ReduceSum", ["x"], ["sum"])]
+    expand = helper.make_node("Expand", ["x" if first else "sum", "c"], ["y"], name="n")
+    return helper.make_model(helper.make_graph([*nodes, expand], "g", [x], [y], [target]))
+
+
+def test_an_expand_to_the_batch_keeps_the_rows_that_are_there():
+    merged = with_open_batch(lambda size: widened(size, first=True), 4)
+    (y,) = onnx.reference.ReferenceEvaluator(merged).run(None, {"x": np.arange(3, dtype=np.float32)[:, None]})
+    np.testing.assert_array_equal(y, [[0, 0], [1, 1], [2, 2]])
+
+
+def test_an_expand_of_one_row_to_the_batch_reads_the_batch():
+    merged = with_open_batch(lambda size: widened(size, first=False), 4)
+    (y,) = onnx.reference.ReferenceEvaluator(merged).run(None, {"x": np.arange(3, dtype=np.float32)[:, None]})
+    np.testing.assert_array_equal(y, np.full((3, 2), 3))
+    assert open_shapes(folded_at(merged, {"x": (3, 1)}, own), own) == []
 
 
 def test_a_constant_with_a_row_per_image_is_cut():
