@@ -139,7 +139,7 @@ def obstacle(model: onnx.ModelProto) -> str | None:
     if len(versions) != 1 or versions[0] < NMS_OPSETS[0] or (nms and versions[0] not in NMS_OPSETS):
         return (
             f"opset {versions} cannot be converted: the parser of {NMS_OP} takes {NMS_OPSETS[0]} to {NMS_OPSETS[-1]};"
-            f" export it with opset {NMS_OPSETS[-1]}"
+            f" export it with opset {NMS_OPSETS[-1]}" + (", or set atc.nms to 'host', which needs none" if nms else "")
         )
     if len(nms) > 1:
         return f"expected one {NMS_OP} node, got {len(nms)}; export the model with `python -m export`"

@@ -270,4 +270,4 @@ def test_with_the_cards_nms_it_is_not():
     model = detector({"boxes": (boxes(), FLOAT), "scores": (class_scores(), FLOAT)}, opset=17)
     spec = spec_of({**PLAIN, "class_axis": 2})
     adopted = adopt(model, spec, where="theirs.onnx", batch_size=1)
-    assert "takes 8 to 16; export it with opset 16" in obstacle(adopted)
+    assert "takes 8 to 16; export it with opset 16, or set atc.nms to 'host'" in obstacle(adopted)
