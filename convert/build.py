@@ -16,7 +16,7 @@ from convert.aipp.config import aipp_of, aipp_text
 from convert.atc.command import atc_command
 from convert.atc.run import run_atc
 from convert.atc.script import BUILDING, atc_script, building_folder
-from convert.graph.rewrite import default_opset
+from convert.graph.walk import default_opset
 from convert.lint.check import lint
 from convert.lint.graph_rules.gears import Gears
 from convert.lint.report import first_causes

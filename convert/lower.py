@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from convert.graph.fold import drop_dead
 from convert.graph.inference import require_legal
 from convert.graph.isolated import IllegalGraphError
-from convert.graph.rewrite import default_opset
-from convert.graph.walk import all_nodes, called, name_nodes
+from convert.graph.rewrite import copy_of
+from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, called, default_opset, name_nodes, opset_versions
 from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import parser_problems
@@ -23,7 +23,7 @@ from convert.passes.explicit import write_out
 from convert.passes.gather_index import count_from_the_front
 from convert.passes.gather_nd import number_batches
 from convert.passes.int32 import narrow_integers
-from convert.passes.nms_operator import DEFAULT_DOMAINS, use_card_operator
+from convert.passes.nms_operator import use_card_operator
 from convert.passes.older_opset.attributes import drop_newer_defaults
 from convert.passes.older_opset.axes import axes_as_attribute
 from convert.passes.older_opset.comparisons import spell_comparisons
@@ -87,8 +87,7 @@ def lower(model: onnx.ModelProto, atc: AtcSpec = DEFAULTS) -> onnx.ModelProto:
     problem = obstacle(model)
     if problem:
         raise SpecError(problem)
-    lowered = onnx.ModelProto()
-    lowered.CopyFrom(model)
+    lowered = copy_of(model)
     opset = min(atc.opset, default_opset(model))
     for rewrite in (use_card_operator, *PLACEMENTS[atc.nms], *PASSES):
         rewrite(lowered, opset)
@@ -103,8 +102,7 @@ def lower(model: onnx.ModelProto, atc: AtcSpec = DEFAULTS) -> onnx.ModelProto:
 
 def opaque(model: onnx.ModelProto) -> onnx.ModelProto:
     """A lowered graph whose card operator is of a domain of its own, so that onnx.checker takes it as it is."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     for node in result.graph.node:
         if node.op_type == NMS_OP:
             node.domain = NMS_DOMAIN
@@ -134,7 +132,7 @@ def _require_read(lowered: onnx.ModelProto) -> None:
 
 def obstacle(model: onnx.ModelProto) -> str | None:
     """What keeps a graph from being lowered for atc, with the next step; None: nothing that is known."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    versions = opset_versions(model)
     nms = [node for node in model.graph.node if node.op_type == NMS_OP]
     if len(versions) != 1 or versions[0] < NMS_OPSETS[0] or (nms and versions[0] not in NMS_OPSETS):
         return (

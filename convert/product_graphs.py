@@ -10,10 +10,9 @@ from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.gears.batch import by_factors, with_open_batch
 from convert.gears.shape import with_open_shape
-from convert.graph.evaluate import known_shapes
 from convert.graph.fold import fold_constants
 from convert.graph.freeze import dynamic_part, with_fixed_input
-from convert.graph.inference import require_legal
+from convert.graph.inference import known_shapes, require_legal
 from convert.graph.isolated import IllegalGraphError, naming
 from convert.graph.walk import sort_nodes
 from convert.lower import lower, obstacle

@@ -18,7 +18,18 @@ from convert.adopt.nodes import PREFIX, write_detections
 from convert.adopt.outputs import Detections, find_detections
 from convert.graph.inference import inferred, require_legal, rewritten, without_weights
 from convert.graph.isolated import IllegalGraphError
-from convert.graph.walk import all_graphs, all_nodes, name_nodes, node_names, rename, sort_nodes, tensor_names
+from convert.graph.rewrite import copy_of
+from convert.graph.walk import (
+    all_graphs,
+    all_nodes,
+    default_opset,
+    name_nodes,
+    node_names,
+    opset_versions,
+    rename,
+    sort_nodes,
+    tensor_names,
+)
 from convert.passes.host_nms import NAMES
 from convert.sound.graph import require_sound
 from convert.sound.types import type_problems
@@ -30,7 +41,6 @@ from detector.spec.decode import DecodeSpec
 
 CANONICAL = ("input", "labels", "dets")
 COLUMNS = f"{PREFIX}columns."  # of what splits a combined output
-DEFAULT_DOMAINS = ("", "ai.onnx")
 MIN_OPSET = 13  # Squeeze, Unsqueeze and ReduceSum take their axes as inputs from here on
 MIN_IR_VERSION = 8  # model-local functions, such as NMS, exist from here on
 # Settings of `decode` that concern what lies before boxes and class scores: inside a graph that someone else exported.
@@ -85,8 +95,10 @@ def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size:
     graph = adopted.graph
     rename(graph, _other_names(graph, lambda name: name.startswith(COLUMNS)))
     image = find_image(graph, spec, where=where, batch_size=batch_size)
-    spec = split_columns(graph, _inferred(adopted, image.shape), spec, where=where, batch_size=batch_size)
-    known = _inferred(adopted, image.shape)
+    shapes = {image.name: image.shape}
+    shown = inferred(adopted, data_prop=True, functions=False, shapes=shapes)
+    spec = split_columns(graph, shown, spec, where=where, batch_size=batch_size)
+    known = inferred(adopted, data_prop=True, functions=False, shapes=shapes)
     found = find_detections(known, spec, where=where, batch_size=batch_size)
     _require_probabilities(known, found, spec, where)
     if found.needs_suppression:
@@ -125,8 +137,7 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _sorted(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """The model with its nodes in an order in which they can run: onnxruntime takes them in any."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     circle = sort_nodes(result.graph)
     if circle:
         raise ArtifactError(
@@ -141,7 +152,7 @@ def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         shown = without_weights(model)
         shown.graph.CopyFrom(inferred(model))
         require_legal(shown)
-        problem = next(type_problems(shown.graph, _opset(model) or MIN_OPSET), None)
+        problem = next(type_problems(shown.graph, next(iter(opset_versions(model)), MIN_OPSET)), None)
     except IllegalGraphError as error:
         problem = str(error)
     if problem is not None:
@@ -151,7 +162,7 @@ def _checked(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """The model in an opset that has the operators added here."""
-    opset = _opset(model)
+    opset = next(iter(opset_versions(model)), None)
     if opset is None:
         raise ArtifactError(f"{where} names no opset of ONNX's own operators; is it a detector?")
     if opset < MIN_OPSET:
@@ -164,22 +175,6 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
             ) from error
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
     return model
-
-
-def _opset(model: onnx.ModelProto) -> int | None:
-    """Version of ONNX's own operators."""
-    return next((int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS), None)
-
-
-def _inferred(model: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.GraphProto:
-    """The graph with the shapes that follow from the shape of its image input."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.functions[:]
-    for dimension, size in zip(bare.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
-        dimension.Clear()
-        dimension.dim_value = size
-    return inferred(bare, data_prop=True)
 
 
 def _require_probabilities(graph: onnx.GraphProto, found: Detections, spec: DetectorSpec, where: str) -> None:
@@ -233,7 +228,6 @@ def _add_nms_function(model: onnx.ModelProto) -> None:
     called = any(node.domain == NMS_DOMAIN and node.op_type == NMS_OP for node in model.graph.node)
     if not called or (NMS_DOMAIN, NMS_OP) in defined:
         return
-    opset = next(entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS)
-    model.functions.append(nms_function(opset))
+    model.functions.append(nms_function(default_opset(model)))
     if all(entry.domain != NMS_DOMAIN for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(NMS_DOMAIN, NMS_OPSET_VERSION))

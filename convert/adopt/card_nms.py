@@ -8,8 +8,9 @@ float16. Valid because our function has the operator's inputs, outputs and attri
 import onnx
 from onnx import TensorProto, helper
 
-from convert.graph.inference import inferred
+from convert.graph.inference import element_types
 from convert.graph.isolated import IllegalGraphError
+from convert.graph.rewrite import copy_of, replace_nodes
 from detector.errors import ArtifactError, SpecError
 from detector.nms.function import NMS_ATTRIBUTES, NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
@@ -25,25 +26,25 @@ def with_card_nms(model: onnx.ModelProto, *, where: str) -> onnx.ModelProto:
         SpecError: the node uses more of the operator than the function has.
         ArtifactError: the file is not valid ONNX.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     if not any(node.op_type == NMS_OP and node.domain != NMS_DOMAIN for node in result.graph.node):
         return result
-    kinds = _element_types(result, where)
+    try:
+        kinds = element_types(result)
+    except IllegalGraphError as error:
+        raise ArtifactError(f"{where} is not valid ONNX: {str(error)[:300]}") from error
     if all(entry.domain != NMS_DOMAIN for entry in result.opset_import):
         result.opset_import.append(helper.make_opsetid(NMS_DOMAIN, NMS_OPSET_VERSION))
-    nodes: list[onnx.NodeProto] = []
-    for node in result.graph.node:
-        copy = onnx.NodeProto.FromString(node.SerializeToString())
-        if copy.op_type == NMS_OP and copy.domain != NMS_DOMAIN:
-            _check(copy, where)
-            copy.domain = NMS_DOMAIN
-            copy.name = copy.name or f"nms.{copy.output[0]}"
-            nodes += _in_float32(copy, kinds)
-        else:
-            nodes.append(copy)
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+
+    def called(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        if node.op_type != NMS_OP or node.domain == NMS_DOMAIN:
+            return [node]
+        _check(node, where)
+        node.domain = NMS_DOMAIN
+        node.name = node.name or f"nms.{node.output[0]}"
+        return _in_float32(node, kinds)
+
+    replace_nodes(result.graph, called)
     return result
 
 
@@ -74,12 +75,3 @@ def _in_float32(node: onnx.NodeProto, kinds: dict[str, int]) -> list[onnx.NodePr
         node.output[index] = f"{name}.float32"
         after.append(helper.make_node("Cast", [node.output[index]], [name], to=TensorProto.FLOAT16))
     return [*before, node, *after]
-
-
-def _element_types(model: onnx.ModelProto, where: str) -> dict[str, int]:
-    try:
-        graph = inferred(model)
-    except IllegalGraphError as error:
-        raise ArtifactError(f"{where} is not valid ONNX: {str(error)[:300]}") from error
-    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.value_info)}
-    return kinds | {tensor.name: tensor.data_type for tensor in graph.initializer}

@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.adopt.nodes import PREFIX
+from convert.graph.rewrite import set_nodes
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
 from detector.spec.graph import GraphSpec
@@ -116,6 +117,4 @@ def feed_image(graph: onnx.GraphProto, image: ImageInput) -> None:
         output = image.name if index == len(steps) - 1 else f"{PREFIX}input.{index}"
         nodes.append(helper.make_node(op, [tensor, *more], [output], name=f"{PREFIX}input.{op}", **attributes))
         tensor = output
-    rest = [onnx.NodeProto.FromString(node.SerializeToString()) for node in graph.node]
-    del graph.node[:]
-    graph.node.extend([*nodes, *rest])
+    set_nodes(graph, [*nodes, *graph.node])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.aipp.config import CHANNELS, Aipp
+from convert.graph.rewrite import copy_of, set_nodes
 from convert.graph.walk import rename
 
 INPUT = "input"
@@ -28,8 +29,7 @@ def with_aipp(model: onnx.ModelProto, aipp: Aipp) -> onnx.ModelProto:
     Returns:
         The same detector; its input `input` is uint8 (batch, height, width, 3).
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     graph = result.graph
     rename(graph, {INPUT: f"{PREFIX}.normalized"})
     value = graph.input[0]
@@ -39,10 +39,7 @@ def with_aipp(model: onnx.ModelProto, aipp: Aipp) -> onnx.ModelProto:
         dim.CopyFrom(source)
     bytes_in.type.tensor_type.shape.dim[3].dim_value = CHANNELS
     value.CopyFrom(bytes_in)
-    nodes = [*_nodes(graph, aipp), *graph.node]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, [*_nodes(graph, aipp), *graph.node])
     return result
 
 

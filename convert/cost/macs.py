@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from detector.errors import SpecError
 
 MATRIX_OPS = ("Conv", "ConvTranspose", "MatMul", "Gemm")

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from convert.gears.open_shapes import shape_operands
-from convert.graph.evaluate import known_shapes
 from convert.graph.fold import drop_dead
+from convert.graph.inference import known_shapes
+from convert.graph.rewrite import copy_of, set_nodes
 from convert.passes.older_opset.reshape import drop_allowzero
 from convert.passes.resize import OPTIONAL_SINCE, resize_by_factors
 from detector.errors import SpecError
@@ -42,8 +43,7 @@ def with_open_batch(freeze: Callable[[int], onnx.ModelProto], largest: int) -> o
         SpecError: the graphs differ in more than the batch.
     """
     small, large = freeze(largest - 1), freeze(largest)
-    merged = onnx.ModelProto()
-    merged.CopyFrom(large)
+    merged = copy_of(large)
     _require_same_nodes(small, large)
     batch = _Batch(merged, known_shapes(large), largest)
     before = {tensor.name: tensor for tensor in small.graph.initializer}
@@ -78,8 +78,7 @@ def _refusal(reason: str) -> str:
 
 def by_factors(model: onnx.ModelProto) -> onnx.ModelProto:
     """A static graph whose Resize and Reshape do not name the batch more than they must."""
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     resize_by_factors(result, OPTIONAL_SINCE)
     drop_allowzero(result, OPTIONAL_SINCE)
     drop_dead(result.graph)
@@ -136,9 +135,7 @@ class _Batch:
             rest = next(tensor for tensor in self.graph.initializer if tensor.name == name)
             first = self._constant(f"{name}.first", [1] + [0] * (rest.dims[0] - 1))
             self._add("Add", f"{name}.{BATCH}", name, self._add("Mul", f"{name}.{BATCH}.only", size, first))
-        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in (*self.added, *self.graph.node)]
-        del self.graph.node[:]
-        self.graph.node.extend(nodes)
+        set_nodes(self.graph, [*self.added, *self.graph.node])
 
     def _constant(self, name: str, values: list[int]) -> str:
         self.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), f"{BATCH}.{name}"))

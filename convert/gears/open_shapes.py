@@ -11,8 +11,10 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from convert.gears.kernels import Refusal
-from convert.graph.evaluate import Array, known_shapes
+from convert.graph.evaluate import Array
 from convert.graph.fold import fold_constants
+from convert.graph.inference import known_shapes, set_input_shapes
+from convert.graph.rewrite import copy_of
 from convert.graph.walk import all_nodes
 
 _AND_ALL_AFTER = 99
@@ -76,11 +78,8 @@ def folded_at(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], refus
 
 def with_input_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
     """A copy whose inputs have these shapes."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        for dimension, size in zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False):
-            dimension.dim_value = size
+    fixed = copy_of(model)
+    set_input_shapes(fixed.graph, shapes)
     return fixed
 
 

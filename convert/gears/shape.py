@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from convert.gears.number import PREFIX, Array, GearNumber
 from convert.gears.open_shapes import shape_operands
+from convert.graph.rewrite import copy_of, set_nodes
 from detector.errors import SpecError
 
 NAMES = {0: "batch", 2: "height", 3: "width"}
@@ -35,8 +36,7 @@ def with_open_shape(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     Raises:
         SpecError: the graphs differ in more than constants.
     """
-    merged = onnx.ModelProto()
-    merged.CopyFrom(graphs[0])
+    merged = copy_of(graphs[0])
     for other in graphs[1:]:
         _require_same_nodes(merged, other)
     graph = merged.graph
@@ -54,9 +54,7 @@ def with_open_shape(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     for node in graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = renamed.get(name, name)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in (*choice.nodes, *graph.node)]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, [*choice.nodes, *graph.node])
     _open_dimensions(merged, graphs)
     del graph.value_info[:]
     return merged

@@ -1,4 +1,4 @@
-"""Values that depend on no image: nodes computed by ONNX's own reference implementation, and shapes that are fixed."""
+"""Values that depend on no image: nodes computed by ONNX's own reference implementation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from convert.graph.inference import inferred
+from convert.graph.inference import fixed_shape, tensor_types
 from convert.graph.isolated import IllegalGraphError, at
-from convert.graph.walk import called, inner_graphs
+from convert.graph.walk import DEFAULT_DOMAINS, called, inner_graphs, opset_versions
 from detector.errors import SpecError
 from detector.files.bounds import FOLDED_BYTES
 
@@ -49,8 +49,7 @@ class Constants:
         # Weights stay where they are: only what shape arithmetic touches is decoded.
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._values: dict[str, Array] = {}
-        standard = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-        self._opset = next(standard, onnx.defs.onnx_opset_version())
+        self._opset = next(iter(opset_versions(model)), onnx.defs.onnx_opset_version())
         self._room = room
         self.added = 0
 
@@ -83,12 +82,12 @@ class Constants:
 
     def _evaluate(self, node: onnx.NodeProto) -> list[Array] | None:
         """Values of a node's outputs, or None if they depend on the image or are no tensors."""
-        if node.op_type == "Shape" and (shape := _fixed_shape(self._declared.get(node.input[0]))) is not None:
+        if node.op_type == "Shape" and (shape := fixed_shape(self._declared.get(node.input[0]))) is not None:
             if not self.may_fold(node, ()):
                 return None
             bounds = {attribute.name: attribute.i for attribute in node.attribute}
             return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
-        if node.domain not in ("", "ai.onnx") or inner_graphs(node):
+        if node.domain not in DEFAULT_DOMAINS or inner_graphs(node):
             return None
         names = list(filter(None, node.input))
         if not all(name in self._values or name in self._weights for name in names):
@@ -165,39 +164,3 @@ def _is_agreed(node: onnx.NodeProto, operands: list[Array], opset: int) -> bool:
         sizes = np.array(data.shape)[np.asarray(axes, np.int64)]
         return not np.any((steps < 0) & (ends >= sizes))
     return True
-
-
-def known_shapes(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors whose dimensions are all fixed, by name; `data_prop` as for `tensor_types`."""
-    shapes = {name: _fixed_shape(tensor) for name, tensor in tensor_types(model, data_prop=data_prop).items()}
-    return {name: shape for name, shape in shapes.items() if shape is not None}
-
-
-def tensor_types(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, onnx.TypeProto.Tensor]:
-    """Element type and shape of every tensor inside the graph that inference reaches, of weights as they are.
-
-    Args:
-        model: left unchanged.
-        data_prop: also follow the values of shapes.
-    """
-    graph = inferred(_without_functions(model), data_prop=data_prop)
-    known = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
-    for tensor in model.graph.initializer:
-        known[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, list(tensor.dims)).tensor_type
-    return known
-
-
-def _fixed_shape(tensor: onnx.TypeProto.Tensor | None) -> tuple[int, ...] | None:
-    if tensor is None or not tensor.HasField("shape"):
-        return None
-    fixed = all(dim.HasField("dim_value") for dim in tensor.shape.dim)
-    return tuple(dim.dim_value for dim in tensor.shape.dim) if fixed else None
-
-
-def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
-    # Inference would descend into the NMS function, whose intermediate shapes depend on the image.
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.functions[:]
-    del bare.graph.value_info[:]
-    return bare

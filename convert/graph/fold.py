@@ -15,6 +15,7 @@ from onnx import TensorProto
 from convert.graph.evaluate import Constants, Folds
 from convert.graph.inference import SMALL
 from convert.graph.isolated import IllegalGraphError, at, isolated
+from convert.graph.rewrite import copy_of, set_nodes
 from convert.graph.walk import captured_names, inner_graphs, tensor_names
 from convert.sound.tensors import tensor_problems
 from detector.files.bounds import FOLDED_BYTES
@@ -44,8 +45,7 @@ def fold_constants(model: onnx.ModelProto, folds: Folds | None = None) -> onnx.M
 
 
 def _folded(model: onnx.ModelProto, folds: Folds | None) -> onnx.ModelProto:
-    folded = onnx.ModelProto()
-    folded.CopyFrom(model)
+    folded = copy_of(model)
     drop_dead(folded.graph)
     room = FOLDED_BYTES.limit
     # Each round makes more shapes known (a Resize's target, say), which make more constants.
@@ -90,9 +90,7 @@ def _fold_once(model: onnx.ModelProto, room: int, folds: Folds | None) -> int | 
             kept.append(node)
     at("")
     changed = len(kept) != len(graph.node)
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(copies)
+    set_nodes(graph, kept)
     graph.initializer.extend(constants.read_by(kept, captured))
     return constants.added if changed else None
 
@@ -107,10 +105,7 @@ def drop_dead(graph: onnx.GraphProto) -> None:
             needed.update(node.input)
             for inner in inner_graphs(node):
                 needed.update(tensor_names(inner))
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    del graph.node[:]
-    graph.node.extend(copies)
-    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
-    copies_of_tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
-    del graph.initializer[:]
-    graph.initializer.extend(copies_of_tensors)
+    set_nodes(graph, reversed(kept))
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in needed:
+            del graph.initializer[index]

@@ -4,6 +4,7 @@ import onnx
 from onnx import TensorProto
 
 from convert.graph.fold import fold_constants
+from convert.graph.rewrite import copy_of
 from detector.errors import SpecError
 from detector.geometry import Size
 
@@ -23,8 +24,7 @@ def with_fixed_input(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -
     Raises:
         SpecError: the model is not a detector of this project, or was frozen to another shape before.
     """
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
+    fixed = copy_of(model)
     _fix_input(fixed.graph, (batch_size, 3, *canvas))
     for output in fixed.graph.output:
         _set_dimension(output.type.tensor_type.shape.dim[0], batch_size, f"batch of output {output.name!r}")

@@ -1,28 +1,37 @@
 """How a pass changes a graph in place: nodes by their replacement, constants by name."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import onnx
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from detector.errors import SpecError
 
 Array = NDArray[np.generic]
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+def copy_of(message: AnyMessage) -> AnyMessage:
+    """A copy of a model, a node or another part of a graph."""
+    copy: AnyMessage = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Give a graph these nodes, some of which may be its own, in place of all that it has."""
+    given = onnx.GraphProto(node=nodes)  # copied before its own are gone
+    graph.ClearField("node")
+    graph.MergeFrom(given)
 
 
 def replace_nodes(graph: onnx.GraphProto, replacement: Callable[[onnx.NodeProto], Iterable[onnx.NodeProto]]) -> None:
     """Put the nodes that a function gives in the place of every node; it may change and give the node itself."""
-    made = [new for node in list(graph.node) for new in replacement(node)]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in made]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def default_opset(model: onnx.ModelProto) -> int:
-    """Version of ONNX's own operators that a graph uses."""
-    return next(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    set_nodes(graph, [new for node in list(graph.node) for new in replacement(node)])
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
@@ -87,6 +96,6 @@ def remove_attribute(node: onnx.NodeProto, name: str) -> None:
     """Remove an attribute if the node has it."""
     kept = [each for each in node.attribute if each.name != name]
     if len(kept) != len(node.attribute):
-        copies = [onnx.AttributeProto.FromString(each.SerializeToString()) for each in kept]
-        del node.attribute[:]
-        node.attribute.extend(copies)
+        rest = onnx.NodeProto(attribute=kept)
+        node.ClearField("attribute")
+        node.MergeFrom(rest)

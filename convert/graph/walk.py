@@ -1,10 +1,24 @@
-"""Graphs within graphs (If, Loop, Scan): their nodes, and the names they share with the graph around them."""
+"""What a graph says of itself: opset, nodes in their order and names, with the graphs inside them (If, Loop, Scan)."""
 
 import heapq
 import itertools
 from collections.abc import Iterator, Mapping
 
 import onnx
+
+from convert.graph.rewrite import set_nodes
+
+DEFAULT_DOMAINS = ("", "ai.onnx")  # of ONNX's own operators
+
+
+def opset_versions(model: onnx.ModelProto) -> list[int]:
+    """What a graph says of the version of ONNX's own operators: once, if it is sound."""
+    return [int(entry.version) for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+
+
+def default_opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that a graph uses."""
+    return opset_versions(model)[0]
 
 
 def called(node: onnx.NodeProto) -> str:
@@ -51,9 +65,7 @@ def sort_nodes(graph: onnx.GraphProto) -> list[str]:
         if circle:
             return circle
         if order != list(range(len(each.node))):
-            nodes = [onnx.NodeProto.FromString(each.node[index].SerializeToString()) for index in order]
-            del each.node[:]
-            each.node.extend(nodes)
+            set_nodes(each, [each.node[index] for index in order])
     return []
 
 

@@ -6,7 +6,7 @@ import onnx
 
 from convert.gears.open_shapes import with_input_shapes
 from convert.graph.fold import fold_constants
-from convert.graph.walk import all_nodes
+from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, opset_versions
 from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
 from convert.lint.folded import folded
@@ -20,7 +20,7 @@ from convert.lint.node_rules.float16_constants import constant_problems
 from convert.lint.node_rules.kernels import kernel_problems
 from convert.lint.node_rules.parsers import parsed_problems
 from convert.lint.node_rules.result_sizes import size_problems
-from convert.lint.node_rules.signature import DEFAULT_DOMAINS, signature_problem
+from convert.lint.node_rules.signature import signature_problem
 from convert.lint.operator_rules.batch_multi_class_nms import row_problem
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import card_problems, parser_problems
@@ -48,7 +48,7 @@ def lint(
     if release is None:
         raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().releases)}")
     gears = gears or Gears()
-    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    versions = opset_versions(model)
     opset = versions[0] if versions else None
     broken = list(graph_problems(model))
     left_open, shapes = open_shape_findings(model, [] if broken else shapes_of(model.graph, gears))

@@ -5,6 +5,7 @@ import onnx
 from convert.gears.kernels import listed
 from convert.graph.fold import fold_constants
 from convert.graph.isolated import IllegalGraphError
+from convert.graph.rewrite import copy_of, set_nodes
 
 KEPT = ("Constant", "Identity")  # folding drops these, whether or not there is anything to compute
 
@@ -27,18 +28,15 @@ def folded(model: onnx.ModelProto) -> tuple[onnx.ModelProto, frozenset[str]]:
     left = {name for node in rest.node for name in node.output}
     gone = [node for node in model.graph.node if node.op_type not in KEPT and not left.intersection(node.output)]
     computed = frozenset(name for node in gone for name in node.output if name)
-    known = onnx.ModelProto()
-    known.CopyFrom(model)
-    del known.graph.node[:]
-    known.graph.node.extend(node for node in model.graph.node if not computed.intersection(node.output))
+    known = copy_of(model)
+    set_nodes(known.graph, (node for node in model.graph.node if not computed.intersection(node.output)))
     known.graph.initializer.extend(tensor for tensor in rest.initializer if tensor.name in computed)
     return known, computed
 
 
 def _with_all_needed(model: onnx.ModelProto) -> onnx.ModelProto:
     """Folding drops what no output needs; to atc these are nodes too."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
+    whole = copy_of(model)
     read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
     for node in model.graph.node:
         whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output if name and name not in read)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from convert.graph.rewrite import copy_of
 from convert.graph.walk import all_nodes
 
 
@@ -24,7 +25,6 @@ def constants(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     for node in all_nodes(graph):
         value = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
         if node.op_type == "Constant" and value is not None and node.output:
-            tensor = TensorProto()
-            tensor.CopyFrom(value)
+            tensor = copy_of(value)
             tensor.name = node.output[0]
             yield tensor

@@ -18,9 +18,8 @@ from typing import NamedTuple
 import onnx
 from onnx import defs
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from convert.graph.rewrite import (
-    default_opset,
     int_attribute,
     ints_attribute,
     remove_attribute,
@@ -28,6 +27,7 @@ from convert.graph.rewrite import (
     set_attribute,
     text_attribute,
 )
+from convert.graph.walk import default_opset
 
 Shapes = Mapping[str, tuple[int, ...]]
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from convert.graph.rewrite import add_constant, constants, int_attribute, replace_nodes
 
 

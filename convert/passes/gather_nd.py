@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.graph.evaluate import known_shapes
-from convert.graph.inference import inferred
+from convert.graph.inference import element_types, known_shapes
 from convert.graph.rewrite import add_constant, int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
@@ -24,7 +23,7 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
     if not any(int_attribute(node, "batch_dims", 0) for node in graph.node):
         return
     shapes = known_shapes(model)
-    types = {value.name: value.type.tensor_type.elem_type for value in inferred(model).value_info}
+    types = element_types(model)
 
     def numbered(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         dims = int_attribute(node, "batch_dims", 0) if node.op_type == "GatherND" else 0

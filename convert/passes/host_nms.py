@@ -13,7 +13,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.graph.fold import drop_dead, fold_constants
-from convert.graph.inference import inferred
+from convert.graph.inference import fixed_shape, tensor_types
+from convert.graph.rewrite import copy_of
 from detector.errors import SpecError
 from detector.nms.function import NMS_DOMAIN
 from detector.spec import DetectorSpec, replace
@@ -40,8 +41,7 @@ def with_candidate_outputs(fixed: onnx.ModelProto) -> onnx.ModelProto:
             "atc.nms 'host' leaves suppression to postprocess, and this graph ends in detections: set atc.nms to "
             "'device', or export it with boxes and class scores as its outputs"
         )
-    cut = onnx.ModelProto()
-    cut.CopyFrom(fixed)
+    cut = copy_of(fixed)
     del cut.graph.output[:]
     cut.graph.output.extend(onnx.ValueInfoProto(name=name) for name in NAMES)
     drop_dead(cut.graph)
@@ -50,12 +50,12 @@ def with_candidate_outputs(fixed: onnx.ModelProto) -> onnx.ModelProto:
     del cut.opset_import[:]
     cut.opset_import.extend(kept)
     folded = fold_constants(cut)
-    for value in inferred(folded, data_prop=True).output:
-        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    types = tensor_types(folded, declared=True)
+    for output in folded.graph.output:
+        shape = fixed_shape(types[output.name])
         if not shape or 0 in shape:
-            raise SpecError(f"the shape of {value.name!r} is not known after folding, so that it cannot be an output")
-        output = next(each for each in folded.graph.output if each.name == value.name)
-        output.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape))
+            raise SpecError(f"the shape of {output.name!r} is not known after folding, so that it cannot be an output")
+        output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, shape))
     return folded
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, defs, helper, numpy_helper
 
-from convert.graph.inference import inferred
-from convert.graph.rewrite import add_constant, attribute, constants, default_opset, replace_nodes
+from convert.graph.inference import element_types
+from convert.graph.rewrite import add_constant, attribute, constants, replace_nodes
+from convert.graph.walk import DEFAULT_DOMAINS, default_opset
 from detector.errors import SpecError
 
 INT32, INT64 = TensorProto.INT32, TensorProto.INT64
@@ -32,23 +33,17 @@ class _Narrowing:
     """State of one walk through the nodes, inputs before their readers."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        bare = onnx.ModelProto()
-        bare.CopyFrom(model)
-        del bare.functions[:]
-        known = inferred(bare)
-        values = (*known.input, *known.output, *known.value_info)
         self.graph = model.graph
         self.opset = default_opset(model)
         self.known = constants(model.graph)
-        self.kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-        self.kinds |= {name: tensor.data_type for name, tensor in self.known.items()}
+        self.kinds = element_types(model)
         self.outputs = {value.name for value in model.graph.output}
         self.narrow: dict[str, str] = {}  # tensor -> its int32 form
         self.widened: set[str] = set()
 
     def node(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """The nodes that take a node's place."""
-        if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):
+        if node.domain not in DEFAULT_DOMAINS or not defs.has(node.op_type):
             return [*self._widen(node, range(len(node.input))), node]
         if node.op_type == "Cast":
             return self._cast(node)

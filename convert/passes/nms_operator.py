@@ -9,9 +9,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.graph.rewrite import replace_nodes
+from convert.graph.walk import DEFAULT_DOMAINS
 from detector.nms.function import NMS_OP
 
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # Of the operator: boxes, scores and classes are float16, nmsed_num is int32.
 FLOAT_OUTPUTS = 3
 

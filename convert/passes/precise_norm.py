@@ -17,8 +17,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from convert.graph.evaluate import known_shapes
 from convert.graph.fold import drop_dead
+from convert.graph.inference import known_shapes
+from convert.graph.rewrite import constants, copy_of, replace_nodes
+from convert.graph.walk import opset_versions
 
 EPSILON = 1e-5  # the operator's default
 MAX_OPSET = 17  # ReduceMean takes its axes as an input from 18 on
@@ -34,21 +36,19 @@ def with_precise_norms(model: onnx.ModelProto) -> onnx.ModelProto:
     Returns:
         The same function without that operator.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    if any(entry.domain in ("", "ai.onnx") and entry.version > MAX_OPSET for entry in model.opset_import):
+    result = copy_of(model)
+    if max(opset_versions(model), default=0) > MAX_OPSET:
         return result
     shapes = known_shapes(result)
-    weights = {tensor.name: tensor for tensor in result.graph.initializer}
-    nodes: list[onnx.NodeProto] = []
-    for node in result.graph.node:
-        if node.op_type == OP and node.input[0] in shapes and _is_plain(node, weights):
-            scale, bias = (numpy_helper.to_array(weights[name]) for name in node.input[1:3])
-            nodes += _written_out(result.graph, node, shapes[node.input[0]], scale, bias)
-        else:
-            nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    weights = constants(result.graph)
+
+    def written_out(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        if node.op_type != OP or node.input[0] not in shapes or not _is_plain(node, weights):
+            return [node]
+        scale, bias = (numpy_helper.to_array(weights[name]) for name in node.input[1:3])
+        return _written_out(result.graph, node, shapes[node.input[0]], scale, bias)
+
+    replace_nodes(result.graph, written_out)
     drop_dead(result.graph)  # scales of 1 and biases of 0
     return result
 

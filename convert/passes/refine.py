@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from convert.graph.rewrite import add_constant, replace_nodes
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from convert.graph.rewrite import (
     add_constant,
     constants,

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.graph.evaluate import known_shapes, tensor_types
+from convert.graph.inference import known_shapes, tensor_types
 from convert.graph.rewrite import (
     add_constant,
     constants,

@@ -16,6 +16,8 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from convert.graph.fold import fold_constants
 from convert.graph.inference import rewritten
+from convert.graph.rewrite import copy_of, replace_nodes
+from convert.graph.walk import default_opset
 from detector.nms.card_function import card_nms_function
 from detector.nms.function import NMS_DOMAIN, NMS_OP, NMS_OPSET_VERSION
 
@@ -36,8 +38,7 @@ def with_runnable_nms(model: onnx.ModelProto) -> onnx.ModelProto:
     Returns:
         The same graph, in which the operator's node is a call of our function under the same name.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = copy_of(model)
     calls = [node for node in result.graph.node if node.op_type == NMS_OP]
     if not calls:
         return result
@@ -46,13 +47,9 @@ def with_runnable_nms(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in calls:
         node.domain = NMS_DOMAIN
     result = _modern(result)
-    nodes: list[onnx.NodeProto] = []
-    for node in result.graph.node:
-        copy = onnx.NodeProto.FromString(node.SerializeToString())
-        nodes += _Call(result.graph, copy).nodes() if copy.op_type == NMS_OP else [copy]
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
-    result.functions.append(card_nms_function(_opset(result)))
+    graph = result.graph
+    replace_nodes(graph, lambda node: _Call(graph, node).nodes() if node.op_type == NMS_OP else [node])
+    result.functions.append(card_nms_function(default_opset(result)))
     return result
 
 
@@ -61,13 +58,9 @@ def is_card_nms(node: onnx.NodeProto) -> bool:
     return node.op_type == NMS_OP or node.name.startswith(MADE)
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    return next(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-
-
 def _modern(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same nodes in an opset that our function has; axes and the like become constants."""
-    if _opset(model) >= MIN_OPSET:
+    if default_opset(model) >= MIN_OPSET:
         return model
     converted = rewritten(model, lambda light: version_converter.convert_version(light, MIN_OPSET))
     for node in converted.graph.node:

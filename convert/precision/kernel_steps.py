@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from convert.graph.rewrite import copy_of, set_nodes
 from convert.precision.inside import SIMULATED_MODES, Inside, Kernel
 from convert.precision.ir_types import main_type
 from convert.precision.modes import Compute, Rules
@@ -76,16 +77,14 @@ def with_steps(given: Computed, rules: Rules, opset: int) -> Computed:
     if rules.inside is Inside.NEAREST:
         return given
     kernels = half_inside(given, rules, opset)
-    model = onnx.ModelProto()
-    model.CopyFrom(given.model)
+    model = copy_of(given.model)
     made = _Steps(model.graph, dict(given.kinds), 1 if rules.inside is Inside.HIGH else -1)
     for index, node in enumerate(given.model.graph.node):
         if index in kernels:
             made.write_out(node, kernels[index])
         else:
-            made.add(onnx.NodeProto.FromString(node.SerializeToString()), given.computes[index])
-    del model.graph.node[:]
-    model.graph.node.extend(made.nodes)
+            made.add(node, given.computes[index])
+    set_nodes(model.graph, made.nodes)
     return Computed(model, made.computes, made.kinds)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.graph.inference import inferred
+from convert.graph.rewrite import copy_of, set_nodes
 from convert.precision.modes import MATRIX_OPS, Compute
 
 # Every value they write is one that they read, or one that float16 has (an integer below 2048, a sign changed).
@@ -45,23 +45,11 @@ def with_half_storage(model: onnx.ModelProto, computes: Sequence[Compute], kinds
     return _Rounder(model, kinds).run(computes)
 
 
-def element_types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type (TensorProto) of every tensor that inference reaches."""
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.functions[:]
-    graph = inferred(bare)
-    values = (*graph.input, *graph.value_info, *graph.output)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    return kinds | {tensor.name: tensor.data_type for tensor in graph.initializer}
-
-
 class _Rounder:
     """The state of one pass over a graph."""
 
     def __init__(self, model: onnx.ModelProto, kinds: dict[str, int]) -> None:
-        self._model = onnx.ModelProto()
-        self._model.CopyFrom(model)
+        self._model = copy_of(model)
         self._kinds = kinds
         self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
         self._is_half: dict[str, bool] = {}
@@ -71,9 +59,9 @@ class _Rounder:
     def run(self, computes: Sequence[Compute]) -> onnx.ModelProto:
         graph = self._model.graph
         for node, compute in zip(list(graph.node), computes, strict=True):
-            self._add(onnx.NodeProto.FromString(node.SerializeToString()), compute)
-        del graph.node[:], graph.value_info[:]
-        graph.node.extend(self._nodes)
+            self._add(copy_of(node), compute)
+        del graph.value_info[:]
+        set_nodes(graph, self._nodes)
         used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
         kept = [tensor for tensor in self._weights.values() if tensor.name in used]
         del graph.initializer[:]

@@ -11,8 +11,9 @@ import onnx
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.graph.fold import drop_dead
+from convert.graph.inference import element_types
 from convert.graph.isolated import naming
-from convert.graph.rewrite import default_opset
+from convert.graph.walk import default_opset
 from convert.lower import lower
 from convert.passes.host_nms import with_candidate_count
 from convert.passes.precise_norm import with_precise_norms
@@ -21,7 +22,7 @@ from convert.precision.card_rounding import is_card_nms, with_runnable_nms
 from convert.precision.inside import Inside
 from convert.precision.kernel_steps import Computed, types_inside, unread, with_steps
 from convert.precision.modes import Compute, Rules, assign
-from convert.precision.rounding import element_types, with_half_storage
+from convert.precision.rounding import with_half_storage
 from convert.product_graphs import frozen_graph, with_gears
 from detector.errors import SpecError
 from detector.files.atomic import make_folder

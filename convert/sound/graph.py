@@ -11,14 +11,13 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto
 
-from convert.graph.walk import all_graphs, all_nodes, called, inner_graphs
+from convert.graph.walk import DEFAULT_DOMAINS, all_graphs, all_nodes, called, inner_graphs
 from convert.sound.tensors import KINDS, tensor_problems
 from detector.errors import ArtifactError
 from detector.files.bounds import GRAPH_NODES
 from detector.nms.function import NMS_DOMAIN, NMS_OP
 from detector.onnx_files.read_write import read_onnx
 
-DEFAULT_DOMAINS = ("", "ai.onnx")
 # Domains of onnxruntime's own operators, and ONNX's other ones.
 KNOWN_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc", "ai.onnx.ml", "ai.onnx.preview")
 NEWEST = onnx.defs.onnx_opset_version()

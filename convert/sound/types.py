@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto
 
-from convert.graph.walk import called
-
-DEFAULT_DOMAINS = ("", "ai.onnx")
+from convert.graph.inference import types_of
+from convert.graph.walk import DEFAULT_DOMAINS, called
 
 
 def type_problems(graph: onnx.GraphProto, opset: int) -> Iterator[str]:
@@ -17,9 +16,7 @@ def type_problems(graph: onnx.GraphProto, opset: int) -> Iterator[str]:
         graph: with inferred types; a tensor of unknown type is not looked at.
         opset: of ONNX's own operators.
     """
-    values = (*graph.input, *graph.value_info, *graph.output)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values if value.type.HasField("tensor_type")}
-    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    kinds = {name: tensor.elem_type for name, tensor in types_of(graph).items()}
     for node in graph.node:
         if node.domain in DEFAULT_DOMAINS and onnx.defs.has(node.op_type, opset):
             yield from (f"{called(node)} {problem}" for problem in _of_node(node, kinds, opset))

@@ -6,10 +6,10 @@ from dataclasses import replace
 import onnx
 from onnx import TensorProto
 
+from convert.graph.walk import DEFAULT_DOMAINS
 from convert.lint.facts import AiCpu, Operator, facts
 from convert.lint.findings import Problem
 from convert.lint.node_rules.parsers import CONTROL_FLOW_OPS
-from convert.lint.node_rules.signature import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
 from detector.nms.function import NMS_OP
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.walk import DEFAULT_DOMAINS
 from convert.lint.facts import Operator, Release, facts
 from convert.lint.findings import Problem
-from convert.lint.node_rules.signature import DEFAULT_DOMAINS
 from detector.nms.function import NMS_DOMAIN, NMS_OP
 
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})

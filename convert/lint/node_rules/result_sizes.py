@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import onnx
 
+from convert.graph.walk import DEFAULT_DOMAINS
 from convert.lint.facts import facts
 from convert.lint.findings import Problem, Verdict
 from convert.lint.node_rules.parsers import CONTROL_FLOW_OPS
-from convert.lint.node_rules.signature import DEFAULT_DOMAINS
 from convert.lint.tensors import Tensors
 
 # The number of their results depends on the image.

@@ -3,12 +3,12 @@
 import onnx
 from onnx import checker
 
-from convert.graph.walk import inner_graphs
+from convert.graph.rewrite import copy_of
+from convert.graph.walk import DEFAULT_DOMAINS, inner_graphs, opset_versions
 from convert.lint.findings import Problem
 from detector.nms.function import NMS_OP
 
 SOURCES = ("onnx",)
-DEFAULT_DOMAINS = ("", "ai.onnx")
 NEWEST = onnx.defs.onnx_opset_version()
 
 
@@ -21,7 +21,7 @@ def is_standard(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 def signature_problem(node: onnx.NodeProto, model: onnx.ModelProto) -> Problem | None:
     """Inputs, outputs or attributes that ONNX does not have for this operator in this opset."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    versions = opset_versions(model)
     opset = min(max(versions[0], 1) if versions else NEWEST, NEWEST)
     if node.domain not in DEFAULT_DOMAINS or node.op_type == NMS_OP or inner_graphs(node):
         return None
@@ -46,7 +46,6 @@ def _with_named_outputs(node: onnx.NodeProto) -> onnx.NodeProto:
     """Outputs without a name are a matter of `convert.lint.graph_rules.names`."""
     if "" not in node.output:
         return node
-    named = onnx.NodeProto()
-    named.CopyFrom(node)
+    named = copy_of(node)
     named.output[:] = [name or f"unnamed.{index}" for index, name in enumerate(node.output)]
     return named

@@ -6,7 +6,8 @@ Valid because a newer attribute's default is what the operator did before (Batch
 import onnx
 from onnx import defs, helper
 
-from convert.graph.rewrite import default_opset, remove_attribute, replace_nodes
+from convert.graph.rewrite import remove_attribute, replace_nodes
+from convert.graph.walk import DEFAULT_DOMAINS, default_opset
 from detector.errors import SpecError
 
 
@@ -19,7 +20,7 @@ def drop_newer_defaults(model: onnx.ModelProto, opset: int) -> None:
     source = default_opset(model)
 
     def known(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.domain not in ("", "ai.onnx") or not defs.has(node.op_type):  # the card's own operator
+        if node.domain not in DEFAULT_DOMAINS or not defs.has(node.op_type):  # the card's own operator
             return [node]
         try:
             old = defs.get_schema(node.op_type, opset)

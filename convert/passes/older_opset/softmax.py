@@ -6,7 +6,7 @@ Valid for tensors of known rank: the axis is moved to the end and back.
 import onnx
 from onnx import helper
 
-from convert.graph.evaluate import known_shapes
+from convert.graph.inference import known_shapes
 from convert.graph.rewrite import int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 

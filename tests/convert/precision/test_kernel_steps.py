@@ -5,10 +5,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from convert.graph.inference import element_types
 from convert.precision.inside import KERNELS, Inside, OperatorModes
 from convert.precision.kernel_steps import Computed, half_inside, types_inside, unread, with_steps
 from convert.precision.modes import Compute, Keep, Rules, assign
-from convert.precision.rounding import element_types, with_half_storage
+from convert.precision.rounding import with_half_storage
 from tests.convert.precision.test_rounding import half, model_of, run
 
 OPSET = 16

@@ -7,8 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from convert.graph.inference import element_types
 from convert.precision.modes import Compute, Rules, assign
-from convert.precision.rounding import element_types, with_half_storage
+from convert.precision.rounding import with_half_storage
 
 GENERATOR = np.random.default_rng(0)
 
