@@ -24,7 +24,7 @@ from convert.passes.host_nms import with_candidate_count
 from convert.plan import Plan
 from convert.precision.files import keep_text, mixlist_text, read_keep, read_mixlist
 from convert.precision.modes import mix_types, parsed_keep
-from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
+from convert.product_graphs import Frozen, frozen_graph, lowered_graph, stand_in_graph
 from detector.errors import ArtifactError, SpecError
 from detector.files.atomic import make_folder, remove_unfinished, to_disk, write_text
 from detector.files.digest import sha256_of
@@ -69,9 +69,10 @@ def convert(plan: Plan) -> Conversion:
         ArtifactError: a file cannot be read or written.
     """
     _keep_input(plan)
-    frozen, problem = frozen_graph(plan)
+    frozen = frozen_graph(plan)
+    problem = frozen.problem
     if plan.spec.atc.nms == "host":
-        plan = dataclasses.replace(plan, spec=with_candidate_count(plan.spec, frozen.graph))
+        plan = dataclasses.replace(plan, spec=with_candidate_count(plan.spec, frozen.model.graph))
     _keep_om(plan)
     lowered = None if problem else lowered_graph(plan, frozen)
     if lowered is not None:
@@ -82,7 +83,7 @@ def convert(plan: Plan) -> Conversion:
             f"{plan.onnx_file} cannot be lowered for atc: {problem}; --target cpu makes the stand-in for onnxruntime "
             "alone"
         )
-    embed_spec(frozen, plan.spec)
+    embed_spec(frozen.model, plan.spec)
     make_folder(plan.output.parent)
     with exclusive(plan.output, doing="converting into"):
         for suffix in (*PRODUCTS, ".om", ".aipp.cfg"):
@@ -154,7 +155,7 @@ def _write_corrected(plan: Plan) -> None:
             file.unlink(missing_ok=True)
 
 
-def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProto) -> Conversion:
+def _build_stand_in(plan: Plan, frozen: Frozen, lowered: onnx.ModelProto) -> Conversion:
     name = plan.output.name
     remote = atc_command(
         plan.spec,
@@ -193,7 +194,7 @@ def _build_stand_in(plan: Plan, frozen: onnx.ModelProto, lowered: onnx.ModelProt
     return Conversion(files[-1], "cpu", tuple(remote), tuple(files), plan.spec)
 
 
-def _build_alone(plan: Plan, frozen: onnx.ModelProto, problem: str | None) -> Conversion:
+def _build_alone(plan: Plan, frozen: Frozen, problem: str | None) -> Conversion:
     model = Path(f"{plan.output}.onnx")
     # What an earlier conversion left for the NPU host is another model's; the spec beside an OM stays with it.
     for suffix in PRODUCTS[:3]:

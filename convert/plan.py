@@ -58,6 +58,11 @@ class Plan:
         return self.spec.atc.soc_version
 
     @property
+    def has_gears(self) -> bool:
+        """Whether one graph serves several batch sizes or shapes."""
+        return any((self.spec.atc.batch_sizes, self.spec.atc.image_sizes, self.spec.atc.dims))
+
+    @property
     def lowered_file(self) -> Path:
         """The graph atc reads."""
         return Path(f"{self.output}.atc.onnx")

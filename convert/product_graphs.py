@@ -1,7 +1,7 @@
 """The graphs of a conversion: static, lowered for atc, and the stand-in for onnxruntime."""
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import onnx
 
@@ -26,26 +26,40 @@ from detector.nms.function import NMS_DOMAIN
 from detector.onnx_files.read_write import embed_spec
 
 
-def frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
-    """The graph at one shape, and why atc cannot take it.
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The graph of a file at one shape.
+
+    Attributes:
+        read: as the file has it.
+        model: at the batch size and canvas of the plan, folded.
+        problem: why atc cannot take it; None: nothing that is known.
+    """
+
+    read: onnx.ModelProto
+    model: onnx.ModelProto
+    problem: str | None
+
+
+def frozen_graph(plan: Plan) -> Frozen:
+    """Read the file, once for all gears, and fix its graph at the plan's own shape.
 
     Raises:
         SpecError: the graph and the spec contradict each other.
         ArtifactError: the file cannot be read.
     """
     with naming(plan.onnx_file):
-        return _frozen_graph(plan)
+        read = (read_foreign if plan.is_foreign else read_sound)(plan.onnx_file, may_differ=plan.is_changed)
+        return Frozen(read, *_frozen_at(plan, read, plan.batch_size, plan.spec.canvas))
 
 
-def _frozen_graph(plan: Plan) -> tuple[onnx.ModelProto, str | None]:
+def _frozen_at(plan: Plan, read: onnx.ModelProto, batch_size: int, canvas: Size) -> tuple[onnx.ModelProto, str | None]:
+    where = str(plan.onnx_file)
     if plan.is_foreign:
-        foreign = read_foreign(plan.onnx_file, may_differ=plan.is_changed)
-        model = adopt(foreign, plan.spec, where=str(plan.onnx_file), batch_size=plan.batch_size)
-    else:
-        model = read_sound(plan.onnx_file, may_differ=plan.is_changed)
-    fixed = with_fixed_input(model, batch_size=plan.batch_size, canvas=plan.spec.canvas)
+        read = adopt(read, plan.spec.with_canvas(canvas), where=where, batch_size=batch_size)
+    fixed = with_fixed_input(read, batch_size=batch_size, canvas=canvas)
     if not plan.is_foreign:
-        _require_runnable(fixed, where=str(plan.onnx_file))
+        _require_runnable(fixed, where=where)
     if plan.spec.atc.nms == "host":
         fixed = with_candidate_outputs(fixed)
     problem = obstacle(fixed)
@@ -82,54 +96,66 @@ def _require_classes(folded: onnx.ModelProto, plan: Plan) -> None:
         )
 
 
-def lowered_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
+def lowered_graph(plan: Plan, frozen: Frozen) -> onnx.ModelProto:
     """What atc reads.
 
     Raises:
         SpecError: the graph cannot be made static at every gear, or lowered.
     """
     with naming(plan.onnx_file):
-        return with_gears(plan, lower(frozen, plan.spec.atc), lambda static: lower(static, plan.spec.atc))
+        return with_gears(plan, frozen, lambda static: lower(static, plan.spec.atc))
 
 
-def stand_in_graph(plan: Plan, frozen: onnx.ModelProto) -> onnx.ModelProto:
+def stand_in_graph(plan: Plan, frozen: Frozen) -> onnx.ModelProto:
     """What onnxruntime runs in place of the OM: open where the OM has gears, fed with bytes where AIPP is.
 
     Raises:
         SpecError: the graph cannot be made static at every gear.
     """
+
+    def finish(static: onnx.ModelProto) -> onnx.ModelProto:
+        model = with_precise_norms(static)
+        return by_factors(model) if plan.has_gears else model
+
     with naming(plan.onnx_file):
-        model = with_gears(plan, with_precise_norms(frozen), lambda static: by_factors(with_precise_norms(static)))
+        model = with_gears(plan, frozen, finish)
         return with_aipp(model, aipp_of(plan.spec)) if plan.aipp_file else model
 
 
 def with_gears(
-    plan: Plan, static: onnx.ModelProto, finish: Callable[[onnx.ModelProto], onnx.ModelProto]
+    plan: Plan,
+    frozen: Frozen,
+    finish: Callable[[onnx.ModelProto], onnx.ModelProto],
+    own: onnx.ModelProto | None = None,
 ) -> onnx.ModelProto:
     """The finished graph itself, or one for all gears of the OM.
 
     Args:
         plan: says the gears.
-        static: what `finish` makes of the graph at the plan's own shape, taken where there are no gears.
-        finish: applied to the frozen graph of every gear.
+        frozen: of `frozen_graph`.
+        finish: applied to the graph of every gear.
+        own: what it makes of the graph at the plan's own shape, if that is there already.
 
     Raises:
         SpecError: the graph cannot be made static at every gear.
     """
+    own = own or finish(frozen.model)
+    own_shape = (plan.batch_size, *plan.spec.canvas)
+
+    def at(batch_size: int, height: int, width: int) -> onnx.ModelProto:
+        if (batch_size, height, width) == own_shape:
+            return own
+        canvas = Size(height, width)
+        model, problem = _frozen_at(plan, frozen.read, batch_size, canvas)
+        if problem is not None:
+            raise SpecError(f"{plan.onnx_file} cannot be lowered for atc at {canvas}: {problem}")
+        embed_spec(model, plan.spec)
+        return finish(model)
+
+    if not plan.has_gears:
+        return own
     atc = plan.spec.atc
     if atc.batch_sizes is not None:
-        return with_open_batch(lambda size: finish(_frozen_at(plan, size, plan.spec.canvas)), plan.batch_size)
+        return with_open_batch(lambda size: at(size, *plan.spec.canvas), plan.batch_size)
     shapes = [(plan.batch_size, *size) for size in atc.image_sizes or ()] or list(atc.dims or ())
-    if not shapes:
-        return static
-    return with_open_shape([finish(_frozen_at(plan, size, Size(*canvas))) for size, *canvas in shapes])
-
-
-def _frozen_at(plan: Plan, batch_size: int, canvas: Size) -> onnx.ModelProto:
-    """The graph at one gear, with the spec of the whole."""
-    at = dataclasses.replace(plan, batch_size=batch_size, spec=plan.spec.with_canvas(canvas))
-    frozen, problem = frozen_graph(at)
-    if problem is not None:
-        raise SpecError(f"{plan.onnx_file} cannot be lowered for atc at {canvas}: {problem}")
-    embed_spec(frozen, plan.spec)
-    return frozen
+    return with_open_shape([at(*shape) for shape in shapes])

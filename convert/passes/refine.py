@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from convert.graph.inference import known_shapes
 from convert.graph.rewrite import add_constant, replace_nodes
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP
+from detector.onnx_files.text import nodes_of
 
 # Beyond any distance of two boxes on a canvas, and below float16's largest number.
 FAR = 32768.0
+PREFIX = "refine."
 
 
 def look_up_picked(model: onnx.ModelProto, opset: int) -> None:
@@ -43,7 +44,10 @@ def look_up_picked(model: onnx.ModelProto, opset: int) -> None:
     results = {node.input[0]: node.output[0] for node in model.graph.node if node.input and node.input[0] in halves}
     last = results[halves[2]]
     rows = next(each.i for each in nms.attribute if each.name == "max_total_size")
-    made = _Lookup(model.graph, shapes[scores], rows).nodes(boxes, scores, nms.input[1], [results[x] for x in halves])
+    names = {"boxes": boxes, "scores": scores, "half_scores": nms.input[1]}
+    for part, half in zip(("box", "score", "classes"), halves, strict=True):
+        names |= {f"picked_{part}": f"{results[half]}.picked", f"sorted_{part}": results[half]}
+    made = _lookup(model.graph, shapes[scores], rows, names)
 
     def refined(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         if node.op_type != "Cast" or node.input[0] not in halves:
@@ -55,83 +59,75 @@ def look_up_picked(model: onnx.ModelProto, opset: int) -> None:
     replace_nodes(model.graph, refined)
 
 
-class _Lookup:
-    """The nodes, named after their outputs.
+# Candidates and what was picked of them -> the results.
+NODES = """
+    corners = Reshape (boxes, ints_shape)
+    class_column = Unsqueeze (picked_classes, ints_2)
+    is_class = Equal (class_column, numbers)
+    of_class = Cast <to = 1> (is_class)  # (B, M, C)
+    # Which candidate each row is: (B, M, 1). candidate_scores (B, M, N) are exact: one term is not zero.
+    rounded = Cast <to = 1> (half_scores)
+    by_class = Transpose <perm = [0, 2, 1]> (rounded)
+    candidate_scores = MatMul (of_class, by_class)
+    score_column = Unsqueeze (picked_score, ints_2)
+    is_same = Equal (candidate_scores, score_column)
+    same = Cast <to = 1> (is_same)
+    along = Transpose <perm = [0, 2, 1]> (corners)  # (B, 4, N)
+    differs = Sub (same, number_1)
+    penalty = Mul (differs, number_far)
+"""
+SIDE = """
+    row{0} = Slice (picked_box, ints_{0}, ints_{1}, ints_2)
+    candidate{0} = Slice (along, ints_{0}, ints_{1}, ints_1)
+    offset{0} = Sub (row{0}, candidate{0})
+    apart{0} = Abs (offset{0})
+    near{0} = Sub ({2}, apart{0})
+"""
+RESULTS = """
+    index = ArgMax <axis = 2, keepdims = 1> (near3)
+    is_used = Greater (picked_score, number_0)
+    used = Cast <to = 1> (is_used)
+    class_scores_at = Expand (index, ints_by_{classes})
+    class_scores = GatherElements <axis = 1> (scores, class_scores_at)
+    own = Mul (class_scores, of_class)
+    score = ReduceSum <keepdims = 0> (own, ints_2)
+    box_at = Expand (index, ints_by_4)
+    box = GatherElements <axis = 1> (corners, box_at)
+    used_column = Unsqueeze (used, ints_2)
+    used_box = Mul (box, used_column)
+    used_score = Mul (score, used)
+    sorted_score, order = TopK <axis = 1> (used_score, ints_rows)
+    order_column = Unsqueeze (order, ints_2)
+    sorted_box_at = Expand (order_column, ints_by_4)
+    sorted_box = GatherElements <axis = 1> (used_box, sorted_box_at)
+    sorted_classes = GatherElements <axis = 1> (picked_classes, order)
+"""
+
+
+def _lookup(graph: onnx.GraphProto, shape: tuple[int, ...], rows: int, names: dict[str, str]) -> list[onnx.NodeProto]:
+    """The nodes.
 
     Args:
         graph: takes the constants.
         shape: of the scores: images, candidates, classes.
         rows: picked per image.
+        names: of the tensors of the graph around them.
     """
-
-    def __init__(self, graph: onnx.GraphProto, shape: tuple[int, ...], rows: int) -> None:
-        self.graph, self.rows = graph, rows
-        self.images, self.candidates, self.classes = shape
-        self.made: list[onnx.NodeProto] = []
-
-    def nodes(self, boxes: str, scores: str, half_scores: str, results: list[str]) -> list[onnx.NodeProto]:
-        """From candidates and what was picked of them (`<result>.picked`) to the results: boxes, scores, classes."""
-        picked_boxes, picked_scores, picked_classes = (f"{name}.picked" for name in results)
-        corners = self._add("Reshape", "corners", boxes, self._ints("shape", self.images, self.candidates, 4))
-        class_column = self._add("Unsqueeze", "class_column", picked_classes, self._ints("2", 2))
-        numbers = self._constant("numbers", np.arange(self.classes, dtype=np.float32)[None, None])
-        of_class = self._as_float("of_class", self._add("Equal", "is_class", class_column, numbers))  # (B, M, C)
-        index = self._index(half_scores, of_class, corners, picked_boxes, picked_scores)
-        used = self._as_float("used", self._add("Greater", "is_used", picked_scores, self._number("0", 0.0)))
-        rows = self._rows("class_scores", scores, index, self.classes)
-        score = self._add("ReduceSum", "score", self._add("Mul", "own", rows, of_class), self._ints("2", 2), keepdims=0)
-        box = self._rows("box", corners, index, 4)
-        box = self._add("Mul", "used_box", box, self._add("Unsqueeze", "used_column", used, self._ints("2", 2)))
-        score = self._add("Mul", "used_score", score, used)
-        return self._sorted(box, score, picked_classes, results)
-
-    def _index(self, half_scores: str, of_class: str, corners: str, picked_boxes: str, picked_scores: str) -> str:
-        """Which candidate each row is: (B, M, 1)."""
-        by_class = self._add("Transpose", "by_class", self._as_float("rounded", half_scores), perm=[0, 2, 1])
-        own = self._add("MatMul", "candidate_scores", of_class, by_class)  # (B, M, N), exact: one term is not zero
-        score_column = self._add("Unsqueeze", "score_column", picked_scores, self._ints("2", 2))
-        same = self._as_float("same", self._add("Equal", "is_same", own, score_column))
-        along = self._add("Transpose", "along", corners, perm=[0, 2, 1])  # (B, 4, N)
-        near = self._add(
-            "Mul", "penalty", self._add("Sub", "differs", same, self._number("1", 1.0)), self._number("far", FAR)
-        )
-        for side in range(4):
-            bounds = (self._ints(str(side), side), self._ints(str(side + 1), side + 1))
-            row = self._add("Slice", f"row{side}", picked_boxes, *bounds, self._ints("2", 2))
-            candidate = self._add("Slice", f"candidate{side}", along, *bounds, self._ints("1", 1))
-            apart = self._add("Abs", f"apart{side}", self._add("Sub", f"offset{side}", row, candidate))
-            near = self._add("Sub", f"near{side}", near, apart)
-        return self._add("ArgMax", "index", near, axis=2, keepdims=1)
-
-    def _rows(self, name: str, source: str, index: str, width: int) -> str:
-        """Rows (B, M, width) of (B, N or M, width) at (B, M, 1)."""
-        shape = self._ints(f"by_{width}", 1, self.rows, width)  # of 1 the images stay as many: Expand takes the larger
-        return self._add("GatherElements", name, source, self._add("Expand", f"{name}_at", index, shape), axis=1)
-
-    def _sorted(self, box: str, score: str, classes: str, results: list[str]) -> list[onnx.NodeProto]:
-        order = "refine.order"
-        top = helper.make_node("TopK", [score, self._ints("rows", self.rows)], [results[1], order], name=order, axis=1)
-        self.made.append(top)
-        column = self._add("Unsqueeze", "order_column", order, self._ints("2", 2))
-        self._rows("sorted_box", box, column, 4)
-        self.made[-1].output[0] = results[0]
-        self._add("GatherElements", "sorted_classes", classes, order, axis=1)
-        self.made[-1].output[0] = results[2]
-        return self.made
-
-    def _add(self, op: str, name: str, *inputs: str, **attributes: Any) -> str:
-        output = f"refine.{name}"
-        self.made.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def _as_float(self, name: str, source: str) -> str:
-        return self._add("Cast", name, source, to=TensorProto.FLOAT)
-
-    def _ints(self, name: str, *values: int) -> str:
-        return self._constant(f"ints_{name}", np.array(values, np.int64))
-
-    def _number(self, name: str, value: float) -> str:
-        return self._constant(f"number_{name}", np.array(value, np.float32))
-
-    def _constant(self, name: str, value: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> str:
-        return add_constant(self.graph, f"refine.{name}", value)
+    images, candidates, classes = shape
+    constants: dict[str, Any] = {
+        "ints_shape": [images, candidates, 4],
+        "ints_2": [2],
+        "numbers": [[np.arange(classes)]],
+        "number_1": 1,
+        "number_far": FAR,
+        **{f"ints_{number}": [number] for number in (0, 1, 3, 4)},
+        "number_0": 0,
+        # Of 1 the images stay as many: Expand takes the larger.
+        f"ints_by_{classes}": [1, rows, classes],
+        "ints_by_4": [1, rows, 4],
+        "ints_rows": [rows],
+    }
+    for name, value in constants.items():
+        add_constant(graph, f"{PREFIX}{name}", np.array(value, np.int64 if name.startswith("ints") else np.float32))
+    sides = [SIDE.format(side, side + 1, f"near{side - 1}" if side else "penalty") for side in range(4)]
+    return nodes_of("".join([NODES, *sides, RESULTS.format(classes=classes)]), PREFIX, names)

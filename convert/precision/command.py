@@ -148,6 +148,7 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     from convert.precision.files import write_keep
     from convert.precision.simulate import card_graph, stand_in
     from convert.precision.trials import Trials
+    from convert.product_graphs import frozen_graph
     from detector.files.atomic import make_folder
     from detector.products.manifest_files import bins_of_canvas
 
@@ -156,7 +157,8 @@ def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[
     plan, rules = _plan(args, with_gears=False)
     if plan.spec.atc.nms == "host" and not args.annotations_path:
         raise SpecError("atc.nms 'host' leaves suppression to postprocess: bisect needs --annotations_path to score it")
-    card, exact = card_graph(plan), stand_in(plan)
+    frozen = frozen_graph(plan)
+    card, exact = card_graph(plan, frozen), stand_in(plan, frozen)
     card.warn_of_unread(rules)
     with tempfile.TemporaryDirectory(prefix="convert-bisect.") as folder:
         trials = Trials(Path(folder), card.spec)

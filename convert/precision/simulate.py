@@ -23,7 +23,7 @@ from convert.precision.inside import Inside
 from convert.precision.kernel_steps import Computed, types_inside, unread, with_steps
 from convert.precision.modes import Compute, Rules, assign
 from convert.precision.rounding import with_half_storage
-from convert.product_graphs import frozen_graph, with_gears
+from convert.product_graphs import Frozen, frozen_graph, with_gears
 from detector.errors import SpecError
 from detector.files.atomic import make_folder
 from detector.onnx_files.read_write import embed_spec, write_onnx_set
@@ -115,27 +115,32 @@ class Forecast:
     inside: Mapping[str, int]
 
 
-def card_graph(plan: Plan) -> Card:
+def card_graph(plan: Plan, frozen: Frozen) -> Card:
     """The graph that atc would read for this plan, made runnable; of gears, the one of the plan's own shape.
+
+    Args:
+        plan: of the conversion.
+        frozen: of `frozen_graph`.
 
     Raises:
         SpecError: the graph cannot be lowered, or names nodes twice.
     """
-    frozen, problem = frozen_graph(plan)
-    if problem is not None:
-        raise SpecError(f"{plan.onnx_file} cannot be lowered for atc, so that there is nothing to simulate: {problem}")
+    if frozen.problem is not None:
+        raise SpecError(
+            f"{plan.onnx_file} cannot be lowered for atc, so that there is nothing to simulate: {frozen.problem}"
+        )
     with naming(plan.onnx_file):
-        return _card(plan, frozen)
+        return _card(plan, frozen.model)
 
 
-def _card(plan: Plan, frozen: onnx.ModelProto) -> Card:
-    lowered = lower(frozen, plan.spec.atc)
+def _card(plan: Plan, static: onnx.ModelProto) -> Card:
+    lowered = lower(static, plan.spec.atc)
     model = with_runnable_nms(lowered)
     names = [node.name for node in model.graph.node]
     twice = next((name for name in names if not name or names.count(name) > 1), None)
     if twice is not None:
         raise SpecError(f"{plan.onnx_file}: a node is called {twice!r} and not the only one: atc tells nodes by name")
-    return Card(model, element_types(model), _spec(plan, frozen), default_opset(lowered))
+    return Card(model, element_types(model), _spec(plan, static), default_opset(lowered))
 
 
 def simulate(plan: Plan, rules: Rules) -> Forecast:
@@ -150,12 +155,13 @@ def simulate(plan: Plan, rules: Rules) -> Forecast:
     targets = {end: _target(plan, end) for end in Inside}
     if targets[Inside.NEAREST].resolve() == plan.onnx_file.resolve():
         raise SpecError(f"--output {plan.output} would overwrite the input {plan.onnx_file}; give another name")
-    card = card_graph(plan)
+    frozen = frozen_graph(plan)
+    card = card_graph(plan, frozen)
     card.warn_of_unread(rules)
     make_folder(plan.output.parent)
     written = {reading.inside: targets[reading.inside] for reading in card.readings(rules)}
     models = (
-        (targets[reading.inside], _finished(_with_all_gears(plan, card, reading), card.spec, reading))
+        (targets[reading.inside], _finished(_with_all_gears(plan, frozen, card, reading), card.spec, reading))
         for reading in card.readings(rules)
     )
     write_onnx_set(models, stale=targets.values())  # of an earlier forecast: its range is not this one's
@@ -166,17 +172,16 @@ def _target(plan: Plan, end: Inside) -> Path:
     return Path(f"{plan.output}{'' if end is Inside.NEAREST else f'.{end.value}'}.onnx")
 
 
-def _with_all_gears(plan: Plan, card: Card, rules: Rules) -> onnx.ModelProto:
+def _with_all_gears(plan: Plan, frozen: Frozen, card: Card, rules: Rules) -> onnx.ModelProto:
     with naming(plan.onnx_file):
-        return with_gears(plan, card.rounded(rules), lambda frozen: _card(plan, frozen).rounded(rules))
+        return with_gears(plan, frozen, lambda static: _card(plan, static).rounded(rules), card.rounded(rules))
 
 
-def stand_in(plan: Plan) -> onnx.ModelProto:
+def stand_in(plan: Plan, frozen: Frozen) -> onnx.ModelProto:
     """The float32 graph that `convert` makes for the CPU, at one shape: what simulated ones are compared with."""
-    frozen, _ = frozen_graph(plan)
     with naming(plan.onnx_file):
-        model = _with_aipp(with_precise_norms(frozen), plan.spec)
-    embed_spec(model, _spec(plan, frozen))
+        model = _with_aipp(with_precise_norms(frozen.model), plan.spec)
+    embed_spec(model, _spec(plan, frozen.model))
     return model
 
 
@@ -197,6 +202,6 @@ def _with_aipp(model: onnx.ModelProto, spec: DetectorSpec) -> onnx.ModelProto:
     return with_aipp(model, aipp_of(spec)) if spec.image.dtype == "uint8" else model
 
 
-def _spec(plan: Plan, frozen: onnx.ModelProto) -> DetectorSpec:
+def _spec(plan: Plan, static: onnx.ModelProto) -> DetectorSpec:
     """As the product carries it."""
-    return with_candidate_count(plan.spec, frozen.graph) if plan.spec.atc.nms == "host" else plan.spec
+    return with_candidate_count(plan.spec, static.graph) if plan.spec.atc.nms == "host" else plan.spec

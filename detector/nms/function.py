@@ -7,11 +7,12 @@ max_total_size (ints). Both comparisons are strict: a box is suppressed if IoU >
 score > score_threshold. Unused rows of boxes and scores are zero, of classes unspecified.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
-from onnx import TensorProto, helper
 
+from detector.onnx_files.text import function_of
 from detector.spec.decode import DecodeSpec
 
 NMS_DOMAIN = "omline"
@@ -36,87 +37,62 @@ def nms_attributes(decode: DecodeSpec) -> dict[str, Any]:
 
 def nms_function(opset: int) -> onnx.FunctionProto:
     """The operator's meaning in standard ONNX operators, so that any runtime executes the same graph."""
-    return helper.make_function(
-        NMS_DOMAIN,
-        NMS_OP,
-        ["boxes", "scores"],
-        ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "nmsed_num"],
-        [*function_constants(), *_suppression(), *best_rows()],
-        [helper.make_opsetid("", opset)],
-        [*NMS_ATTRIBUTES],
+    return function(NMS_OP, [CONSTANTS, SUPPRESSION, BEST_ROWS], opset, NMS_ATTRIBUTES)
+
+
+def function(name: str, texts: Sequence[str], opset: int, attributes: Sequence[str] = ()) -> onnx.FunctionProto:
+    """A function with the operator's inputs and outputs, from its nodes in ONNX's own syntax (onnx/docs/Syntax.md)."""
+    told = f"<{', '.join(attributes)}>" if attributes else ""
+    return function_of(
+        f'<domain: "{NMS_DOMAIN}", opset_import: ["": {opset}]> {name} {told} (boxes, scores) => '
+        f"(nmsed_boxes, nmsed_scores, nmsed_classes, nmsed_num) {{{''.join(texts)}}}"
     )
 
 
-def function_constants() -> list[onnx.NodeProto]:
-    """What the function is told, and small numbers."""
-    return [
-        _constant_ref("score_limit", "value_float", "score_threshold"),
-        _constant_ref("iou_limit", "value_float", "iou_threshold"),
-        _constant_ref("per_class", "value_int", "max_size_per_class"),
-        _constant_ref("total", "value_int", "max_total_size"),
-        constant("zero", [0]),
-        constant("one", [1]),
-        constant("two", [2]),
-        constant("three", [3]),
-        constant("flat_shape", [0, -1]),
-        constant("vector", [-1]),
-    ]
-
-
-def _suppression() -> list[onnx.NodeProto]:
-    """boxes, scores -> corners; kept_flat: scores by class and box, zero where nothing is left; shape of the latter."""
-    node = helper.make_node
-    return [
-        # Greedy suppression per image and class: rows (image, class, box).
-        node("Squeeze", ["boxes", "two"], ["corners"]),
-        node("Transpose", ["scores"], ["class_scores"], perm=[0, 2, 1]),
-        node("NonMaxSuppression", ["corners", "class_scores", "per_class", "iou_limit", "score_limit"], ["selected"]),
-        # The chosen scores on a field of zeros, so that the rest has a fixed shape whatever NMS chose.
-        node("Shape", ["class_scores"], ["shape"]),
-        node("ConstantOfShape", ["shape"], ["field"]),
-        node("GatherND", ["class_scores", "selected"], ["chosen"]),
-        node("ScatterND", ["field", "selected", "chosen"], ["kept"]),
-        node("Reshape", ["kept", "flat_shape"], ["kept_flat"]),
-    ]
-
-
-def best_rows() -> list[onnx.NodeProto]:
-    """corners, kept_flat, shape -> the operator's outputs."""
-    node = helper.make_node
-    return [
-        # Room for max_total_size rows even if there are fewer (class, box) pairs.
-        node("Reshape", ["total", "vector"], ["rows"]),
-        node("Slice", ["shape", "zero", "one"], ["images"]),
-        node("Concat", ["images", "rows"], ["room_shape"], axis=0),
-        node("ConstantOfShape", ["room_shape"], ["room"]),
-        node("Concat", ["kept_flat", "room"], ["pool"], axis=1),
-        node("TopK", ["pool", "rows"], ["nmsed_scores", "pool_index"], axis=1),
-        # Pool index = class * N + box; rows in the spare room have a class beyond the last, which is unspecified
-        # anyway.
-        node("Slice", ["shape", "two", "three"], ["boxes_per_image"]),
-        node("Div", ["pool_index", "boxes_per_image"], ["class_index"]),
-        node("Mod", ["pool_index", "boxes_per_image"], ["box_index"]),
-        node("Cast", ["class_index"], ["nmsed_classes"], to=TensorProto.FLOAT),
-        node("Unsqueeze", ["box_index", "two"], ["box_rows"]),
-        node("GatherND", ["corners", "box_rows"], ["top_boxes"], batch_dims=1),
-        node("Sign", ["nmsed_scores"], ["used"]),
-        node("Unsqueeze", ["used", "two"], ["used_column"]),
-        node("Mul", ["top_boxes", "used_column"], ["nmsed_boxes"]),
-        node("Cast", ["used"], ["used_int"], to=TensorProto.INT32),
-        node("ReduceSum", ["used_int", "one"], ["nmsed_num"], keepdims=0),
-    ]
-
-
-def constant(name: str, values: list[int]) -> onnx.NodeProto:
-    """A vector of integers."""
-    return helper.make_node("Constant", [], [name], value_ints=values)
-
-
-def _constant_ref(name: str, kind: str, attribute: str) -> onnx.NodeProto:
-    """A constant whose value is an attribute of the calling node."""
-    node = helper.make_node("Constant", [], [name])
-    reference = node.attribute.add()
-    reference.name = kind
-    reference.ref_attr_name = attribute
-    reference.type = onnx.AttributeProto.FLOAT if kind == "value_float" else onnx.AttributeProto.INT
-    return node
+# What the function is told, and small numbers.
+CONSTANTS = """
+    score_limit = Constant <value_float: float = @score_threshold> ()
+    iou_limit = Constant <value_float: float = @iou_threshold> ()
+    per_class = Constant <value_int: int = @max_size_per_class> ()
+    total = Constant <value_int: int = @max_total_size> ()
+    zero = Constant <value_ints = [0]> ()
+    one = Constant <value_ints = [1]> ()
+    two = Constant <value_ints = [2]> ()
+    three = Constant <value_ints = [3]> ()
+    flat_shape = Constant <value_ints = [0, -1]> ()
+    vector = Constant <value_ints = [-1]> ()
+"""
+# boxes, scores -> corners; kept_flat: scores by class and box, zero where nothing is left; shape of the latter. Rows of
+# `selected` are (image, class, box); on the field of zeros the rest has a fixed shape whatever NMS chose.
+SUPPRESSION = """
+    corners = Squeeze (boxes, two)
+    class_scores = Transpose <perm = [0, 2, 1]> (scores)
+    selected = NonMaxSuppression (corners, class_scores, per_class, iou_limit, score_limit)
+    shape = Shape (class_scores)
+    field = ConstantOfShape (shape)
+    chosen = GatherND (class_scores, selected)
+    kept = ScatterND (field, selected, chosen)
+    kept_flat = Reshape (kept, flat_shape)
+"""
+# corners, kept_flat, shape -> the operator's outputs. There is room for max_total_size rows even if there are fewer
+# (class, box) pairs. The index in the pool is class * N + box; rows in the spare room have a class beyond the last,
+# which is unspecified anyway.
+BEST_ROWS = """
+    rows = Reshape (total, vector)
+    images = Slice (shape, zero, one)
+    room_shape = Concat <axis = 0> (images, rows)
+    room = ConstantOfShape (room_shape)
+    pool = Concat <axis = 1> (kept_flat, room)
+    nmsed_scores, pool_index = TopK <axis = 1> (pool, rows)
+    boxes_per_image = Slice (shape, two, three)
+    class_index = Div (pool_index, boxes_per_image)
+    box_index = Mod (pool_index, boxes_per_image)
+    nmsed_classes = Cast <to = 1> (class_index)
+    box_rows = Unsqueeze (box_index, two)
+    top_boxes = GatherND <batch_dims = 1> (corners, box_rows)
+    used = Sign (nmsed_scores)
+    used_column = Unsqueeze (used, two)
+    nmsed_boxes = Mul (top_boxes, used_column)
+    used_int = Cast <to = 6> (used)
+    nmsed_num = ReduceSum <keepdims = 0> (used_int, one)
+"""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("no_atc")
 def frozen(tmp_path):
     def freeze(model):
         write_onnx(tmp_path / "m.onnx", model)
-        return frozen_graph(plan_conversion(tmp_path / "m.onnx", batch_size=1, target="cpu"))[0]
+        return frozen_graph(plan_conversion(tmp_path / "m.onnx", batch_size=1, target="cpu")).model
 
     return freeze
 
@@ -61,7 +61,7 @@ def test_what_onnx_itself_dies_of_names_the_file(canonical, frozen, monkeypatch)
 def test_each_graph_of_a_conversion_names_the_file(canonical, tmp_path, monkeypatch):
     write_onnx(tmp_path / "m.onnx", canonical)
     plan = plan_conversion(tmp_path / "m.onnx", batch_size=1, target="cpu")
-    static = frozen_graph(plan)[0]
+    static = frozen_graph(plan)
 
     def refused(*_):
         raise IllegalGraphError("it takes more than 10 bytes of memory")

@@ -10,6 +10,7 @@ from convert.precision.files import read_keep, write_keep
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph, stand_in
 from convert.precision.trials import Trials
+from convert.product_graphs import frozen_graph
 from detector.errors import AccuracyError, SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import embed_spec
@@ -31,9 +32,10 @@ def trial(model, folder):
         found = run_onnx(graph, IMAGES)
         return list(zip(found["labels"], found["dets"], strict=True))
 
-    wanted = detections(stand_in(plan))
+    frozen = frozen_graph(plan)
+    wanted = detections(stand_in(plan, frozen))
     assert sum((labels >= 0).sum() for labels, _ in wanted) > 10
-    return card_graph(plan), lambda graph: loss(detections(graph), wanted)
+    return card_graph(plan, frozen), lambda graph: loss(detections(graph), wanted)
 
 
 def test_a_graph_that_float16_is_enough_for_keeps_nothing(canonical, tmp_path):

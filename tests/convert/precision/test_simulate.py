@@ -13,6 +13,7 @@ from convert.plan import plan_conversion
 from convert.precision.card_rounding import with_runnable_nms
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph
+from convert.product_graphs import frozen_graph
 from detector.errors import SpecError
 from detector.nms.function import nms_attributes
 from detector.onnx_files.read_write import read_onnx
@@ -26,7 +27,8 @@ from tests.convert.precision import planted
 @pytest.fixture
 def card(canonical, tmp_path):
     path = planted.written(planted.softplus(canonical), tmp_path)
-    return card_graph(plan_conversion(path, batch_size=2, target="cpu", output=tmp_path / "t"))
+    plan = plan_conversion(path, batch_size=2, target="cpu", output=tmp_path / "t")
+    return card_graph(plan, frozen_graph(plan))
 
 
 def run_all(model, feeds):
