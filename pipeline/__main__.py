@@ -1,4 +1,4 @@
-"""`python -m pipeline run`: images to detections and COCO figures, no bins on disk."""
+"""`python -m pipeline run`: images to detections and COCO figures, no bins on disk; and convert's `bisect`."""
 
 import argparse
 import json
@@ -20,8 +20,12 @@ The last line of stdout is one JSON object: the 12 figures in percent (null: und
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = cli.Parser(prog="python -m pipeline", description="Stages in one process.")
+    top = cli.Parser(
+        prog="python -m pipeline",
+        description="Stages in one process. `python -m convert bisect` runs here too, as `bisect`.",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("bisect", help="what `python -m convert bisect` becomes: its --help tells the options")
     command = commands.add_parser("run", help="images to COCO mAP, nothing but the products on disk", epilog=EPILOG)
     command.description = "Decode, letterbox, infer on the CPU, decode and score, batch after batch."
     add = command.add_argument
@@ -58,7 +62,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse, stream, print."""
+    """Parse, stream, print; or search, as `python -m convert bisect` asks."""
+    if argv[:1] == ["bisect"]:
+        from pipeline.bisect import bisect_command
+
+        bisect_command(argv[1:], print)
+        return
     args = parser().parse_args(argv)
     from pipeline.stream import stream
     from postprocess.scoring import METRICS_NAME

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Detections = tuple[NDArray[np.int64], NDArray[np.float32]]
+LabelsAndBoxes = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Of one image: labels (N,), -1 in unused rows, and dets (N, 5) x1 y1 x2 y2 score."""
 
 # COCO's ten: a pair counts for as many tenths as it reaches.
 IOU_STEPS = np.arange(0.5, 1.0, 0.05)
 
 
-def loss(found: Sequence[Detections], wanted: Sequence[Detections]) -> float:
+def loss(found: Sequence[LabelsAndBoxes], wanted: Sequence[LabelsAndBoxes]) -> float:
     """100 minus the agreement of two sets of detections, weighted by score.
 
     Each wanted row, best first, takes the free row of its label with the highest IoU; the pair counts its lower score
@@ -37,7 +37,7 @@ def loss(found: Sequence[Detections], wanted: Sequence[Detections]) -> float:
     return 100.0 * (1.0 - shared / total) if total else 0.0
 
 
-def _used(rows: Detections) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _used(rows: LabelsAndBoxes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     labels, dets = rows
     return labels[labels >= 0], dets[labels >= 0].astype(np.float64)
 

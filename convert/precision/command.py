@@ -3,11 +3,12 @@
 import argparse
 import json
 import logging
-import tempfile
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from detector import cli
 from detector.errors import SpecError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from convert.plan import Plan
     from convert.precision.modes import Rules
 
+ROOT = Path(__file__).resolve().parents[2]
 MODES = (
     "force_fp16", "fp16", "allow_fp32_to_fp16", "cube_fp16in_fp32out", "force_fp32", "must_keep_origin_dtype",
     "origin", "allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16",
@@ -61,7 +63,9 @@ def precision_command(argv: Sequence[str], canvas: Callable[[str], object], say:
         say: writes one line of result.
     """
     name, *rest = argv
-    (_simulate if name == "simulate" else _bisect)(rest, canvas, say)
+    if name == "bisect":
+        _become_bisect(rest, canvas)
+    _simulate(rest, canvas, say)
     return 0
 
 
@@ -103,7 +107,7 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     from convert.precision.inside import Inside
     from convert.precision.simulate import CAVEAT, RANGE_CAVEAT, precision_name, simulate
 
-    plan, rules = _plan(args)
+    plan, rules = plan_with_rules(args)
     if args.output is None:
         plan = replace(plan, output=plan.output.with_name(f"{plan.output.name}_{rules.mode}"))
     done = simulate(plan, rules)
@@ -120,7 +124,8 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     }))  # fmt: skip
 
 
-def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
+def bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
+    """The options of `bisect`."""
     options = _options("bisect", "Find the operators that must keep float32, and write atc's --keep_dtype file.",
                        BISECT_EPILOG, canvas)  # fmt: skip
     images = options.add_mutually_exclusive_group(required=True)
@@ -142,45 +147,22 @@ def _bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
     return options
 
 
-def _bisect(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> None:
-    args = _bisect_options(canvas).parse_args(argv)
-    from convert.precision.bisect import bisect
-    from convert.precision.files import write_keep
-    from convert.precision.simulate import card_graph, stand_in
-    from convert.precision.trials import Trials
-    from convert.product_graphs import frozen_graph
-    from detector.files.atomic import make_folder
-    from detector.products.manifest_files import bins_of_canvas
-
-    accept = args.accept if args.accept is not None else (0.1 if args.annotations_path else 1.0)
-    # A repair at one shape is one at all: the gears of an OM share their operators.
-    plan, rules = _plan(args, with_gears=False)
-    if plan.spec.atc.nms == "host" and not args.annotations_path:
-        raise SpecError("atc.nms 'host' leaves suppression to postprocess: bisect needs --annotations_path to score it")
-    frozen = frozen_graph(plan)
-    card, exact = card_graph(plan, frozen), stand_in(plan, frozen)
-    card.warn_of_unread(rules)
-    with tempfile.TemporaryDirectory(prefix="convert-bisect.") as folder:
-        trials = Trials(Path(folder), card.spec)
-        if args.bins:
-            trials.take_bins(bins_of_canvas(args.bins, plan.spec.canvas), count=args.images)
-        else:
-            trials.preprocess(exact, args.image_src_path, count=args.images)
-        trials.compare_with(exact, args.annotations_path)
-        found = bisect(card, rules, trials.loss, accept=accept, runs=args.runs)
-    output: Path = args.output or Path("om_models") / f"{plan.spec.name}.keep_dtype.txt"
-    make_folder(output.parent)
-    write_keep(output, [*sorted(rules.keep.names), *found.names])
-    for name in found.names:
-        say(name)
-    say(json.dumps({
-        "keep_dtype": str(output), "nodes": len(found.names), "loss": found.loss, "loss_without": found.loss_without,
-        "loss_with_all": found.loss_at_best, "runs": found.runs, "is_minimal": found.is_minimal,
-        "float16_inside": card.types_inside(rules),
-    }))  # fmt: skip
+def _become_bisect(argv: Sequence[str], canvas: Callable[[str], object]) -> NoReturn:
+    """Hand over to `pipeline.bisect`: its trials start other stages. Help and usage errors are answered here."""
+    bisect_options(canvas).parse_args(argv)
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    line = [sys.executable, "-P", "-m", "pipeline", "bisect", *argv]
+    sys.stdout.flush()
+    os.execve(sys.executable, line, {**os.environ, "PYTHONPATH": path})
 
 
-def _plan(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, Rules]":
+def plan_with_rules(args: argparse.Namespace, *, with_gears: bool = True) -> "tuple[Plan, Rules]":
+    """What the options of either command ask for.
+
+    Args:
+        args: of its parser.
+        with_gears: False: at the one canvas and batch size that is asked for.
+    """
     from convert.plan import NO_GEARS, plan_conversion
     from convert.precision.files import read_keep, read_mixlist, read_operator_modes
     from convert.precision.inside import OperatorModes

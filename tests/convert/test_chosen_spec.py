@@ -10,6 +10,7 @@ from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace
 from detector.spec.atc import FILE_OPTIONS
 from detector.spec_files import load_spec
+from pipeline.__main__ import main as pipeline
 
 pytestmark = pytest.mark.usefixtures("no_atc")
 
@@ -33,10 +34,10 @@ def test_a_path_inside_the_file_is_neither_opened_nor_copied(named, tmp_path, op
     file = named(option, secret)
     with pytest.raises(SpecError, match=rf"names a path of its own, atc\.{option}: .*give --atc {option}=PATH"):
         plan_conversion(file, batch_size=1)
-    for command in ("simulate", "bisect"):
+    for command, begin in (("simulate", main), ("bisect", pipeline)):
         images = ["--bins", str(tmp_path)] if command == "bisect" else []
         with pytest.raises(SpecError, match=f"names a path of its own, atc.{option}"):
-            main([command, "--onnx", str(file), *images])
+            begin([command, "--onnx", str(file), *images])
 
 
 def test_given_again_it_is_taken(named, tmp_path, spec):

@@ -1,23 +1,13 @@
-import json
-
 import pytest
 
-from convert.__main__ import main
 from convert.plan import plan_conversion
 from convert.precision.agreement import loss
 from convert.precision.bisect import bisect
 from convert.precision.files import read_keep, write_keep
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph, stand_in
-from convert.precision.trials import Trials
 from convert.product_graphs import frozen_graph
 from detector.errors import AccuracyError, SpecError
-from detector.geometry import Size
-from detector.onnx_files.read_write import embed_spec
-from detector.products.bins_manifest import BinImage, BinsManifest
-from detector.products.canvas_folders import CanvasFolders
-from detector.products.manifest_files import write_manifest
-from detector.spec import replace
 from tests.conftest import run_onnx
 from tests.convert.precision import planted
 
@@ -111,53 +101,3 @@ def test_what_is_kept_already_stays(canonical, tmp_path):
     card, measure = trial(planted.softplus(canonical), tmp_path)
     given = Rules(keep=Keep(frozenset({"planted.exp.power"}), frozenset({"Log"})))
     assert bisect(card, given, measure, accept=1.0, runs=100).names == ("planted.add.lifted",)
-
-
-@pytest.fixture
-def bins(spec, tmp_path):
-    """Three bins with their manifest."""
-    folder = tmp_path / "bins"
-    folder.mkdir()
-    images = []
-    for index in range(3):
-        IMAGES[index % 2].tofile(folder / f"i{index}.bin")
-        box = spec.letterbox(Size(64, 96))
-        images.append(BinImage.of(box, stem=f"i{index}", file_name=f"i{index}.png"))
-    write_manifest(folder, BinsManifest(spec=spec, image_source="noise", images=tuple(images)))
-    return folder
-
-
-def test_trials_take_bins_spread_over_the_list(tmp_path, spec, bins):
-    (tmp_path / "trials").mkdir()
-    trials = Trials(tmp_path / "trials", spec)
-    trials.take_bins(bins, count=2)
-    assert sorted(path.name for path in trials.bins.iterdir()) == ["i0.bin", "i2.bin", "manifest.json"]
-
-
-def test_a_model_with_gears_is_repaired_on_its_canvas(canonical, spec, bins, tmp_path, capsys):
-    both = replace(spec, atc={"image_sizes": [[64, 96], [96, 64]]})
-    embed_spec(canonical, both)
-    model = planted.written(planted.scaled_after_convolution(canonical), tmp_path)
-    (tmp_path / "both").mkdir()
-    bins.rename(tmp_path / "both" / "64x96")
-    write_manifest(tmp_path / "both", CanvasFolders(folders=("64x96",)))
-    main(["bisect", "--onnx", str(model), "--bins", str(tmp_path / "both"), "--accept", "1", "--images", "2",
-          "--runs", "2", "--batch_size", "2", "--output", str(tmp_path / "keep.txt")])  # fmt: skip
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["runs"] == 2
-
-
-def test_the_command_writes_the_file(canonical, tmp_path, bins, capsys):
-    model = planted.written(planted.scaled_after_convolution(canonical), tmp_path)
-    output = tmp_path / "out" / "keep.txt"
-    main(["bisect", "--onnx", str(model), "--bins", str(bins), "--accept", "1", "--images", "2", "--runs", "2",
-          "--batch_size", "2", "--output", str(output)])  # fmt: skip
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (last["runs"], last["is_minimal"]) == (2, False)
-    assert {"planted.mul.large", "planted.mul.planted"} <= set(output.read_text().split())
-
-
-def test_a_count_of_none_is_refused(canonical, tmp_path, bins, capsys):
-    model = planted.written(canonical, tmp_path)
-    with pytest.raises(SystemExit):
-        main(["bisect", "--onnx", str(model), "--bins", str(bins), "--images", "0"])
-    assert "argument --images: expected a positive number up to 2147483647, got 0" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from convert.precision.agreement import Detections, loss
+from convert.precision.agreement import LabelsAndBoxes, loss
 from detector import tools
 from detector.errors import ArtifactError
 from detector.files.atomic import make_folder
@@ -17,7 +17,7 @@ from detector.onnx_files.read_write import write_onnx
 from detector.products.manifest_files import read_manifest, write_manifest
 from detector.spec import DetectorSpec
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 WORST = 100.0  # points
 
 
@@ -37,7 +37,7 @@ class Trials:
         """
         self.bins = folder / "bins"
         self._folder, self._spec = folder, spec
-        self._wanted: list[Detections] = []
+        self._wanted: list[LabelsAndBoxes] = []
         self._ap = 0.0
         self._annotations: Path | None = None
 
@@ -81,7 +81,7 @@ class Trials:
             return WORST
         return self._ap - self._scored(self._annotations)
 
-    def detections(self, model: onnx.ModelProto) -> list[Detections]:
+    def detections(self, model: onnx.ModelProto) -> list[LabelsAndBoxes]:
         """What a graph finds, per image in the manifest's order."""
         results = self._folder / "results"
         shutil.rmtree(results, ignore_errors=True)
