@@ -6,7 +6,8 @@ from typing import Any, Final
 from detector.errors import SpecError
 from detector.spec.coco_classes import COCO_CLASSES
 from detector.spec.decode import DecodeSpec
-from export.checkpoints.weighing.weights import SIZES, Recipe, Weights
+from export.checkpoints.weighing.recipe import SIZES, Recipe
+from export.checkpoints.weighing.weights import Weights
 
 WAYS: Final = (
     "--set KEY=VALUE, --spec FILE.yaml or --model NAME, or take the defaults by --assume defaults, which metrics and "

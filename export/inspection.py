@@ -10,7 +10,8 @@ from detector.spec import Fact
 from detector.spec.coco_classes import COCO_CLASSES
 from export.assumptions import WAYS, default_values, is_said, named_classes, unit_note
 from export.checkpoints import examine, open_checkpoint
-from export.checkpoints.weighing.weights import Reading, Recipe
+from export.checkpoints.weighing.recipe import Recipe
+from export.checkpoints.weighing.weights import Reading
 from export.resolve import default_canvas, missing_image, recipe_doubts
 
 

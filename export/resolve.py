@@ -12,7 +12,8 @@ from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec.coco_classes import COCO_CLASSES
 from detector.spec.settings import Settings
 from export.assumptions import asked, is_said, recorded, unit_note
-from export.checkpoints.weighing.weights import Recipe, Weights
+from export.checkpoints.weighing.recipe import Recipe
+from export.checkpoints.weighing.weights import Weights
 
 log = logging.getLogger(__name__)
 

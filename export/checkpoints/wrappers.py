@@ -8,8 +8,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from detector.errors import CheckpointError
-from export.checkpoints.containers.allowance import Allowance
-from export.checkpoints.containers.numpy_arrays import Array
+from export.checkpoints.containers.numpy_arrays import mappings_in
 
 Recognise = Callable[[Collection[str]], bool]
 """Whether names of tensors are those of a detector that is known."""
@@ -35,7 +34,6 @@ _USUAL: Final = (("state_dict",), ("model",))
 _LOSS: Final = re.compile(r"(.*\.)?(loss|criterion)(_\w+)?(\..+)?")
 _COPIES: Final = "ema_"
 _DEEPEST: Final = 8  # wrappers around wrappers
-_LEVELS: Final = 4  # dictionaries in dictionaries
 _FEWEST: Final = 30  # tensors; the smallest detector has 80
 _COUNTER: Final = "num_batches_tracked"
 _SHOWN: Final = 4
@@ -73,35 +71,6 @@ class Unwrapped:
     tensors: dict[str, Tensor]
     place: Place
     counts_batches: bool = False
-
-
-def mappings_in(root: Mapping[Any, object]) -> Iterator[tuple[tuple[str, ...], dict[Any, object]]]:
-    """Dictionaries in a dictionary, itself included, with the keys that lead there; outer ones first, each once."""
-    level: list[tuple[tuple[str, ...], Any]] = [((), root)]
-    seen: set[int] = set()
-    for _ in range(_LEVELS):
-        inner = []
-        for path, mapping in level:
-            if id(mapping) in seen:
-                continue
-            seen.add(id(mapping))
-            yield path, mapping
-            inner += [
-                ((*path, key), value)
-                for key, value in mapping.items()
-                if isinstance(key, str) and isinstance(value, dict)
-            ]
-        level = inner
-
-
-def make_tensors(root: object, fill: Callable[[int, memoryview], None], allowance: Allowance) -> None:
-    """Make tensors of the arrays in a dictionary and in those in it; arguments as of `Array.to_tensor`."""
-    if not isinstance(root, dict):
-        return
-    for _, mapping in mappings_in(root):
-        for key, value in mapping.items():
-            if isinstance(value, Array):
-                mapping[key] = value.to_tensor(fill, allowance)
 
 
 def unwrap(root: Mapping[Any, object], recognise: Recognise, *, wanted: str | None = None) -> Unwrapped:

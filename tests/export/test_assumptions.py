@@ -10,7 +10,8 @@ from detector.spec_files import model_names, read_settings
 from export.assumptions import assumed
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weighing.weights import NORMALIZATION, SIZES, THRESHOLDS, Weights
+from export.checkpoints.weighing.recipe import NORMALIZATION, SIZES, THRESHOLDS
+from export.checkpoints.weighing.weights import Weights
 from export.inspection import describe, inspect
 from export.resolve import resolve_spec
 from tests.export.checkpoints.dialects.framework_names import SAMPLES

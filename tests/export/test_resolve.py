@@ -9,7 +9,8 @@ from detector.spec import Checkpoint
 from detector.spec.settings import Settings
 from detector.spec_files import read_settings
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.weights import Recipe, Weights
+from export.checkpoints.weighing.recipe import Recipe
+from export.checkpoints.weighing.weights import Weights
 from export.checkpoints.wrappers import Place
 from export.resolve import default_settings, resolve_spec
 from tests.export.networks import SMALL

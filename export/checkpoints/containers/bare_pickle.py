@@ -7,10 +7,10 @@ from typing import BinaryIO
 from detector.errors import CheckpointError
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
+from export.checkpoints.containers.numpy_arrays import make_tensors
 from export.checkpoints.containers.pickle_machine import DAMAGE
 from export.checkpoints.containers.unpickler import RestrictedUnpickler
 from export.checkpoints.containers.window import Window
-from export.checkpoints.wrappers import make_tensors
 
 
 def read_pickle_file(path: Path) -> object:

@@ -6,9 +6,9 @@ descriptor.c (`arraydescr_reduce`). NumPy 1 calls its core `numpy.core`, NumPy 2
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ _DTYPES: Final = {
     "b1": torch.bool,
 }
 _CHUNK: Final = 2**20
+_LEVELS: Final = 4  # dictionaries in dictionaries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,3 +154,32 @@ def scalar(dtype: object = None, data: object = None, *_: object) -> bool | int 
 def no_bytes(*items: object) -> RawText | None:
     """As `bytes()` in pickles of protocol 2; of anything else it makes nothing."""
     return None if items else RawText("")
+
+
+def mappings_in(root: Mapping[Any, object]) -> Iterator[tuple[tuple[str, ...], dict[Any, object]]]:
+    """Dictionaries in a dictionary, itself included, with the keys that lead there; outer ones first, each once."""
+    level: list[tuple[tuple[str, ...], Any]] = [((), root)]
+    seen: set[int] = set()
+    for _ in range(_LEVELS):
+        inner = []
+        for path, mapping in level:
+            if id(mapping) in seen:
+                continue
+            seen.add(id(mapping))
+            yield path, mapping
+            inner += [
+                ((*path, key), value)
+                for key, value in mapping.items()
+                if isinstance(key, str) and isinstance(value, dict)
+            ]
+        level = inner
+
+
+def make_tensors(root: object, fill: Callable[[int, memoryview], None], allowance: Allowance) -> None:
+    """Make tensors of the arrays in a dictionary and in those in it; arguments as of `Array.to_tensor`."""
+    if not isinstance(root, dict):
+        return
+    for _, mapping in mappings_in(root):
+        for key, value in mapping.items():
+            if isinstance(value, Array):
+                mapping[key] = value.to_tensor(fill, allowance)

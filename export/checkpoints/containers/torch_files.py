@@ -17,12 +17,12 @@ from detector.errors import CheckpointError
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
 from export.checkpoints.containers.file_kind import LEGACY_MAGIC, Container
+from export.checkpoints.containers.numpy_arrays import make_tensors
 from export.checkpoints.containers.pickle_calls import StandIn
 from export.checkpoints.containers.pickle_machine import DAMAGE
 from export.checkpoints.containers.storages import Storage, StorageType, UnknownTypeError, mapped
 from export.checkpoints.containers.unpickler import RestrictedUnpickler
 from export.checkpoints.containers.window import Window
-from export.checkpoints.wrappers import make_tensors
 
 _PROTOCOL_VERSION: Final = 1001  # torch/serialization.py PROTOCOL_VERSION, never changed
 _COPY_AGAIN: Final = "copy or download it again"

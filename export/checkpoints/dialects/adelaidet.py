@@ -11,8 +11,8 @@ from detector.spec import Fact
 from export.checkpoints.dialects.detectron2 import BACKBONE_RENAMES, BUFFERS, DECODE, FUSED, recipe_of
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import Fields
-from export.checkpoints.weighing.shapes import fill_statistics, rename, towers
+from export.checkpoints.weighing.names import fill_statistics, rename, towers
+from export.checkpoints.weighing.network_facts import Facts
 from export.checkpoints.weighing.weights import Reading
 from export.families import fcos
 
@@ -54,9 +54,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
     tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
     fill_statistics(tensors)
-    code = Fields.of(
-        "AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride"
-    )
+    code = Facts.of("AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride")
     recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults", fixed=FUSED)
     recipe = replace(recipe, doubts={"decode.threshold_on": _THRESHOLD})
-    return assemble(file, "adelaidet", fcos.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe)
+    return assemble(file, "adelaidet", fcos.FAMILY, tensors, code=code, guesses=Facts(), given=given, recipe=recipe)

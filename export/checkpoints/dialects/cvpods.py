@@ -20,8 +20,8 @@ from export.checkpoints.dialects.detectron2 import (
 )
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import ASSUMED, Fields
-from export.checkpoints.weighing.shapes import fill_statistics, rename
+from export.checkpoints.weighing.names import fill_statistics, rename
+from export.checkpoints.weighing.network_facts import ASSUMED, Facts
 from export.checkpoints.weighing.weights import Reading
 from export.families import fcos
 
@@ -57,8 +57,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     table = [*BACKBONE_RENAMES, *HEAD_RENAMES, *_RENAMES, *subnets(file)]
     tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
     fill_statistics(tensors)
-    code = Fields.of("cvpods' code", relu_before_p7=True, cell_step="stride")
-    guesses = Fields()
+    code = Facts.of("cvpods' code", relu_before_p7=True, cell_step="stride")
+    guesses = Facts()
     guesses.add("point_offset", 0.0, f"{ASSUMED}MODEL.SHIFT_GENERATOR.OFFSET as cvpods' library has it")
     why = (
         "models with the same names differ: true for cvpods' playground, BorderDet's released file and the Detectron2 "

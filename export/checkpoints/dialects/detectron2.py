@@ -13,10 +13,11 @@ from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import Fields
+from export.checkpoints.weighing.names import fill_statistics, rename, towers
+from export.checkpoints.weighing.network_facts import Facts
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.shapes import fill_statistics, rename, towers
-from export.checkpoints.weighing.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe, Triple
+from export.checkpoints.weighing.recipe import NORMALIZATION, SIZES, THRESHOLDS, Recipe, Triple
+from export.checkpoints.weighing.weights import Reading
 from export.families import retinanet
 
 _SIGNATURE: Final = frozenset({"head.cls_subnet.0.weight", "head.cls_score.weight", "head.bbox_pred.weight"})
@@ -90,12 +91,12 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
     tensors = rename(file.path, file.tensors, [*BACKBONE_RENAMES, *HEAD_RENAMES, *subnets(file)], ignored=BUFFERS)
     fill_statistics(tensors)
-    code = Fields.of(
+    code = Facts.of(
         "detectron2's code", relu_before_p7=True, anchor_order="scale", anchor_rounding="none", delta_clamp="above"
     )
     recipe = recipe_of(file, DECODE, "detectron2's defaults", fixed=_FIXED)
     return assemble(
-        file, "detectron2", retinanet.FAMILY, tensors, code=code, guesses=Fields(), given=given, recipe=recipe
+        file, "detectron2", retinanet.FAMILY, tensors, code=code, guesses=Facts(), given=given, recipe=recipe
     )
 
 

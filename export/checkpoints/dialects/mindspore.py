@@ -14,9 +14,10 @@ from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import Fields
-from export.checkpoints.weighing.shapes import rename, towers
-from export.checkpoints.weighing.weights import SIZES, Reading, Recipe
+from export.checkpoints.weighing.names import rename, towers
+from export.checkpoints.weighing.network_facts import Facts
+from export.checkpoints.weighing.recipe import SIZES, Recipe
+from export.checkpoints.weighing.weights import Reading
 from export.families import fcos
 
 _BODY: Final = r"fcos_body\."
@@ -107,7 +108,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         table += towers(names, tower, conv=f"{place}.conv", norm=f"{place}.norm")
     tensors = rename(file.path, file.tensors, table, ignored=_CLASSIFIER, in_words=_in_torch_words)
     modelzoo = "head.cls_tower.0.norm.weight" in tensors
-    code = Fields.of(
+    code = Facts.of(
         "MindSpore FCOS' code",
         style="pytorch",
         same_padding=True,
@@ -118,7 +119,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         norm_on_bbox=False,
         point_offset=0.5,
     )
-    guesses = Fields()
+    guesses = Facts()
     guesses.add("bn_eps", *_eps(tensors, modelzoo=modelzoo))
     recipe = _MODELZOO if modelzoo else _LYQCOM
     return assemble(file, "mindspore", fcos.FAMILY, tensors, code=code, guesses=guesses, given=given, recipe=recipe)

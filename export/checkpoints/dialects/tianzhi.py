@@ -10,10 +10,11 @@ from typing import Final
 from detector.spec import Fact
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import Fields
+from export.checkpoints.weighing.names import fill_statistics, rename, towers
+from export.checkpoints.weighing.network_facts import Facts
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.shapes import fill_statistics, rename, towers
-from export.checkpoints.weighing.weights import NORMALIZATION, SIZES, THRESHOLDS, Reading, Recipe
+from export.checkpoints.weighing.recipe import NORMALIZATION, SIZES, THRESHOLDS, Recipe
+from export.checkpoints.weighing.weights import Reading
 from export.families import fcos
 
 _SIGNATURE: Final = frozenset({"rpn.head.centerness.weight", "rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight"})
@@ -79,8 +80,8 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     tensors = rename(file.path, file.tensors, table)
     fill_statistics(tensors)
     # FrozenBatchNorm2d divides by the root of the variance alone.
-    code = Fields.of("code of tianzhi0549/FCOS", bn_eps=0.0, point_offset=0.5, cell_step="stride")
-    guesses = Fields()
+    code = Facts.of("code of tianzhi0549/FCOS", bn_eps=0.0, point_offset=0.5, cell_step="stride")
+    guesses = Facts()
     why = "published models with the same names differ: true for FCOS_imprv_*, false for FCOS_R_* and FCOS_X_*"
     guesses.add("norm_on_bbox", None, why)
     guesses.add("centerness_on_reg", None, why)

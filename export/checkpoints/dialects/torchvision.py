@@ -15,10 +15,13 @@ from detector.spec import Fact
 from detector.spec.coco_classes import COCO_CATEGORIES, COCO_CLASSES
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.network_facts import ASSUMED, Fields
+from export.checkpoints.weighing.guesses import STRIDES, usual_anchors
+from export.checkpoints.weighing.names import Renames, rename, towers
+from export.checkpoints.weighing.network_facts import ASSUMED, Facts
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.shapes import STRIDES, Renames, anchors_per_cell, rename, towers, usual_anchors
-from export.checkpoints.weighing.weights import SIZES, THRESHOLDS, Reading, Recipe
+from export.checkpoints.weighing.recipe import SIZES, THRESHOLDS, Recipe
+from export.checkpoints.weighing.shapes import anchors_per_cell
+from export.checkpoints.weighing.weights import Reading
 from export.families import fcos, retinanet
 from export.network.fpn import Fpn
 
@@ -96,17 +99,17 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     used = _used_rows(rows, given.get("num_classes", file.class_count))
     _keep_rows(tensors, rows, used)
     released = file.sha256.startswith(_RELEASED)
-    code = Fields.of("torchvision's code", style="pytorch", relu_before_p7=True, cell_step="canvas")
+    code = Facts.of("torchvision's code", style="pytorch", relu_before_p7=True, cell_step="canvas")
     guesses = usual_anchors(family, tensors, known=released)
     guesses.add("p6_from", "P5", "LastLevelP6P7 reads P5 where channels are equal")
     if centerness:
-        fixed = Fields.of("torchvision's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.0)
+        fixed = Facts.of("torchvision's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.0)
     else:
-        fixed = Fields.of("torchvision's code", anchor_order="ratio", delta_clamp="above")
+        fixed = Facts.of("torchvision's code", anchor_order="ratio", delta_clamp="above")
         guesses.add("anchor_rounding", "torchvision", f"{ASSUMED}_default_anchorgen, or sizes in whole pixels")
         if "head.cls_tower.0.norm.weight" not in tensors:
             guesses.add("bn_eps", *_first_eps(file))
-    code = Fields({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
+    code = Facts({**code.values, **fixed.values}, {**code.sources, **fixed.sources})
     decode = _DECODE | (_FCOS if centerness else _RETINANET)
     defaults = () if released else (*SIZES, "image.mean", "image.std", *THRESHOLDS)
     recipe = Recipe(
@@ -118,7 +121,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         defaults=defaults,
         unit=255,
     )
-    counted = Fields()
+    counted = Facts()
     if len(used) == rows - 1 and file.class_count != len(used):
         source = f"the first of {rows} rows is taken for the background, as torchvision trains; {rows} if there is none"
         counted.add("num_classes", len(used), source, default=True)

@@ -8,9 +8,11 @@ from torch import Tensor
 from detector.spec import Fact
 from detector.spec.coco_classes import COCO_CLASSES
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weighing.network_facts import Fields, decide
-from export.checkpoints.weighing.shapes import common_guesses, shape_facts, usual_anchors
-from export.checkpoints.weighing.weights import Reading, Recipe
+from export.checkpoints.weighing.guesses import common_guesses, usual_anchors
+from export.checkpoints.weighing.network_facts import Facts, decide
+from export.checkpoints.weighing.recipe import Recipe
+from export.checkpoints.weighing.shapes import shape_facts
+from export.checkpoints.weighing.weights import Reading
 from export.families.family import Family
 
 
@@ -20,12 +22,12 @@ def assemble(
     family: Family,
     tensors: dict[str, Tensor],
     *,
-    code: Fields,
-    guesses: Fields,
+    code: Facts,
+    guesses: Facts,
     given: Mapping[str, Fact],
     recipe: Recipe,
     classes: tuple[str, ...] | None = None,
-    counted: Fields | None = None,
+    counted: Facts | None = None,
     coco: bool | None = None,
 ) -> Reading:
     """Weigh what shapes, the framework's code and the user tell.

@@ -15,7 +15,7 @@ ASSUMED: Final = "assumed: "
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class Facts:
     """Facts about a network, collected from one place.
 
     Attributes:
@@ -29,7 +29,7 @@ class Fields:
     defaults: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, source: str, **values: object) -> "Fields":
+    def of(cls, source: str, **values: object) -> "Facts":
         """Facts that one place tells."""
         return cls(dict(values), dict.fromkeys(values, source))
 
@@ -39,10 +39,10 @@ class Fields:
         self.sources[name] = source
         (self.defaults.add if default else self.defaults.discard)(name)
 
-    def over(self, below: "Fields") -> "Fields":
+    def over(self, below: "Facts") -> "Facts":
         """These facts, and those of another place that they do not tell."""
         defaults = self.defaults | {name for name in below.defaults if name not in self.values}
-        return Fields({**below.values, **self.values}, {**below.sources, **self.sources}, defaults)
+        return Facts({**below.values, **self.values}, {**below.sources, **self.sources}, defaults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Decision:
 
 
 def decide(
-    path: Path, kind: type[Network], *, shapes: Fields, known: Fields, guesses: Fields, given: Mapping[str, Fact]
+    path: Path, kind: type[Network], *, shapes: Facts, known: Facts, guesses: Facts, given: Mapping[str, Fact]
 ) -> Decision:
     """Weigh all facts: shapes and what is known must agree, both overrule guesses, the user decides guesses only.
 
@@ -103,7 +103,7 @@ def decide(
     return decision
 
 
-def _agree(path: Path, name: str, shapes: Fields, known: Fields) -> None:
+def _agree(path: Path, name: str, shapes: Facts, known: Facts) -> None:
     if name in shapes.values and name in known.values and not _equal(shapes.values[name], known.values[name]):
         raise CheckpointError(
             f"{path}: {name} is {_show(known.values[name])} by its {known.sources[name]}, "

@@ -1,86 +1,23 @@
 """What a dialect makes of a weights file."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
 
 from detector.errors import CheckpointError, SpecError
 from detector.spec import FamilyName
+from export.checkpoints.weighing.names import Renamed
 from export.checkpoints.weighing.network_facts import Decision
-from export.checkpoints.weighing.own_padding import OwnPadding
+from export.checkpoints.weighing.recipe import Recipe
 from export.checkpoints.wrappers import BARE, Place
 from export.families import family_of
 from export.families.family import Family
 from export.network.config import Network
 from export.network.detector import tensor_shapes
 from export.network.fpn import Fpn
-
-Triple = tuple[float, float, float]
-
-
-SIZES: Final = ("image.short", "image.long")
-NORMALIZATION: Final = ("image.channels", "image.mean", "image.std")
-THRESHOLDS: Final = (
-    *("decode.score_threshold", "decode.iou_threshold", "decode.candidates_per_level"),
-    "decode.max_detections",
-)
-"""Settings that all frameworks leave to their users."""
-
-
-class Renamed(dict[str, Tensor]):
-    """Tensors by canonical name.
-
-    Attributes:
-        own: canonical name -> the name that the file has, of what is in the file.
-    """
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        super().__init__()
-        self.own: dict[str, str] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the training framework runs this model, as far as it is known.
-
-    Attributes:
-        image: settings of `ImageSpec`.
-        decode: settings of `DecodeSpec`.
-        source: where they come from.
-        notes: settings that the spec cannot express.
-        canvas: (height, width) that the framework pads every image to; None: it has no such.
-        own_padding: how far it pads each image by itself; None: all to `canvas`, or nothing tells.
-        unsized: why `image` has no size, where a config was to tell it.
-        unnormalized: the same of `mean` and `std`.
-        label_order: as in `DetectorSpec`.
-        doubts: key of the spec -> what the file leaves open about it, recorded unless the user says that key.
-        defaults: settings among them, such as "image.short", that are the framework's defaults, which its users change
-            and no file tells.
-        evidence: what of the file says that it is run with these defaults; None: nothing.
-        exact_for_multiples: what of the network is as in the framework on canvases of multiples of 32 only; None:
-            nothing.
-        unit: grey levels of 0 to 255 in one unit of the framework's own mean and std.
-    """
-
-    image: Mapping[str, Any]
-    decode: Mapping[str, Any]
-    source: str
-    notes: tuple[str, ...] = ()
-    canvas: tuple[int, int] | None = None
-    own_padding: OwnPadding | None = None
-    unsized: str | None = None
-    unnormalized: str | None = None
-    label_order: Literal["classes", "annotations"] = "classes"
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    defaults: tuple[str, ...] = ()
-    evidence: str | None = None
-    exact_for_multiples: str | None = None
-    unit: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ import pytest
 
 from detector.errors import SpecError
 from detector.spec.decode import DecodeSpec
-from export.checkpoints.weighing.weights import Recipe, Weights
+from export.checkpoints.weighing.recipe import Recipe
+from export.checkpoints.weighing.weights import Weights
 from export.families import family_of
 from export.families.fcos import FcosNetwork
 from export.families.retinanet import RetinaNetwork

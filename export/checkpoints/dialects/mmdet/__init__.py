@@ -24,15 +24,12 @@ from export.checkpoints.dialects.mmdet.known import strange_settings
 from export.checkpoints.dialects.mmdet.limits import exact_for_multiples, refuse_settings
 from export.checkpoints.dialects.mmdet.recipe import read_recipe
 from export.checkpoints.reader import CheckpointFile
+from export.checkpoints.weighing.guesses import common_guesses, usual_anchors
+from export.checkpoints.weighing.names import rename
 from export.checkpoints.weighing.network_facts import decide
-from export.checkpoints.weighing.shapes import (
-    anchors_per_cell,
-    common_guesses,
-    rename,
-    shape_facts,
-    usual_anchors,
-)
-from export.checkpoints.weighing.weights import THRESHOLDS, Reading
+from export.checkpoints.weighing.recipe import THRESHOLDS
+from export.checkpoints.weighing.shapes import anchors_per_cell, shape_facts
+from export.checkpoints.weighing.weights import Reading
 from export.network.fpn import Fpn
 
 _PARTS: Final = {"cls": "cls", "reg": "box", "centerness": "ctr"}

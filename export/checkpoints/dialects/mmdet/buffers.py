@@ -10,7 +10,7 @@ from typing import Any, Final
 from detector.errors import CheckpointError
 from export.checkpoints.dialects.mmdet.picture import LARGEST, triple
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weighing.weights import Recipe, Triple
+from export.checkpoints.weighing.recipe import Recipe, Triple
 
 BUFFERS: Final = r"data_preprocessor\.(mean|std)"
 _CLOSE: Final = 1e-3  # grey levels: more than float16 takes from a mean of 123.675 is another setting

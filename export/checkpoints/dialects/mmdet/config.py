@@ -7,7 +7,7 @@ from typing import Any, Final
 from export.checkpoints.dialects.mmdet.config_text import SPLAT, UNKNOWN
 from export.checkpoints.dialects.mmdet.keys import as_tuples, class_name, truth, whole
 from export.checkpoints.reader import CheckpointFile
-from export.checkpoints.weighing.network_facts import Fields
+from export.checkpoints.weighing.network_facts import Facts
 
 NORM_EPS: Final = 1e-5  # torch's default for batch and group norms, which mmcv leaves alone
 # Names of mmcv's registry, and torch's classes, which a config may name by their path.
@@ -17,10 +17,10 @@ _NORMS: Final = {
 }
 
 
-HeadFacts = Callable[[Fields, Mapping[str, Any], Mapping[str, object]], None]
+HeadFacts = Callable[[Facts, Mapping[str, Any], Mapping[str, object]], None]
 
 
-def text_facts(file: CheckpointFile, config: Mapping[str, Any], head_facts: HeadFacts, *, rows: int) -> Fields:
+def text_facts(file: CheckpointFile, config: Mapping[str, Any], head_facts: HeadFacts, *, rows: int) -> Facts:
     """Facts about the network that the config text states, or leaves at mmdetection's default.
 
     Args:
@@ -29,7 +29,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], head_facts: Head
         head_facts: adds what `bbox_head` and the file's meta data say about a family's head.
         rows: classes that the head predicts.
     """
-    facts = Fields()
+    facts = Facts()
     backbone, neck, head = (section_of(config, name) for name in ("backbone", "neck", "bbox_head"))
     if backbone:
         _backbone_facts(facts, backbone)
@@ -44,7 +44,7 @@ def text_facts(file: CheckpointFile, config: Mapping[str, Any], head_facts: Head
     return facts
 
 
-def _backbone_facts(facts: Fields, backbone: Mapping[str, Any]) -> None:
+def _backbone_facts(facts: Facts, backbone: Mapping[str, Any]) -> None:
     _note(facts, "depth", backbone, "backbone.depth", int)
     _note(facts, "style", backbone, "backbone.style", str, default="pytorch")
     _note(facts, "stem_channels", backbone, "backbone.stem_channels", int)
@@ -57,7 +57,7 @@ def _backbone_facts(facts: Fields, backbone: Mapping[str, Any]) -> None:
         _note(facts, "bn_eps", norm, "backbone.norm_cfg.eps", float, default=NORM_EPS)
 
 
-def _p6_fact(facts: Fields, neck: Mapping[str, Any]) -> None:
+def _p6_fact(facts: Facts, neck: Mapping[str, Any]) -> None:
     extra = setting_of(neck, "add_extra_convs", UNKNOWN)
     if extra is True:
         # Until 2.1 a flag of its own told the input of P6; it defaults to the backbone's C5, as True still does today.
@@ -67,7 +67,7 @@ def _p6_fact(facts: Fields, neck: Mapping[str, Any]) -> None:
         facts.add("p6_from", "C5" if extra == "on_input" else "P5", "config text (model.neck.add_extra_convs)")
 
 
-def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
+def _head_facts(facts: Facts, head: Mapping[str, Any]) -> None:
     _note(facts, "head_channels", head, "bbox_head.feat_channels", int)
     _note(facts, "cls_convs", head, "bbox_head.stacked_convs", int)
     _note(facts, "box_convs", head, "bbox_head.stacked_convs", int)
@@ -84,7 +84,7 @@ def _head_facts(facts: Fields, head: Mapping[str, Any]) -> None:
         _note(facts, "gn_eps", norm, "bbox_head.norm_cfg.eps", float, default=NORM_EPS)
 
 
-def fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
+def fcos_facts(facts: Facts, head: Mapping[str, Any], _: Mapping[str, object]) -> None:
     """Flags of FCOS' head, and the strides."""
     _note(facts, "centerness_on_reg", head, "bbox_head.centerness_on_reg", bool, default=False)
     _note(facts, "norm_on_bbox", head, "bbox_head.norm_on_bbox", bool, default=False)
@@ -94,7 +94,7 @@ def fcos_facts(facts: Fields, head: Mapping[str, Any], _: Mapping[str, object]) 
     _strides(facts, head, "bbox_head.strides", default=(4, 8, 16, 32, 64))
 
 
-def anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
+def anchor_facts(facts: Facts, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
     """Settings of the anchors: in a generator of their own since 2.0, before among those of the head."""
     generator = setting_of(head, "anchor_generator", {})
     where: Mapping[str, Any]
@@ -111,7 +111,7 @@ def anchor_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, obje
         facts.add("anchor_ratios", values, f"config text (model.{prefix}.{ratios})")
 
 
-def _anchor_scales(facts: Fields, where: Mapping[str, Any], section: str, *, factor: float) -> None:
+def _anchor_scales(facts: Facts, where: Mapping[str, Any], section: str, *, factor: float) -> None:
     base, octaves = setting_of(where, "octave_base_scale", UNKNOWN), setting_of(where, "scales_per_octave", UNKNOWN)
     scales, key = floats(setting_of(where, "scales", UNKNOWN)), "scales"
     if type(base) in (int, float) and type(octaves) is int and 0 < octaves < 100:
@@ -142,7 +142,7 @@ def base_scale(section: Mapping[str, Any]) -> float | None:
     return factor if alike else None
 
 
-def _strides(facts: Fields, section: Mapping[str, Any], path: str, *, default: Any) -> None:
+def _strides(facts: Facts, section: Mapping[str, Any], path: str, *, default: Any) -> None:
     if (strides := whole_strides(setting_of(section, path.rpartition(".")[2], default))) is not None:
         facts.add("strides", strides, _source(section, path))
 
@@ -182,7 +182,7 @@ def is_of_no_version(meta: Mapping[str, object], config: Mapping[str, Any]) -> b
 
 
 def _class_count(
-    facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object], rows: int, *, unknown: bool
+    facts: Facts, head: Mapping[str, Any], meta: Mapping[str, object], rows: int, *, unknown: bool
 ) -> None:
     count = setting_of(head, "num_classes", UNKNOWN)
     if type(count) is not int:
@@ -194,7 +194,7 @@ def _class_count(
 
 
 def _note(
-    facts: Fields,
+    facts: Facts,
     name: str,
     section: Mapping[str, Any],
     path: str,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from export.checkpoints.dialects.mmdet.config import HeadFacts, anchor_facts, fcos_facts, floats, setting_of
-from export.checkpoints.weighing.network_facts import ASSUMED, Fields
+from export.checkpoints.weighing.network_facts import ASSUMED, Facts
 from export.families import atss, fcos, retinanet
 from export.families.family import Family
 
@@ -42,7 +42,7 @@ class Head:
     limits: Settings
     known: str
     facts: HeadFacts
-    guesses: Callable[[Mapping[str, object]], Fields]
+    guesses: Callable[[Mapping[str, object]], Facts]
     bare: Mapping[str, str] = field(default_factory=dict)
     lone: str | None = None
 
@@ -51,8 +51,8 @@ class Head:
         return any(all(f"bbox_head.{word}_{part}.weight" in keys for part in self.parts) for word in self.predictors)
 
 
-def _fcos_guesses(known: Mapping[str, object]) -> Fields:
-    facts = Fields.of(_CODE, point_offset=0.5)
+def _fcos_guesses(known: Mapping[str, object]) -> Facts:
+    facts = Facts.of(_CODE, point_offset=0.5)
     # Of the published configs, those with GN and a bias in the towers, and only those, have both flags.
     improved = known.get("cls_norm") == "GN" and bool(known.get("tower_conv_bias"))
     why = f"{ASSUMED}head towers {'with' if improved else 'without'} both GN and bias, as in the published configs"
@@ -61,14 +61,14 @@ def _fcos_guesses(known: Mapping[str, object]) -> Fields:
     return facts
 
 
-def _anchor_guesses(_: Mapping[str, object]) -> Fields:
-    facts = Fields.of(_CODE, anchor_order="ratio", delta_clamp="both")
+def _anchor_guesses(_: Mapping[str, object]) -> Facts:
+    facts = Facts.of(_CODE, anchor_order="ratio", delta_clamp="both")
     facts.add("relu_before_p7", False, f"{ASSUMED}mmdetection's default")
     facts.add("anchor_rounding", "none", f"{ASSUMED}the config names no legacy generator")
     return facts
 
 
-def _atss_facts(facts: Fields, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
+def _atss_facts(facts: Facts, head: Mapping[str, Any], meta: Mapping[str, object]) -> None:
     anchor_facts(facts, head, meta)
     coder = setting_of(head, "bbox_coder", {})  # of its own since 2.0
     where, prefix = (coder, ".bbox_coder") if isinstance(coder, dict) and coder else (head, "")

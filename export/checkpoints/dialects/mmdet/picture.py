@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from export.checkpoints.dialects.mmdet.keys import shown, whole
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.weights import Triple
+from export.checkpoints.weighing.recipe import Triple
 
 LARGEST: Final = 1e300  # numbers beyond, infinity among them, are no setting of an image
 

@@ -10,7 +10,7 @@ from export.checkpoints.dialects.mmdet.picture import Picture
 from export.checkpoints.dialects.mmdet.steps import run
 from export.checkpoints.dialects.mmdet.test_cfg import decoding
 from export.checkpoints.weighing.own_padding import OwnPadding
-from export.checkpoints.weighing.weights import THRESHOLDS, Recipe
+from export.checkpoints.weighing.recipe import THRESHOLDS, Recipe
 from export.families.family import Family
 
 # mmdetection 3.x: (location, class) pairs ranked by class score, boxes clipped before suppression. 1.x and 2.x before

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import CheckpointError, SpecError
-from export.checkpoints.weighing.network_facts import ASSUMED, Decision, Fields, decide
+from export.checkpoints.weighing.network_facts import ASSUMED, Decision, Facts, decide
 from export.families.fcos import FcosNetwork
 
 FILE = Path("w.pth")
@@ -40,17 +40,17 @@ GUESSED = (
 )
 
 
-def facts(names: tuple[str, ...], source: str, **changes: object) -> Fields:
-    result = Fields()
+def facts(names: tuple[str, ...], source: str, **changes: object) -> Facts:
+    result = Facts()
     for name in names:
         result.add(name, changes.get(name, VALUES[name]), source)
     return result
 
 
-def run(given: dict[str, object], *, text: Fields | None = None, **guesses: object) -> Decision:
+def run(given: dict[str, object], *, text: Facts | None = None, **guesses: object) -> Decision:
     shapes = facts(tuple(name for name in VALUES if name not in GUESSED), "shapes")
     guessed = facts(GUESSED, f"{ASSUMED}so", **guesses)
-    return decide(FILE, FcosNetwork, shapes=shapes, known=text or Fields(), guesses=guessed, given=given)  # type: ignore[arg-type]
+    return decide(FILE, FcosNetwork, shapes=shapes, known=text or Facts(), guesses=guessed, given=given)  # type: ignore[arg-type]
 
 
 def test_every_field_has_a_source():
@@ -72,7 +72,7 @@ def test_the_user_cannot_contradict_the_file():
 
 @pytest.mark.parametrize(("given", "agrees"), [("1.0000000001e-5", True), ("1.0001e-5", False), ("0.995e-5", False)])
 def test_numbers_agree_to_the_digits_that_authors_write(given: str, agrees: bool):
-    text = Fields.of("config text", bn_eps=1e-5)
+    text = Facts.of("config text", bn_eps=1e-5)
     if agrees:
         assert run({"bn_eps": given}, text=text).values["bn_eps"] == 1e-5
         return

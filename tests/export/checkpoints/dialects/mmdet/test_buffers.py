@@ -9,7 +9,7 @@ import torch
 
 from detector.errors import CheckpointError
 from export.checkpoints import read_weights
-from export.checkpoints.weighing.weights import Recipe
+from export.checkpoints.weighing.recipe import Recipe
 
 MEAN, STD = [102.9801, 115.9465, 122.7717], [1.0, 1.0, 1.0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from export.checkpoints.dialects.mmdet.config_text import parse_config
 from export.checkpoints.dialects.mmdet.recipe import read_recipe
-from export.checkpoints.weighing.weights import Recipe
+from export.checkpoints.weighing.recipe import Recipe
 from export.families.fcos import FAMILY
 
 NORM = "dict(type='Normalize', mean=[3.0, 2.0, 1.0], std=[4.0, 5.0, 6.0], to_rgb=True)"
