@@ -95,7 +95,7 @@ def export(
 
 
 def _require_writable(onnx_file: Path, weights_file: Path) -> None:
-    """Found before the minutes of an export, not after them."""
+    """Refuse a place that cannot be written; an export takes minutes, and this comes before them."""
     if os.path.realpath(onnx_file) == os.path.realpath(weights_file):
         raise ArtifactError(f"--onnx {onnx_file} would overwrite the weights; give another name")
     if onnx_file.is_dir():

@@ -12,7 +12,8 @@ from export.assumptions import WAYS, default_values, is_said, named_classes, uni
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weighing.recipe import Recipe
 from export.checkpoints.weighing.weights import Reading
-from export.resolve import default_canvas, missing_image, recipe_doubts
+from export.departures import recipe_doubts
+from export.resolve import default_canvas, missing_image
 
 
 def inspect(

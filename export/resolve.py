@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import SpecError
-from detector.geometry import Size
 from detector.spec import CANVAS_SIDE_MAX, Checkpoint, DetectorSpec, replace
 from detector.spec.coco_classes import COCO_CLASSES
 from detector.spec.settings import Settings
-from export.assumptions import asked, is_said, recorded, unit_note
+from export.assumptions import asked, recorded
 from export.checkpoints.weighing.recipe import Recipe
 from export.checkpoints.weighing.weights import Weights
+from export.departures import label_note, names_note, recipe_doubts, spec_departures
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +43,16 @@ def resolve_spec(weights: Weights, checkpoint: Checkpoint, settings: Settings) -
     _check_classes(weights, spec, checkpoint.file)
     _check_canvases(weights, spec)
     doubts = recipe_doubts(weights.recipe, settings.document)
-    differences = (
-        *recipe_differences(weights.recipe, spec),
-        *_size_note(weights, spec),
-        *_padding_note(weights, spec),
-        *unit_note(weights.recipe, spec.image.mean, spec.image.std),
-    )
+    differences = spec_departures(weights, spec)
     if "name" not in settings.document and spec.name != Path(checkpoint.file).stem:
         log.info(
             "%s: the model is called %s, by letters that a name may have; --set name=…", checkpoint.file, spec.name
         )
     for difference in differences:
         log.info("%s: %s; the spec is used", checkpoint.file, difference)
-    for note in (
-        *_label_note(weights, spec),
-        *doubts,
-        *weights.place.notes,
-        *weights.place.rivals,
-        *assumptions,
-    ):
+    for note in (*label_note(weights, spec), *doubts, *weights.place.notes, *weights.place.rivals, *assumptions):
         log.info("%s: %s", checkpoint.file, note)
-    names = _names_note(weights, settings.document)
+    names = names_note(weights, settings.document)
     departures = (*differences, *names, *doubts, *assumptions, *weights.place.rivals)
     return replace(spec, network=weights.network.facts(), checkpoint=checkpoint.model_dump(), departures=departures)
 
@@ -126,65 +115,6 @@ def _make_room(defaults: dict[str, Any], given: Any) -> None:
         defaults.pop("stretch", None)
     if given.get("padding") in ("zero", "black"):
         defaults.pop("padding_value", None)
-
-
-def recipe_differences(recipe: Recipe, spec: DetectorSpec) -> list[str]:
-    """Where the spec departs from how the framework runs the model, one phrase each."""
-    differences = []
-    for part, wanted in (("image", recipe.image), ("decode", recipe.decode)):
-        for name, theirs in wanted.items():
-            ours = getattr(getattr(spec, part), name)
-            if ours != theirs:
-                differences.append(f"{part}.{name} is {_show(ours)} in the spec and {_show(theirs)} by {recipe.source}")
-    bounded = {"short", "long", "stretch"} & recipe.image.keys()
-    if recipe.canvas is not None and not bounded and spec.canvas != recipe.canvas:
-        theirs = Size(*recipe.canvas)
-        differences.append(
-            f"the canvas, which decides the size, is {spec.canvas} in the spec and {theirs} by {recipe.source}"
-        )
-    return [*differences, *(f"{note}; the spec cannot say that" for note in recipe.notes)]
-
-
-def recipe_doubts(recipe: Recipe, said: Mapping[str, Any]) -> list[str]:
-    """What the file leaves open, as far as the user does not decide it; category ids decide which label is which."""
-    decided = ("label_order",) if said.get("category_ids") is not None else ()
-    return [doubt for key, doubt in recipe.doubts.items() if key not in decided and not is_said(said, key)]
-
-
-def _size_note(weights: Weights, spec: DetectorSpec) -> list[str]:
-    """One phrase if nothing tells how images are sized, and the canvas has to do."""
-    recipe = weights.recipe
-    if spec.image.is_sized or recipe.canvas is not None:
-        return []
-    why = f" ({recipe.unsized})" if recipe.unsized else ""
-    return [f"how images are sized is not known{why}: the canvas {spec.canvas} alone bounds their size"]
-
-
-def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
-    """One phrase if the framework pads some images less than up to the canvas."""
-    norms = {weights.network.cls_norm, weights.network.box_norm}
-    if (own := weights.recipe.own_padding) is None:
-        return []
-    return own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
-
-
-def _names_note(weights: Weights, settings: Mapping[str, Any]) -> list[str]:
-    """One phrase if COCO's names are taken although the file has others, which do not fit."""
-    source = weights.sources.get("classes", "")
-    if "classes" in settings or weights.classes is not None or not source.endswith("not used"):
-        return []
-    return [f"the {weights.network.num_classes} classes are taken as COCO's: {source}"]
-
-
-def _label_note(weights: Weights, spec: DetectorSpec) -> list[str]:
-    """One phrase if nothing but an annotation file tells which label is which class."""
-    if spec.label_order == "classes" or spec.category_ids is not None:
-        return []
-    note = (
-        f"labels are numbered in the order of the annotation file, not of the class names ({weights.sources['classes']}"
-        "): it takes the annotation file that was trained on, or one in its order, to tell which class is which"
-    )
-    return [note]
 
 
 def _check_complete(weights: Weights, settings: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> None:
@@ -257,7 +187,3 @@ def _check_canvases(weights: Weights, spec: DetectorSpec) -> None:
 def round_up(side: int) -> int:
     """The next multiple of `CANVAS_MULTIPLE`."""
     return -(-side // CANVAS_MULTIPLE) * CANVAS_MULTIPLE
-
-
-def _show(value: object) -> str:
-    return str(list(value)) if isinstance(value, tuple) else str(value)

@@ -14,13 +14,15 @@ from detector.files.regular import open_regular
 from export.checkpoints.containers.bare_pickle import read_pickle_file
 from export.checkpoints.containers.file_kind import HEAD_BYTES, Container, container_of, refusal_of
 from export.checkpoints.containers.mindspore_file import is_training_state, read_mindspore_file
-from export.checkpoints.containers.pickle_calls import Inert, StandIn
+from export.checkpoints.containers.pickle_names import Inert, StandIn
 from export.checkpoints.containers.safetensors_file import read_safetensors
-from export.checkpoints.containers.torch_files import read_torch_file
+from export.checkpoints.containers.torch_legacy import read_torch_legacy
+from export.checkpoints.containers.torch_zip import read_torch_zip
 from export.checkpoints.wrappers import BARE, Place, Recognise, unwrap
 
 # What Detectron2's writer says of a file beside its weights.
 _NOTES: Final = ("__author__", "matching_heuristics")
+_PICKLED: Final = {"torch-zip": read_torch_zip, "torch-legacy": read_torch_legacy, "pickle": read_pickle_file}
 
 
 def _nothing(_: Collection[str]) -> bool:
@@ -103,7 +105,7 @@ def _read(path: Path, container: Container) -> tuple[Mapping[Any, object], Mappi
         if notes.get("format") == "ms":  # written by MindSpore, which keeps the same things in both containers
             tensors = {name: tensor for name, tensor in tensors.items() if not is_training_state(name)}
         return tensors, notes
-    root = read_pickle_file(path) if container == "pickle" else read_torch_file(path, container)
+    root = _PICKLED[container](path)
     if not isinstance(root, dict):
         what = f"a pickled {root.name} object" if isinstance(root, Inert | StandIn) else f"one {type(root).__name__}"
         raise CheckpointError(f"{path} holds {what}, expected a state dict: save model.state_dict() with torch.save")

@@ -4,11 +4,10 @@ import mmap
 from pathlib import Path
 from typing import BinaryIO
 
-from detector.errors import CheckpointError
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
+from export.checkpoints.containers.damage import PICKLE_DAMAGE, damage_said
 from export.checkpoints.containers.numpy_arrays import make_tensors
-from export.checkpoints.containers.pickle_machine import DAMAGE
 from export.checkpoints.containers.unpickler import RestrictedUnpickler
 from export.checkpoints.containers.window import Window
 
@@ -19,12 +18,8 @@ def read_pickle_file(path: Path) -> object:
     Raises:
         CheckpointError: the file is truncated or damaged, or would run code.
     """
-    with open_regular(path) as file:
-        try:
-            return _read(path, file)
-        except DAMAGE as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
+    with open_regular(path) as file, damage_said(path, PICKLE_DAMAGE):
+        return _read(path, file)
 
 
 def _read(path: Path, file: BinaryIO) -> object:

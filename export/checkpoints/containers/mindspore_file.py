@@ -16,9 +16,9 @@ from typing import BinaryIO, Final
 import torch
 from torch import Tensor
 
-from detector.errors import CheckpointError
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
+from export.checkpoints.containers.damage import damage_said
 from export.checkpoints.containers.protobuf import Field, Fields, packed_varints
 from export.checkpoints.containers.storages import UnknownTypeError
 
@@ -75,14 +75,8 @@ def read_mindspore_file(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is truncated or damaged.
     """
-    with open_regular(path) as file:
-        try:
-            return _read(file, path.stat().st_size)
-        except UnknownTypeError as error:
-            raise CheckpointError(f"{path}: {error}") from error
-        except _DAMAGE as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
+    with open_regular(path) as file, damage_said(path, _DAMAGE):
+        return _read(file, path.stat().st_size)
 
 
 def _read(file: BinaryIO, size: int) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ descriptor.c (`arraydescr_reduce`). NumPy 1 calls its core `numpy.core`, NumPy 2
 """
 
 import math
+import mmap
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -183,3 +184,12 @@ def make_tensors(root: object, fill: Callable[[int, memoryview], None], allowanc
         for key, value in mapping.items():
             if isinstance(value, Array):
                 mapping[key] = value.to_tensor(fill, allowance)
+
+
+def from_mapping(data: mmap.mmap) -> Callable[[int, memoryview], None]:
+    """What reads the bytes of NumPy arrays, which state dicts may hold as well."""
+
+    def fill(start: int, memory: memoryview) -> None:
+        memory[:] = data[start : start + len(memory)]
+
+    return fill

@@ -6,7 +6,6 @@ dictionaries and sets take items, and no key is hashed that takes long to hash.
 """
 
 import pickle
-import struct
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
@@ -14,23 +13,8 @@ import numpy as np
 
 from export.checkpoints.containers.allowance import Allowance
 from export.checkpoints.containers.numpy_arrays import RawBytes
-from export.checkpoints.containers.pickle_calls import Inert, StandIn, to_key
+from export.checkpoints.containers.pickle_names import Inert, StandIn, to_key
 from export.checkpoints.containers.window import Window
-
-# What damaged pickle bytes make pickle.py, our checks and torch's shape checks raise; all else is our bug.
-DAMAGE: Final = (
-    pickle.UnpicklingError,
-    EOFError,
-    struct.error,
-    ValueError,  # includes UnicodeDecodeError
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,  # torch's checks of shapes and strides; includes RecursionError
-    AssertionError,  # pickle.py's own
-)
 
 # Bytes of memory that one opcode of 64-bit CPython takes at most, its place on the stack and in a container included.
 _COSTS: Final = {
@@ -78,7 +62,7 @@ class PickleMachine(pickle._Unpickler):
         """The pickled object.
 
         Raises:
-            Exception: one of `DAMAGE`, or what `find_class` raises.
+            Exception: one of `PICKLE_DAMAGE`, or what `find_class` raises.
         """
         self.stack, self.metastack = [], []
         self.append = self.stack.append

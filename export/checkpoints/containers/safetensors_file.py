@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from detector.errors import CheckpointError
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
+from export.checkpoints.containers.damage import damage_said
 from export.checkpoints.containers.storages import UnknownTypeError, mapped
 
 _DTYPES: Final = {
@@ -54,13 +54,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """
     with open_regular(path) as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    try:
+    with damage_said(path, _DAMAGE):
         return _read(data, Allowance(len(data)))
-    except UnknownTypeError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except _DAMAGE as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise CheckpointError(f"{path} is truncated or damaged ({reason}): copy or download it again") from error
 
 
 def _read(data: mmap.mmap, allowance: Allowance) -> tuple[dict[str, Tensor], dict[str, object]]:

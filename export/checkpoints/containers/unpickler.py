@@ -1,7 +1,7 @@
 """A pickle machine that can build plain containers and tensors and nothing else: reading a file runs none of its code.
 
 Three walls, each enough by itself. Names: a pickle asks for classes and functions by name, and only those of
-`pickle_calls` and the storage classes mean something; names that only an attack would ask for stop the reading, all
+`pickle_names` and the storage classes mean something; names that only an attack would ask for stop the reading, all
 others (mmengine's HistoryBuffer, argparse.Namespace, numpy scalars, …) become empty stand-ins. Calls: `REDUCE` and its
 relatives call nothing but those. State: `BUILD` fills NumPy arrays and sets no attribute.
 """
@@ -13,10 +13,9 @@ from typing import Any, ClassVar, Final
 from detector.errors import CheckpointError
 from export.checkpoints.containers.allowance import Allowance
 from export.checkpoints.containers.numpy_arrays import Array, Dtype
-from export.checkpoints.containers.pickle_calls import Called, Inert, StandIn, called
 from export.checkpoints.containers.pickle_machine import ITEM, PickleMachine
-from export.checkpoints.containers.pickle_names import is_forbidden
-from export.checkpoints.containers.storages import Storage, storage_type
+from export.checkpoints.containers.pickle_names import Called, Inert, StandIn, called, is_forbidden
+from export.checkpoints.containers.storages import Storage, StorageType, UnknownTypeError, storage_type
 from export.checkpoints.containers.window import Window
 
 _CALL: Final = 256  # bytes of memory: a tensor, with what torch keeps of it in C++
@@ -118,3 +117,15 @@ class RestrictedUnpickler(PickleMachine):
     dispatch[pickle.OBJ[0]] = load_obj
     dispatch[pickle.INST[0]] = load_inst
     dispatch[pickle.BUILD[0]] = load_build
+
+
+def storage_id(pid: tuple[Any, ...], length: int) -> tuple[Any, ...]:
+    """A persistent id `("storage", type, key, location, count[, view])`, checked."""
+    if len(pid) != length or pid[0] != "storage":
+        raise ValueError("an unknown kind of reference to outside data")
+    _, kind, key, _, count, *_ = pid
+    if not isinstance(kind, StorageType):
+        raise UnknownTypeError("a tensor inside", kind.name if isinstance(kind, StandIn) else type(kind).__name__)
+    if not isinstance(key, str) or type(count) is not int or count < 0:
+        raise ValueError("a storage without a name or with a negative size")
+    return pid

@@ -6,7 +6,7 @@ from typing import Any, Final
 from torch import Tensor
 
 from detector.files.bounds import CONFIG_VALUES
-from export.checkpoints.containers.pickle_calls import StandIn
+from export.checkpoints.containers.pickle_names import StandIn
 from export.checkpoints.dialects.mmdet.config_text import SPLAT, UNKNOWN, ConfigError
 
 _MOST_OF_A_SETTING: Final = 64  # numbers in a mean, strides, anchors; larger tensors are weights

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from detector.errors import CheckpointError
 from export.checkpoints.containers.allowance import Allowance
-from export.checkpoints.containers.pickle_calls import Inert, StandIn
-from export.checkpoints.containers.pickle_machine import DAMAGE
-from export.checkpoints.containers.pickle_names import is_forbidden
+from export.checkpoints.containers.damage import PICKLE_DAMAGE
+from export.checkpoints.containers.pickle_names import Inert, StandIn, is_forbidden
 from export.checkpoints.containers.unpickler import RestrictedUnpickler
 from export.checkpoints.containers.window import Window
 from export.checkpoints.reader import read_checkpoint
@@ -168,14 +167,14 @@ def test_calling_anything_else_is_damage():
     ],
 )
 def test_absurd_lengths_allocate_nothing(data: bytes):
-    with contextlib.suppress(*DAMAGE):
+    with contextlib.suppress(*PICKLE_DAMAGE):
         load(data)
 
 
 @settings(max_examples=500)
 @given(st.binary(max_size=200))
 def test_any_bytes_load_or_are_damage(data: bytes):
-    with contextlib.suppress(CheckpointError, *DAMAGE):
+    with contextlib.suppress(CheckpointError, *PICKLE_DAMAGE):
         load(data)
 
 
@@ -190,7 +189,7 @@ def test_flipped_bits_load_or_are_damage(first: int, second: int):
     data = bytearray(GENUINE)
     for bit in (first, second):
         data[bit // 8] ^= 1 << bit % 8
-    with contextlib.suppress(CheckpointError, *DAMAGE):
+    with contextlib.suppress(CheckpointError, *PICKLE_DAMAGE):
         load(bytes(data))
 
 
