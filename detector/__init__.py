@@ -25,7 +25,7 @@ def end_at_once(number: int, _: FrameType | None) -> NoReturn:
 
 
 def _prepare_program() -> None:
-    """What must come before the imports of a command of ours, whose package imports this one first.
+    """Set what must be set before numpy and OpenCV are imported; every command of ours imports this package first.
 
     Until `detector.cli.run` takes over nothing has been done, and a signal ends it with a line, no traceback. numpy's
     and OpenCV's OpenBLAS would start a thread per core, which nothing here needs, and crash where memory is too short

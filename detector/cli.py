@@ -112,7 +112,7 @@ def _interrupted(error: KeyboardInterrupt) -> int:
 
 
 def _code_of_library(error: Exception) -> int | None:
-    """What a library calls its own failure may be an interrupt, or want of memory; None: neither."""
+    """The exit code where a library hid an interrupt or want of memory behind an error of its own; None: neither."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         chain.append(cause)
@@ -126,7 +126,7 @@ def _code_of_library(error: Exception) -> int | None:
 
 
 def _require_working_directory() -> None:
-    """Libraries of ours end without a word where it was removed, and relative paths lead nowhere."""
+    """Refuse to work in a folder that was removed: relative paths lead nowhere, and some libraries just end."""
     try:
         os.getcwd()  # noqa: PTH109 (nothing is done with it)
     except FileNotFoundError as error:
@@ -214,7 +214,7 @@ def _report(message: str, code: int) -> int:
 
 
 def _make_variables(message: str) -> str:
-    """For a user of make, who types no options: the variables of those that a message names, as the Makefile tells."""
+    """The variables of make that stand for the options in a message, for a user who types no options; else nothing."""
     pairs = (word.split(":", 1) for word in os.environ.get(MAKE_VARIABLES, "").split())
     found = [f"{name} for {option}" for option, name in pairs if re.search(rf"{re.escape(option)}(?![\w-])", message)]
     return f"; under make: {', '.join(found)}" if found else ""

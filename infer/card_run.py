@@ -67,7 +67,7 @@ def run_om(options: Options, *, run: tools.Runner = tools.run) -> int:
 
 
 def _run(command: Sequence[str], options: Options, origin: ResultsOrigin | None, run: tools.Runner) -> int:
-    """The tool to its end, and what makes its results count; see `run_om`."""
+    """Run the tool to its end, then record where its results come from; see `run_om`."""
     finished = run(command, echo=True, check=False)
     if finished.exit_code == 2:
         log.error("error: ais_bench refused the command, see its message above%s", _known(finished))
@@ -100,7 +100,7 @@ def _result_folders(options: Options, lines: Sequence[str]) -> list[str]:
 
 
 def _record_origin(folders: Sequence[str], origin: ResultsOrigin | None) -> None:
-    """Bind the results as they lie there now; the tool wrote its summary before, and has them in memory only."""
+    """Record origin and digests of the results, once they are on the disk: the tool does not wait for that."""
     if origin is None or origin.run is None:
         return
     for folder in map(Path, folders):

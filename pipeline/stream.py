@@ -175,7 +175,7 @@ def _infer(
 
 
 def _require_writable(out: Path) -> None:
-    """Found at once, not after the last image; the folder is created with its products."""
+    """Refuse a folder that cannot be written before the first image is read; it is created with its products."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if os.path.lexists(path))
     if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise ArtifactError(
@@ -189,7 +189,7 @@ def _require_writable(out: Path) -> None:
 def _noted(
     decoded: Iterable[Placed], sources: Sources, seen: list[Seen], sized: list[tuple[BinImage, AnnotatedImage]]
 ) -> Iterator[Placed]:
-    """The images as they come, and in the lists what there may be to say of them when all have been read."""
+    """Pass the images on, and note in the lists what may have to be said of them when all have been read."""
     for placed in decoded:
         annotated = sources.annotated[placed.image.file_name]
         if sources.any_size:

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.test_layers import PACKAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = sorted((ROOT / "docs" / "facts").glob("*.md"))
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".tsv", ".sh", ""}
@@ -103,6 +105,12 @@ def test_every_relative_link_leads_somewhere(page: Path):
         path = (page.parent / file).resolve() if file else page
         assert path.exists(), target
         assert not fragment or fragment in anchors(path), target
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in FACTS], ids=lambda page: page.name)
+def test_every_module_that_a_page_names_is_there(page: Path):
+    named = re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests)/(?:[\w-]+/)*(?:\w+\.py)?)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_page_is_indexed():

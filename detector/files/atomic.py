@@ -53,7 +53,7 @@ def atomic_file(path: Path, *, mode: int = 0o644, lasting: bool = True) -> Itera
 
 
 def _refuse_stream(path: Path) -> None:
-    """A device would be replaced by a file, and so would the link by which /dev/stdout leads to an open stream."""
+    """Refuse to replace a device by a file, or the link by which /dev/stdout leads to an open stream."""
     if not os.path.lexists(path):
         return
     is_stream = path.is_symlink() and path.readlink().is_relative_to("/proc")
@@ -109,7 +109,7 @@ def to_disk(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name too; some network file systems have no such call for folders."""
+    """Have the new name on the disk too; some network file systems have no such call for folders."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):

@@ -47,7 +47,7 @@ class Document:
         return self.data[start:end]
 
     def pieces(self, key: str) -> Iterator[bytes]:
-        """An array as texts of shorter arrays, whose rows together are its rows.
+        """An array cut into texts of shorter arrays; their rows together are its rows.
 
         Raises:
             JsonError: two commas have no row between them, or a row is larger than `bounds.ROW_BYTES`.

@@ -165,7 +165,7 @@ def _meanings(text: str) -> set[str]:
 
 
 def _refuse_twins(where: str, root: yaml.Node | None) -> None:
-    """Must see the nodes before they become values: that lets the later twin win, and mixes in merged keys (`<<`)."""
+    """Refuse a key given twice: among the values the later one has won, and `<<` is merged in."""
     todo = [] if root is None else [(root, "")]
     seen: set[int] = set()  # an alias is the node it names, which may even be a node around it
     while todo:

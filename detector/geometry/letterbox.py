@@ -1,4 +1,4 @@
-"""Image <-> canvas: one object whose two directions share their numbers."""
+"""Letterbox: where an image lies on the canvas, and boxes from the one to the other in both directions."""
 
 import math
 from dataclasses import dataclass
@@ -83,15 +83,15 @@ class Letterbox:
         Args:
             image: size of the image.
             canvas: size of the canvas.
-            rule: whose rounding (`detector.geometry.resize_rules`), padded below and to the right; "modelzoo" floors
-                and centres, as the published Ascend guide does, bounded by the canvas alone.
+            rule: framework that rounds (`detector.geometry.resize_rules`), padded below and to the right; "modelzoo"
+                floors and centres, as the published Ascend guide does, bounded by the canvas alone.
             short: upper bound of the shorter resized side, in pixels; None: the canvas alone bounds.
             long: upper bound of the longer resized side.
             stretch: size of every resized image, whatever its aspect ratio, in place of rule and bounds; made smaller
                 as a whole where the canvas has no room for it.
 
-        Where the framework's own size exceeds the canvas, the canvas's sides take the place of the bounds, with the
-        same rounding. Sides never become smaller than one pixel.
+        Where the size that rule and bounds give does not fit on the canvas, it is computed again with the smaller of
+        each bound and the canvas's side, with the same rounding. Sides never become smaller than one pixel.
         """
         if stretch is not None:
             room = min(1.0, canvas.height / stretch.height, canvas.width / stretch.width)
@@ -120,7 +120,7 @@ class Letterbox:
 
         Args:
             image: size of the image.
-            rule: whose rounding.
+            rule: framework that rounds.
             short: upper bound of the shorter resized side, in pixels, or None.
             long: upper bound of the longer resized side, or None.
             stretch: size of every resized image, or None.

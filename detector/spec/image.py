@@ -39,8 +39,8 @@ class ImageSpec(StrictModel):
     """From decoded image to input tensor.
 
     Attributes:
-        resize: whose rule rounds the resized sides and places the image, see `Letterbox.fit`; the order of the
-            operations that normalize is that framework's as well.
+        resize: framework by whose rule the resized sides are rounded and the image is placed, see `Letterbox.fit`; the
+            order of the operations that normalize is that framework's as well.
         filter: what resizes the pixels: "cv2" bilinear on bytes, "pillow" bilinear on bytes with antialiasing, others
             of the two (`detector.images.resample.resize`), "float" bilinear on the normalized image without
             antialiasing (torch).

@@ -89,7 +89,7 @@ class Settings:
                 raise SpecError(self._told(error, defaults)) from error
 
     def _told(self, error: pydantic.ValidationError, defaults: Mapping[str, Any]) -> str:
-        """The problem behind the last assignment that has to do with it, else behind the file's line."""
+        """The problem with what is to blame: the last assignment that made it, else the line of the file."""
         keys = tuple(map(str, main_problem(error)["loc"]))
         if self.assignments and _problem_of(_merged(defaults, self.before)) != _problem(error):
             for path, words in reversed(self.assignments):
@@ -129,7 +129,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _contradiction(first: Mapping[str, Any], second: Mapping[str, Any], within: str = "") -> str | None:
-    """A key for which both have a value, and not the same."""
+    """The first key to which they give different values; None: there is none."""
     for key in first.keys() & second.keys():
         one, other = first[key], second[key]
         if isinstance(one, Mapping) and isinstance(other, Mapping):

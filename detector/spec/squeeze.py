@@ -43,7 +43,7 @@ def canvas_note(spec: DetectorSpec) -> str | None:
 
 
 def _squeezed(images: Mapping[Size, int], spec: DetectorSpec) -> dict[float, int]:
-    """Number of images by how much smaller they are, those that are not left out."""
+    """How much smaller images are -> how many; those that are not are left out."""
     result: dict[float, int] = {}
     for size, count in images.items():
         scale = spec.squeeze(size)

@@ -15,7 +15,7 @@ class StrictModel(pydantic.BaseModel):
     @pydantic.field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """Found before pydantic counts true as 1: YAML reads `[yes, no, 0]` so."""
+        """Refuse true and false where numbers belong, which pydantic takes as 1 and 0: YAML reads yes and no so."""
         truth = _truth_within(value)
         if truth is not None and _holds_numbers(cls, str(info.field_name)):
             raise ValueError(f"expected a number, got {truth}, as YAML reads yes, no, on and off")

@@ -55,7 +55,7 @@ def main_problem(error: pydantic.ValidationError) -> ErrorDetails:
 
 
 def _is_same_fault(first: ErrorDetails, other: ErrorDetails, legal: Legal) -> bool:
-    """Whether mending the first problem mends the other: the same key, its right spelling, or the same short list."""
+    """Whether mending the first problem mends the other too: same key, right spelling of it, or same short list."""
     if first["loc"] == other["loc"]:
         return True
     if other["type"] != "missing" or first["loc"][:-1] != other["loc"][:-1]:

@@ -72,7 +72,7 @@ def secure() -> None:
 
 
 def _open_if_closed(descriptor: int) -> None:
-    """The next file that is opened would take the number of a closed stream, and a library's messages as content."""
+    """Open it to nowhere: the next file would get its number, and a library's messages as content."""
     try:
         os.fstat(descriptor)
     except OSError:

@@ -91,7 +91,7 @@ def check_bins(model: str, spec: DetectorSpec | None, entries: Sequence[str]) ->
 
 
 def require_shape(model: str, tensor: Tensor, bins: DetectorSpec | None) -> None:
-    """Of equally many bytes in another shape, a canvas turned by 90 degrees say, nothing else would tell.
+    """Refuse an input of as many elements in another shape: a canvas turned by 90 degrees has as many bytes.
 
     Args:
         model: file name, for messages; one without a spec, else `check_bins` has compared it.

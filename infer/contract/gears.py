@@ -92,7 +92,7 @@ def _refuse_on_one_shape(options: Options, given: Sequence[str]) -> None:
 
 
 def _refuse_following(options: Options, gears: Gears, following: Sequence[str]) -> None:
-    """Of an OM with gears only dims can follow the files; it has no dynamic shape (aclruntime, SetInputsData)."""
+    """Refuse automatic shapes that an OM with gears has not: only dims can follow the files (SetInputsData)."""
     wrong = [name for name in following if name != "auto_set_dymdims_mode" or not gears.shapes]
     if wrong:
         name, values = _choices(gears)
@@ -102,7 +102,7 @@ def _refuse_following(options: Options, gears: Gears, following: Sequence[str]) 
 
 
 def _refuse_other_canvas(value: str, gears: Gears, values: Sequence[str], canvas: Size | None) -> None:
-    """A gear of another canvas than the bins: turned by 90 degrees it has as many bytes, so nothing else would tell."""
+    """Refuse a gear of another canvas than the bins: turned by 90 degrees it has as many bytes, no size differs."""
     sizes = gears.images or [Size(*shape[2:]) for shape in gears.shapes]
     if canvas is None or not sizes or sizes[values.index(value)] == canvas:
         return

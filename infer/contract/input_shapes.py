@@ -129,7 +129,7 @@ def _with_image_size(tensor: Tensor, height: int, width: int) -> Tensor:
 
 
 def _settle_by_name(inputs: Sequence[Tensor], options: Options) -> tuple[Tensor, ...]:
-    """Every input must be named, once: aclruntime counts the names, and of dims all sizes of all inputs."""
+    """By --dymDims or --dymShape, which must name every input once: aclruntime counts names and sizes."""
     flag = "--dymDims" if options.dym_dims else "--dymShape"
     named = _named_shapes(options.dym_dims or options.dym_shape)
     unknown = sorted(set(named) - {tensor.name for tensor in inputs})

@@ -19,7 +19,7 @@ from torch import Tensor
 from detector.files.regular import open_regular
 from export.checkpoints.containers.allowance import Allowance
 from export.checkpoints.containers.damage import damage_said
-from export.checkpoints.containers.protobuf import Field, Fields, packed_varints
+from export.checkpoints.containers.protobuf import Field, MessageFields, packed_varints
 from export.checkpoints.containers.storages import UnknownTypeError
 
 _DTYPES: Final = {
@@ -109,7 +109,7 @@ def _checked_end(file: BinaryIO, size: int) -> int:
 def _directory(data: mmap.mmap, stop: int, allowance: Allowance) -> dict[str, _Parameter]:
     parameters: dict[str, _Parameter] = {}
     last = ""
-    for value in Fields(data, 0, stop, allowance):
+    for value in MessageFields(data, 0, stop, allowance):
         if value.number != 1 or value.is_number:  # model_type of very old files
             continue
         name, tensor = _value(data, value, allowance)
@@ -129,7 +129,7 @@ def _directory(data: mmap.mmap, stop: int, allowance: Allowance) -> dict[str, _P
 
 def _value(data: mmap.mmap, value: Field, allowance: Allowance) -> tuple[str, Field | None]:
     name, tensor = "", None
-    for part in Fields(data, value.start, value.stop, allowance):
+    for part in MessageFields(data, value.start, value.stop, allowance):
         if part.number == 1:
             name = part.text(data, _LONGEST)
         elif part.number == 2 and not part.is_number:
@@ -140,7 +140,7 @@ def _value(data: mmap.mmap, value: Field, allowance: Allowance) -> tuple[str, Fi
 def _tensor_proto(data: mmap.mmap, name: str, tensor: Field, allowance: Allowance) -> _Parameter | None:
     dims: list[int] = []
     kind, content = "", Field(3, tensor.stop, tensor.stop)
-    for part in Fields(data, tensor.start, tensor.stop, allowance):
+    for part in MessageFields(data, tensor.start, tensor.stop, allowance):
         if part.number == 1:
             dims += [part.value] if part.is_number else packed_varints(part.bytes(data, _LONGEST))
             if len(dims) > 16:

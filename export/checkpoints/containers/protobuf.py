@@ -50,7 +50,7 @@ class Field:
         return self.bytes(data, longest).decode()
 
 
-class Fields:
+class MessageFields:
     """The fields of the message in bytes `start` to `stop` of a mapped file, in order.
 
     Raises:
