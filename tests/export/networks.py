@@ -21,6 +21,7 @@ from export.network.detector import Detector
 from export.network.resnet import BasicBlock, Bottleneck
 from export.nms_tail import append_nms
 from export.to_onnx import export_onnx
+from tests.export.kept import kept
 
 SMALL = FcosNetwork(
     depth=18,
@@ -199,4 +200,4 @@ def exported(name: str) -> tuple[Detector, onnx.ModelProto]:
             "classes": tuple("abcde"),
         }
     )
-    return network, export_onnx(network, spec, opset=16)
+    return network, kept(name, lambda: export_onnx(network, spec, opset=16))
