@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from convert.graph.evaluate import Constants, Folds
 from convert.graph.inference import SMALL
-from convert.graph.isolated import IllegalGraphError, at, isolated
+from convert.graph.isolated import IllegalGraphError, answered, at
 from convert.graph.rewrite import copy_of, set_nodes
 from convert.graph.walk import captured_names, inner_graphs, tensor_names
 from convert.sound.tensors import tensor_problems
@@ -35,7 +35,11 @@ def fold_constants(model: onnx.ModelProto, folds: Folds | None = None) -> onnx.M
         SpecError: an operator does not take its operands, or the constants exceed `FOLDED_BYTES`.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > SMALL}
-    answer = isolated(lambda: _without_data(_folded(model, folds), weights).SerializeToString(), size=model.ByteSize())
+    answer = answered(
+        lambda: _without_data(_folded(model, folds), weights).SerializeToString(),
+        of=model,
+        key=("folded", folds, FOLDED_BYTES.limit),
+    )
     folded = onnx.ModelProto()
     folded.ParseFromString(answer)
     for tensor in folded.graph.initializer:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import onnx
 from onnx import helper
 
-from convert.graph.isolated import isolated
+from convert.graph.isolated import answered, isolated
 from detector.files.bounds import INFERENCE_MEMORY
 
 # Larger weights are no shapes: neither inference nor the checker looks at their values.
@@ -39,9 +39,10 @@ def inferred(
     if not declared:
         del light.graph.value_info[:]
     set_input_shapes(light.graph, shapes or {})
-    answer = isolated(
+    answer = answered(
         lambda: onnx.shape_inference.infer_shapes(light, data_prop=data_prop).SerializeToString(),
-        size=light.ByteSize(),
+        of=light,
+        key=("inferred", data_prop),
         memory=INFERENCE_MEMORY,
     )
     result = onnx.ModelProto()
@@ -121,7 +122,7 @@ def require_legal(model: onnx.ModelProto, *, full: bool = False) -> None:
         onnx.checker.check_model(light, full_check=full)
         return b""
 
-    isolated(check, size=light.ByteSize(), memory=INFERENCE_MEMORY)
+    answered(check, of=light, key=("checked", full), memory=INFERENCE_MEMORY)
 
 
 def rewritten(model: onnx.ModelProto, rewrite: Callable[[onnx.ModelProto], onnx.ModelProto]) -> onnx.ModelProto:

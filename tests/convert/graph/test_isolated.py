@@ -4,9 +4,10 @@ import resource
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from convert.graph.isolated import IllegalGraphError, at, isolated, naming
+from convert.graph.isolated import IllegalGraphError, answered, at, isolated, naming
 from detector.errors import SpecError
 
 
@@ -19,6 +20,28 @@ def test_what_the_work_changes_stays_there():
     seen = []
     isolated(lambda: seen.append(os.getpid()) or b"")
     assert seen == []
+
+
+def test_what_was_asked_of_the_same_graph_is_not_computed_again(monkeypatch):
+    def ask(key, name):
+        return answered(lambda: os.urandom(8), of=onnx.ModelProto(producer_name=name), key=key)
+
+    first = ask("a", "x")
+    assert ask("a", "x") == first
+    assert first not in {ask("b", "x"), ask("a", "y")}
+    monkeypatch.setenv("OMLINE_MAX_GRAPH_SECONDS", "50")
+    assert ask("a", "x") != first
+
+
+def test_a_refusal_is_not_remembered():
+    monday = onnx.ModelProto(producer_name="monday")
+    with pytest.raises(IllegalGraphError, match="not there"):
+        answered(lambda: _refuse("not there"), of=monday, key=None)
+    assert answered(lambda: b"there", of=monday, key=None) == b"there"
+
+
+def _refuse(reason):
+    raise ValueError(reason)
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, SpecError])
