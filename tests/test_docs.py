@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 from tests.test_layers import PACKAGES
 
@@ -122,11 +123,13 @@ def test_every_page_is_indexed():
 
 
 def test_pre_commit_has_the_ruff_of_the_lock():
-    locked = re.search(r"^ruff==(.+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    hook = re.search(r"ruff-pre-commit\n\s+rev: v(.+)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
-    assert locked
-    assert hook
-    assert hook[1] == locked[1]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    recipe = (ROOT / "Makefile").read_text()
+    for hook, command in zip(repository["hooks"], ("format", "check"), strict=True):
+        assert hook["entry"].split()[:2] == [".venv/bin/ruff", command]
+        assert f"$(PY) -m ruff {command} " in recipe
+    assert re.search(r"^ruff==(.+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
 
 
 def test_ci_runs_what_developers_run():
