@@ -82,16 +82,14 @@ class Settings:
         Raises:
             SpecError: a key is none of a spec.
         """
-        try:
-            DetectorSpec.model_validate(_merged(defaults, self.document))
-        except pydantic.ValidationError as error:
-            if main_problem(error)["type"] == "extra_forbidden":
-                raise SpecError(self._told(error, defaults)) from error
+        error = _error_of(_merged(defaults, self.document))
+        if error is not None and main_problem(error)["type"] == "extra_forbidden":
+            raise SpecError(self._told(error, defaults)) from error
 
     def _told(self, error: pydantic.ValidationError, defaults: Mapping[str, Any]) -> str:
         """The problem with what is to blame: the last assignment that made it, else the line of the file."""
         keys = tuple(map(str, main_problem(error)["loc"]))
-        if self.assignments and _problem_of(_merged(defaults, self.before)) != _problem(error):
+        if self.assignments and _key(_error_of(_merged(defaults, self.before))) != _key(error):
             for path, words in reversed(self.assignments):
                 # The part around a key that was set is wrong, or something within its value.
                 if all(one == other for one, other in zip(path, keys, strict=False)):
@@ -106,17 +104,17 @@ class Settings:
         return f"{self.file.place(main_problem(error)['loc'])}: {spec_problem(error)}"
 
 
-def _problem_of(document: Mapping[str, Any]) -> tuple[object, ...] | None:
+def _error_of(document: Mapping[str, Any]) -> pydantic.ValidationError | None:
     try:
         DetectorSpec.model_validate(document)
     except pydantic.ValidationError as error:
-        return _problem(error)
+        return error
     return None
 
 
-def _problem(error: pydantic.ValidationError) -> tuple[object, ...]:
-    problem = main_problem(error)
-    return problem["loc"], problem["type"], problem["msg"]
+def _key(error: pydantic.ValidationError | None) -> list[object]:
+    """What tells one problem from another."""
+    return [] if error is None else [main_problem(error)[part] for part in ("loc", "type", "msg")]
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def check_paths(options: Options) -> None:
     limits = {options.model: MODEL_MAX, options.acl_json_path: ACL_JSON_MAX, options.aipp_config: AIPP_CONFIG_MAX}
     for path, limit in limits.items():
         if path is not None:
-            _refuse_argument(read_problem(path, limit=limit))
+            _refuse(read_problem(path, limit=limit), RefusedPathError)
     check_inputs(options.input.split(",") if options.input else [])
     if options.output is not None:
         check_output(options.output, options.output_dirname)
@@ -100,10 +100,16 @@ def write_problem(path: str) -> str | None:
     return None
 
 
-def umask_problem() -> str | None:
-    """Why files and folders made now could not be used by their maker; None if they could."""
+def umask() -> int:
+    """The mask of this process, which tells it only when another one is set."""
     mask = os.umask(0)
     os.umask(mask)
+    return mask
+
+
+def umask_problem() -> str | None:
+    """Why files and folders made now could not be used by their maker; None if they could."""
+    mask = umask()
     if mask & stat.S_IRWXU:
         return f"umask {mask:04o} takes rights from the owner: ais_bench could not use its folders; run `umask 0027`"
     return None
@@ -120,7 +126,7 @@ def check_inputs(entries: list[str]) -> None:
         ArtifactError: names the first such path, and how many there are if one command mends them all.
     """
     for entry in filter(None, entries):
-        _refuse_argument(read_problem(entry, limit=BIN_MAX))
+        _refuse(read_problem(entry, limit=BIN_MAX), RefusedPathError)
         if Path(entry).is_dir():
             _check_folder(entry)
 
@@ -136,7 +142,7 @@ def check_output(output: str, dirname: str | None) -> None:
         ArtifactError: names the folder.
     """
     _refuse(umask_problem())
-    _refuse_argument(write_problem(output))
+    _refuse(write_problem(output), RefusedPathError)
     if dirname is None:
         return
     problem = write_problem(dirname)
@@ -150,14 +156,9 @@ def check_output(output: str, dirname: str | None) -> None:
         _check_owned(result)
 
 
-def _refuse(problem: str | None) -> None:
+def _refuse(problem: str | None, kind: type[ArtifactError] = ArtifactError) -> None:
     if problem:
-        raise ArtifactError(problem)
-
-
-def _refuse_argument(problem: str | None) -> None:
-    if problem:
-        raise RefusedPathError(problem)
+        raise kind(problem)
 
 
 def _check_folder(folder: str) -> None:
@@ -234,8 +235,7 @@ def _mode(found: os.stat_result) -> str:
 
 
 def _umask_hint() -> str:
-    mask = os.umask(0)
-    os.umask(mask)
+    mask = umask()
     if mask & READ_REFUSED == READ_REFUSED:
         return ""
     return f" (your umask {mask:04o} makes such files; `umask 0027` does not)"

@@ -66,14 +66,13 @@ class Summary:
 
 
 def _figures(times: Sequence[float]) -> dict[str, float]:
-    if not times:
-        return {"min": 0.0, "max": 0.0, "mean": 0.0, "median": 0.0, f"percentile({PERCENTILE}%)": 0.0, "count": 0}
+    some = times or [0.0]
     return {
-        "min": float(np.min(times)),
-        "max": float(np.max(times)),
-        "mean": float(np.mean(times)),
-        "median": float(np.median(times)),
-        f"percentile({PERCENTILE}%)": float(np.percentile(times, PERCENTILE)),
+        "min": float(np.min(some)),
+        "max": float(np.max(some)),
+        "mean": float(np.mean(some)),
+        "median": float(np.median(some)),
+        f"percentile({PERCENTILE}%)": float(np.percentile(some, PERCENTILE)),
         "count": len(times),
     }
 

@@ -99,8 +99,7 @@ def _common(output: str, purpose: str) -> Iterator[Check]:
         None if fit else "python 3.11 or later; ais_bench may stay with the host's own python3",
     )
     yield _packages("packages", BASE, needed=True)
-    mask = os.umask(0)
-    os.umask(mask)
+    mask = path_rules.umask()
     user = f"uid {os.geteuid()} gid {os.getegid()} groups {','.join(map(str, sorted(os.getgroups())))} umask {mask:04o}"
     problem = path_rules.umask_problem()
     # 0002 is the default of many distributions for ordinary users.

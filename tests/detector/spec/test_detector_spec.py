@@ -8,6 +8,8 @@ from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec import DetectorSpec, replace
 from detector.spec.coco_classes import COCO_CATEGORIES, COCO_CLASSES
+from detector.spec.results import Results
+from detector.spec.wishes import Wishes
 from detector.spec_files import load_spec
 from tests.detector.spec.yaml_spec import YAML, write
 
@@ -216,3 +218,8 @@ def test_candidates_are_as_many_as_an_operator_can_count(spec, key):
 def test_half_a_surrogate_pair_is_no_text(spec: DetectorSpec, change: dict):
     with pytest.raises(SpecError, match=r"can't encode character '\\ud800' .*surrogates not allowed"):
         replace(spec, **change)
+
+
+def test_written_files_list_what_was_wished_and_then_what_was_found(spec: DetectorSpec):
+    assert list(spec.model_dump()) == [*Wishes.model_fields, *Results.model_fields]
+    assert list(Results.model_fields) == ["network", "checkpoint", "departures", "precision"]
