@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
+from onnx import TensorProto, numpy_helper
 
 from convert.graph.inference import fixed_shape, tensor_types
 from convert.graph.isolated import IllegalGraphError, at
+from convert.graph.reference import computed, is_agreed
 from convert.graph.walk import DEFAULT_DOMAINS, called, inner_graphs, opset_versions
 from detector.errors import SpecError
 from detector.files.bounds import FOLDED_BYTES
@@ -19,24 +18,8 @@ from detector.files.bounds import FOLDED_BYTES
 Array = NDArray[Any]
 Folds = Callable[[onnx.NodeProto, Sequence[Array]], bool]
 """Whether a node may be computed, given its operands (of Shape and Identity: none)."""
-# Operators whose meaning an opset changed, of which the reference has only the newer one: all axes from `axis` on were
-# one, and pixels were not half a pixel apart (onnx/docs/Changelog.md).
-CHANGED = {"Softmax": 13, "LogSoftmax": 13, "Hardmax": 13, "Resize": 11, "Upsample": 11}
 # What the reference operators raise at operands that the operator does not take.
 ILLEGAL = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError)
-
-
-class GatherElements(OpRun):
-    """ONNX's own takes no more than 64 rows (numpy.choose), and indices of the data's other sizes only."""
-
-    op_domain = ""
-
-    def _run(self, data: Array, indices: Array, axis: int = 0) -> tuple[Array]:
-        size = data.shape[axis]
-        rows = data[
-            tuple(slice(None) if each == axis % data.ndim else slice(count) for each, count in enumerate(indices.shape))
-        ]
-        return (np.take_along_axis(rows, np.where(indices < 0, indices + size, indices), axis),)
 
 
 class Constants:
@@ -96,17 +79,16 @@ class Constants:
             if name not in self._values:
                 self._values[name] = numpy_helper.to_array(self._weights[name])
         operands = [self._values[name] for name in names]
-        if not (self.may_fold(node, operands) and _is_agreed(node, operands, self._opset)):
+        if not (self.may_fold(node, operands) and is_agreed(node, operands, self._opset)):
             return None
         return self._computed(node, names, operands)
 
     def _computed(self, node: onnx.NodeProto, names: list[str], operands: list[Array]) -> list[Array] | None:
-        new_ops: list[type[OpRun]] | None = [GatherElements] if node.op_type == "GatherElements" else None
         if node.op_type in ("Div", "Mod") and operands[1].dtype.kind in "iu" and not operands[1].all():
             raise IllegalGraphError(f"{called(node)} divides whole numbers by zero; export it again")
         try:
             with np.errstate(all="ignore"):
-                values = _run(node, dict(zip(names, operands, strict=True)), self._opset, new_ops)
+                values = computed(node, dict(zip(names, operands, strict=True)), self._opset)
         except (NotImplementedError, TypeError):  # an operator, or an element type of it, that the reference lacks
             return None
         except ILLEGAL as error:
@@ -128,39 +110,3 @@ class Constants:
         return not declared.HasField("shape") or (
             len(sizes) == value.ndim and all(size in (None, own) for size, own in zip(sizes, value.shape, strict=True))
         )
-
-
-def _run(
-    node: onnx.NodeProto, feeds: dict[str, Array], opset: int, new_ops: list[type[OpRun]] | None
-) -> list[Array | list[Any]]:
-    """Results of a node as its opset defines it; a node without a graph the evaluator takes as of the newest opset."""
-    alone = helper.make_function(
-        "ai.onnx.alone", "Alone", list(feeds), list(node.output), [node], [helper.make_opsetid("", opset)]
-    )
-    try:
-        evaluator = ReferenceEvaluator(alone, new_ops=new_ops)
-    except RuntimeError:  # DequantizeLinear has none of old opsets; the newest computes what they do
-        return list(ReferenceEvaluator(node, new_ops=new_ops).run(None, feeds))
-    return list(evaluator.run(None, feeds, {}))
-
-
-def _is_agreed(node: onnx.NodeProto, operands: list[Array], opset: int) -> bool:
-    """Whether onnx's reference and onnxruntime mean the same; if not, the node stays, and its runner decides.
-
-    They differ in what is the highest of nothing, in where a number is not zero, in the rounding of interpolated whole
-    numbers, in a backward Slice that ends beyond the data, and in what old opsets meant that the reference has only as
-    it is today.
-    """
-    if opset < CHANGED.get(node.op_type, 0):
-        return False
-    if node.op_type.startswith(("Reduce", "Arg")):
-        return operands[0].size > 0
-    if node.op_type == "NonZero":
-        return operands[0].ndim > 0
-    if node.op_type in ("Resize", "Upsample"):
-        return operands[0].dtype.kind == "f"
-    if node.op_type == "Slice" and len(operands) == 5:
-        data, _, ends, axes, steps = operands
-        sizes = np.array(data.shape)[np.asarray(axes, np.int64)]
-        return not np.any((steps < 0) & (ends >= sizes))
-    return True
