@@ -9,7 +9,7 @@ import math
 import operator
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,6 +106,29 @@ class _Assigned:
 
 
 _NEVER: Final = _Assigned(UNKNOWN)
+# Statements that may change values made before.
+_CHANGES: Final = (
+    *(ast.Delete, ast.Assign, ast.AugAssign, ast.Expr),
+    *(ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Match),
+)
+# Functions that change nothing that they are given.
+_READERS: Final = frozenset(
+    {
+        *("abs", "bool", "deepcopy", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "range"),
+        *("round", "set", "sorted", "str", "sum", "tuple", "zip"),
+    }
+)
+
+
+def _plain(statement: ast.stmt) -> ast.stmt:
+    """`name: kind = value` without its annotation."""
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        return ast.Assign([statement.target], statement.value)
+    return statement
+
+
+def _mentioned(node: ast.AST) -> list[str]:
+    return [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
 
 
 class _Reader:
@@ -118,19 +141,36 @@ class _Reader:
 
     def names_of(self, module: ast.Module) -> dict[str, Any]:
         """The names that it assigns, with their values."""
-        for statement in module.body:
+        for statement in map(_plain, module.body):
             if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
                 self._assign(statement)
-            elif isinstance(
-                statement, ast.Delete | ast.Assign | ast.AugAssign | ast.For | ast.If | ast.With | ast.Try | ast.Expr
-            ):
+            elif isinstance(statement, _CHANGES):
                 # It may change what it mentions (`model.update(…)`, `del x`, `for …`): no longer known.
-                mentioned = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+                mentioned = _mentioned(statement)
+                self._forget(mentioned)
                 self._names.update(dict.fromkeys(mentioned, _NEVER))
         return {name: assigned.value for name, assigned in self._names.items()}
 
+    def _forget(self, names: Iterable[str]) -> None:
+        """The dictionaries and lists in these names' values are no longer known, wherever else they stand."""
+        values = [self._names.get(name, _NEVER).value for name in names]
+        while values:
+            value = values.pop()
+            if isinstance(value, dict):
+                values += value.values()
+                value.clear()
+                value[SPLAT] = UNKNOWN
+            elif isinstance(value, list | tuple):
+                values += value
+                if isinstance(value, list):
+                    value[:] = [UNKNOWN]
+
     def _assign(self, statement: ast.Assign) -> None:
         before, self._deepest = self._budget.spent, 0
+        for node in ast.walk(statement.value):
+            # `last = pipeline.pop()` changes what it reads.
+            if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _READERS):
+                self._forget(_mentioned(node))
         value = self._value(statement.value)
         grows = isinstance(value, dict | list | tuple | str | bytes)
         assigned = _Assigned(value, self._budget.spent - before if grows else 1, self._deepest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from detector.spec.coco_classes import COCO_CLASSES
-from export.checkpoints.dialects.mmdet.config_text import UNKNOWN
+from export.checkpoints.dialects.mmdet.config_text import SPLAT, UNKNOWN
 from export.checkpoints.dialects.mmdet.keys import class_name
 
 # mmdet/datasets/coco.py: `cat_ids = coco.get_cat_ids(cat_names=self.CLASSES)` (1.x: `getCatIds()`), which pycocotools
@@ -60,7 +60,9 @@ def pipeline_of(config: Mapping[str, Any]) -> Pipeline:
 
 def _pipelines(dataset: Any) -> Iterator[list[Any]]:
     """Pipelines of a dataset, or of those in a list or a wrapper; a wrapper's own steps follow those within."""
-    if _is_list(dataset):
+    if dataset is UNKNOWN:
+        yield [UNKNOWN]
+    elif _is_list(dataset):
         for each in dataset:
             yield from _pipelines(each)
     elif isinstance(dataset, dict):
@@ -69,8 +71,8 @@ def _pipelines(dataset: Any) -> Iterator[list[Any]]:
         within = [*_pipelines(dataset.get("dataset")), *_pipelines(dataset.get("datasets"))]
         if within:
             yield from ([*steps, *own] for steps in within)
-        elif "pipeline" in dataset:
-            yield own
+        elif "pipeline" in dataset or SPLAT in dataset:
+            yield own if "pipeline" in dataset else [UNKNOWN]
 
 
 def _differ(pipelines: list[list[Any]]) -> bool:
@@ -129,9 +131,13 @@ def _within(dataset: dict[str, Any] | list[Any] | tuple[Any, ...]) -> Any:
 
 
 def _at(config: Mapping[str, Any], *path: str) -> Any:
+    """The value there, `UNKNOWN` where the config computes what may hold it, or None."""
     value: Any = config
     for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            value = value.get(key, value.get(SPLAT))
+        elif value is not UNKNOWN:
+            return None
     return value
 
 

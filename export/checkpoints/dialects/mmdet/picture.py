@@ -63,6 +63,12 @@ class Picture:
 
     def normalize(self, mean: Any, std: Any) -> None:
         """`(x - mean) / std` of what is there."""
+        if self.padding is not None and self.padding[1] and self.mean is not None and self.std is not None:
+            # What was padded after a normalization goes through one more: pixels that would have become the same.
+            values, _, swaps = self.padding
+            values = values if (self.swaps - swaps) % 2 == 0 else values[::-1]
+            pixels = _each(lambda value, scale, old: value * scale + old, values, self.std, self.mean)
+            self.padding = pixels, False, self.swaps
         self.normalizes = True
         said = mean, std
         mean, std = triple(mean), triple(std)

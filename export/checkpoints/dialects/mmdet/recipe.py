@@ -53,9 +53,12 @@ def read_recipe(config: Mapping[str, Any], family: Family, *, background: bool, 
     decode: dict[str, Any] = {**_DECODE, **({"last_pixel": True} if legacy else {})}
     model = config.get("model")
     if not isinstance(model, dict):
-        return Recipe(_IMAGE, decode, "mmdetection's code", own_padding=_PUBLISHED, defaults=THRESHOLDS)
+        computed = ("its config computes the model, of which nothing is read",) if model is UNKNOWN else ()
+        return Recipe(_IMAGE, decode, "mmdetection's code", notes=computed, own_padding=_PUBLISHED, defaults=THRESHOLDS)
     # 3.x gives the model the preprocessor of the config unless it has its own.
     processor = model.get("data_preprocessor", config.get("data_preprocessor"))
+    if isinstance(processor, dict) and class_name(processor.get("type", "")) == "MultiBranchDataPreprocessor":
+        processor = processor.get("data_preprocessor")  # semi-supervised training: test images go to the one inside
     pipeline = pipeline_of(config)
     picture = Picture(3 if processor is not None or "test_dataloader" in config else 2, notes=[*pipeline.notes])
     run(pipeline.steps, picture)

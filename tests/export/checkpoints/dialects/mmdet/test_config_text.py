@@ -117,3 +117,17 @@ def test_whole_numbers_that_no_setting_has_are_infinite():
         "b": UNKNOWN,
         "c": float("inf"),
     }
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["steps[0]['scale'] = 3", "steps.append(4)", "last = steps.pop()", "for step in steps:\n    step['scale'] = 3"],
+)
+def test_what_a_statement_may_change_is_unknown_wherever_it_stands(change: str):
+    text = f"steps = [dict(scale=1)]\nother = [5]\ndata = dict(test=dict(pipeline=steps), other=other)\n{change}"
+    assert parse_config(text)["data"] == {"test": {"pipeline": [UNKNOWN]}, "other": [5]}
+
+
+def test_functions_that_only_read_change_nothing():
+    values = parse_config("names = ['a', 'b']\ncount = len(names)\nhead = dict(names=names)\nshown: str = 'x'")
+    assert values == {"names": ["a", "b"], "count": UNKNOWN, "head": {"names": ["a", "b"]}, "shown": "x"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from detector.spec.coco_classes import COCO_CLASSES
-from export.checkpoints.dialects.mmdet.config_text import parse_config
+from export.checkpoints.dialects.mmdet.config_text import UNKNOWN, parse_config
 from export.checkpoints.dialects.mmdet.dataset import label_order, pipeline_of
 from export.checkpoints.weighing.weights import Weights
 
@@ -54,6 +54,20 @@ def test_datasets_with_different_pipelines_are_said():
     found = pipeline_of(parse_config(text))
     assert found.steps[0]["img_scale"] == (320, 320)
     assert found.notes == ("the datasets of data.test.pipeline have different pipelines, the first is taken",)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"test_dataloader = dict(dataset=dict(pipeline=[{RUNS}]))\ntest_dataloader['dataset']['pipeline'] = []",
+        f"test_dataloader = dict(dataset=dict(pipeline=[{RUNS}]))\nfor step in test_dataloader['dataset']: pass",
+        "data = dict(test=make())",
+        "data = dict(test=dict(type='CocoDataset', **options))",
+        f"steps = [{RUNS}]\ndata = dict(test=dict(pipeline=steps))\nsteps.insert(0, dict(type='Equalize'))",
+    ],
+)
+def test_no_other_pipeline_stands_for_one_that_the_config_computes(data: str):
+    assert pipeline_of(parse_config(STALE + data)).steps == (UNKNOWN,)
 
 
 NAMES = ("star", "circle", "cross")

@@ -219,7 +219,7 @@ def test_settings_of_0x_have_no_pipeline():
 @pytest.mark.parametrize(
     ("settings", "note"),
     [
-        ("type='MultiBranchDataPreprocessor', data_preprocessor=dict()", "the data preprocessor is 'MultiBranchDataPr"),
+        ("type='BatchResize', pad_value=0", "the data preprocessor is 'BatchResize', here the usual one"),
         ("type='DetDataPreprocessor', made_up=1", "data_preprocessor: made_up=1 is not honoured"),
         ("type='DetDataPreprocessor', pad_value=fill()", "data_preprocessor: pad_value is computed by its config"),
     ],
@@ -299,3 +299,24 @@ def test_a_normalization_that_cannot_be_is_why_none_is_known():
         "its config normalizes by mean=[3.0, 2.0, 1.0], std=[-4.0, 5.0, 6.0], which cannot be used"
     )
     assert recipe_of(RESIZE, NORM).unnormalized is None
+
+
+@pytest.mark.parametrize(("to_rgb", "pixels"), [(False, (7, 12, 19)), (True, (19, 12, 7))])
+def test_padding_between_two_normalizations_goes_through_the_second(to_rgb: bool, pixels: tuple[int, ...]):
+    pad = "dict(type='Pad', size_divisor=32, pad_val=dict(img=(1, 2, 3)))"
+    again = f"dict(type='Normalize', mean=[0.5, 0.5, 0.5], std=[2.0, 2.0, 2.0], to_rgb={to_rgb})"
+    image = recipe_of(RESIZE, NORM, pad, again).image
+    assert (image["padding"], image["padding_value"]) == ("pixel", pixels)  # 7 = 1 * 4 + 3
+
+
+def test_the_preprocessor_inside_one_for_several_branches_is_that_of_test_images():
+    inside = "dict(type='DetDataPreprocessor', mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True)"
+    text = f"model = dict(data_preprocessor=dict(type='MultiBranchDataPreprocessor', data_preprocessor={inside}))"
+    recipe = read_recipe(parse_config(text), FAMILY, background=False, legacy=False)
+    assert (recipe.image["mean"], recipe.image["channels"]) == ((1, 2, 3), "RGB")
+    assert not any("preprocessor is" in note for note in recipe.notes)
+
+
+def test_a_model_that_the_config_computes_is_named():
+    recipe = read_recipe(parse_config("model = dict()\nmodel.update(a=1)"), FAMILY, background=False, legacy=False)
+    assert recipe.notes == ("its config computes the model, of which nothing is read",)
