@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from benchmarks.device_nms import CardNms
-from convert.graph.evaluate import GatherElements
 from convert.graph.fold import drop_dead
 from convert.graph.inference import inferred
+from convert.graph.reference import GatherElements
 from convert.graph.rewrite import attribute
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP
