@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from convert.graph.fold import drop_dead
-from convert.graph.inference import require_legal
+from convert.graph.inference import inferred, require_legal
 from convert.graph.isolated import IllegalGraphError
 from convert.graph.rewrite import copy_of
 from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, called, default_opset, name_nodes, opset_versions
@@ -82,11 +82,12 @@ def lower(model: onnx.ModelProto, atc: AtcSpec = DEFAULTS) -> onnx.ModelProto:
         arithmetic; the same function but for the float16 of that operator.
 
     Raises:
-        SpecError: as `obstacle` says, or the graph cannot be said in that opset.
+        SpecError: as `obstacle` says; or the graph is not valid, or cannot be said in that opset.
     """
     problem = obstacle(model)
     if problem:
         raise SpecError(problem)
+    _require_consistent(model)
     lowered = copy_of(model)
     opset = min(atc.opset, default_opset(model))
     for rewrite in (use_card_operator, *PLACEMENTS[atc.nms], *PASSES):
@@ -111,6 +112,14 @@ def opaque(model: onnx.ModelProto) -> onnx.ModelProto:
             for name, kind in zip(node.output, kinds, strict=False):
                 result.graph.value_info.append(helper.make_tensor_value_info(name, kind, None))
     return result
+
+
+def _require_consistent(model: onnx.ModelProto) -> None:
+    """The rewriting takes attributes at their word: an axis is one of the operand's, say."""
+    try:
+        inferred(model, declared=False, strict=True)
+    except IllegalGraphError as error:
+        raise SpecError(f"the graph is not valid ONNX: {str(error)[:300]}; export it again") from error
 
 
 def _require_legal(lowered: onnx.ModelProto) -> None:

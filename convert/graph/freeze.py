@@ -27,7 +27,10 @@ def with_fixed_input(model: onnx.ModelProto, *, batch_size: int, canvas: Size) -
     fixed = copy_of(model)
     _fix_input(fixed.graph, (batch_size, 3, *canvas))
     for output in fixed.graph.output:
-        _set_dimension(output.type.tensor_type.shape.dim[0], batch_size, f"batch of output {output.name!r}")
+        dimensions = output.type.tensor_type.shape.dim
+        if not dimensions:
+            raise SpecError(f"output {output.name!r} has no batch axis; convert the canonical file of `make export`")
+        _set_dimension(dimensions[0], batch_size, f"batch of output {output.name!r}")
     return fixed
 
 

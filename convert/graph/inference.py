@@ -19,6 +19,7 @@ def inferred(
     data_prop: bool = False,
     functions: bool = True,
     declared: bool = True,
+    strict: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> onnx.GraphProto:
     """The graph with what onnx infers; large weights are declared as inputs, without their values.
@@ -28,6 +29,7 @@ def inferred(
         data_prop: also follow the values of shapes.
         functions: also descend into functions; the shapes in that of NMS depend on the image.
         declared: believe what the graph says of the tensors inside it.
+        strict: refuse a node whose attributes and operands do not go together; else nothing follows from it.
         shapes: of inputs, in place of what the graph says of them.
 
     Raises:
@@ -40,9 +42,9 @@ def inferred(
         del light.graph.value_info[:]
     set_input_shapes(light.graph, shapes or {})
     answer = answered(
-        lambda: onnx.shape_inference.infer_shapes(light, data_prop=data_prop).SerializeToString(),
+        lambda: onnx.shape_inference.infer_shapes(light, strict_mode=strict, data_prop=data_prop).SerializeToString(),
         of=light,
-        key=("inferred", data_prop),
+        key=("inferred", data_prop, strict),
         memory=INFERENCE_MEMORY,
     )
     result = onnx.ModelProto()

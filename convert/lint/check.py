@@ -15,7 +15,7 @@ from convert.lint.graph_rules.gears import Gears, gear_problems, shapes_of
 from convert.lint.graph_rules.memory import memory_bytes, memory_problems
 from convert.lint.graph_rules.names import name_findings
 from convert.lint.graph_rules.opset import opset_problems
-from convert.lint.graph_rules.structure import graph_problems, name_problems
+from convert.lint.graph_rules.structure import doubled_names, graph_problems, name_problems
 from convert.lint.node_rules.float16_constants import constant_problems
 from convert.lint.node_rules.kernels import kernel_problems
 from convert.lint.node_rules.parsers import parsed_problems
@@ -93,8 +93,11 @@ def _of_nodes(context: _Context) -> tuple[list[Finding], list[tuple[str, Verdict
     findings: list[Finding] = []
     verdicts: list[tuple[str, Verdict]] = []
     of_names = name_problems(context.model.graph)
+    doubled = doubled_names(context.model.graph)
     for index, node in enumerate(all_nodes(context.model.graph)):  # those of the outermost graph come first
-        problems = [*of_names.get(index, ()), *_of_node(node, context)]
+        # What is known of a name that two things have is true of one of them.
+        of_node = _of_node(node, context) if doubled.isdisjoint((*node.input, *node.output)) else []
+        problems = [*of_names.get(index, ()), *of_node]
         name = node.name or f"{node.op_type} of {node.output[0] if node.output else 'nothing'!r}"
         findings += [Finding.at(problem, node=name, operator=node.op_type) for problem in problems]
         verdicts.append((node.op_type, worst(problem.verdict for problem in problems)))

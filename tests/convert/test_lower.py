@@ -1,3 +1,4 @@
+import numpy as np
 import onnx
 import pytest
 
@@ -38,6 +39,24 @@ def test_what_an_opset_cannot_say_is_refused(frozen):
     with pytest.raises(SpecError, match=r"cannot be said in opset 11: .*Max.*; set atc\.opset of the spec to a higher"):
         lower(frozen)
     lower(frozen, AtcSpec(opset=13))
+
+
+@pytest.mark.parametrize(
+    ("operator", "settings", "why"),
+    [
+        ("Gather", {"axis": 7}, "axis must be in"),
+        ("ArgMax", {"axis": 7, "select_last_index": 1}, "'axis' must be in"),
+        ("AveragePool", {"kernel_shape": [2]}, "kernel_shape has incorrect size"),
+    ],
+)
+def test_attributes_that_do_not_go_with_the_operand_are_refused(frozen, operator, settings, why):
+    index = onnx.numpy_helper.from_array(np.array([-1]), "last")
+    frozen.graph.initializer.append(index)
+    operands = ["input", "last"] if operator == "Gather" else ["input"]
+    frozen.graph.node.append(onnx.helper.make_node(operator, operands, ["m"], **settings))
+    frozen.graph.output.append(onnx.helper.make_tensor_value_info("m", 7 if operator == "ArgMax" else 1, None))
+    with pytest.raises(SpecError, match=rf"the graph is not valid ONNX: .*{why}.*; export it again"):
+        lower(frozen)
 
 
 def test_every_node_has_a_name_of_its_own(frozen):

@@ -1,5 +1,6 @@
 """Whether the file is a whole and legal graph at all, so that the other rules and shape inference may rely on it."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import onnx
@@ -54,6 +55,12 @@ def name_problems(graph: onnx.GraphProto) -> dict[int, list[Problem]]:
         ]
         known.update(node.output)
     return found
+
+
+def doubled_names(graph: onnx.GraphProto) -> set[str]:
+    """Tensors that nodes make although they are there already."""
+    made = [name for node in graph.node for name in node.output if name]
+    return {name for name, count in Counter(made).items() if count > 1} | (_given(graph) & set(made))
 
 
 def _given(graph: onnx.GraphProto) -> set[str]:

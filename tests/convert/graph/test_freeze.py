@@ -45,6 +45,12 @@ def test_another_models_input_is_refused(canonical):
         freeze(canonical, batch_size=1, canvas=CANVAS)
 
 
+def test_an_output_without_a_batch_is_refused(canonical):
+    canonical.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(SpecError, match="output 'labels' has no batch axis; convert the canonical file"):
+        freeze(canonical, batch_size=1, canvas=CANVAS)
+
+
 def test_a_graph_that_stays_dynamic_is_refused(canonical):
     # NonZero depends on the image: no shape can be known.
     canonical.graph.node.insert(0, onnx.helper.make_node("NonZero", ["input"], ["where"]))

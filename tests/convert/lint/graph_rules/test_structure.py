@@ -74,6 +74,14 @@ DAMAGED = {
         "which nothing before it makes",
     ),
     "a tensor made twice": (graph(RELU, node("Neg", ["x"])), "duplicate-tensor", "makes 'y', which is there already"),
+    "a weight of the name of a node's output": (
+        graph(
+            node("Resize", ["x", "", "w"], mode="nearest", coordinate_transformation_mode="asymmetric"),
+            weights=[numpy_helper.from_array(np.float32([1, 1, 2, 2]), name) for name in ("w", "y")],
+        ),
+        "duplicate-tensor",
+        "makes 'y', which is there already",
+    ),
     "too few inputs": (graph(node("Resize", [])), "signature", "no Resize of opset 13: .*input size 0"),
     "too few outputs": (graph(node("TopK", ["x"])), "signature", "no TopK of opset 13"),
     "an attribute of an older opset": (graph(node("Squeeze", ["x"], axes=[0])), "signature", "attribute: axes"),
