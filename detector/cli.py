@@ -78,6 +78,7 @@ def _code_of(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -
     try:
         with signals.handled():
             _require_working_directory()
+            memory.guard_imports()
             return _finished(main, argv)
     except PipelineError as error:
         # The libraries have the same word for a damaged file and for one that they have no memory for.

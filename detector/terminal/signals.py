@@ -144,14 +144,16 @@ def _watch(reader: int, heard: list[int]) -> None:
 
 
 def _give_up(number: int) -> NoReturn:
-    """End the process from outside of its main thread, which is in native code and does not come back."""
+    """End the process from outside of its main thread, which is in native code, or imports, and does not come back."""
+    imports = _imports(sys._current_frames().get(threading.main_thread().ident or 0))
+    where = "while a library was imported" if imports else "in the middle of a computation that does not end"
     word = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
     for child in _children():
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
     # Not through `sys.stderr`: the main thread may hold its lock.
     with contextlib.suppress(OSError):
-        os.write(2, f"error: {word} in the middle of a computation that does not end; {UNFINISHED}\n".encode())
+        os.write(2, f"error: {word} {where}; {UNFINISHED}\n".encode())
     os._exit(128 + number)
 
 

@@ -322,6 +322,27 @@ run(main, [])
     assert process.returncode == 143
 
 
+@pytest.mark.parametrize("slow", ["time.sleep(20)", "while True: time.sleep(0.01)"])
+def test_a_signal_in_an_import_that_takes_long_says_so(tmp_path: Path, slow: str):
+    (tmp_path / "slow.py").write_text(f"import time\nprint('started', flush=True)\n{slow}\n")
+    program = f"""
+import sys
+sys.path.append({str(tmp_path)!r})
+from detector.cli import run
+from detector.terminal import signals
+signals.PATIENCE = 0.2
+def main(_):
+    import slow
+run(main, [])
+"""
+    with start(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+    assert said == f"error: ended by SIGTERM while a library was imported; {signals.UNFINISHED}\n"
+    assert process.returncode == 143
+
+
 def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
