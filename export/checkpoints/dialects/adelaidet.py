@@ -48,11 +48,8 @@ _CENTERNESS: Final = ("ctrness", "centerness")
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    table = [*BACKBONE_RENAMES, *_RENAMES]
-    for branch, tower in (("cls", f"{_HEAD}.cls_tower"), ("box", f"{_HEAD}.bbox_tower")):
-        place = f"head.{branch}_tower.{{}}"
-        table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
-    tensors = rename(file.path, file.tensors, table, ignored=BUFFERS)
+    found = towers(file.tensors, cls=f"{_HEAD}.cls_tower", box=f"{_HEAD}.bbox_tower")
+    tensors = rename(file.path, file.tensors, [*BACKBONE_RENAMES, *_RENAMES, *found], ignored=BUFFERS)
     fill_statistics(tensors)
     code = Facts.of("AdelaiDet's code", norm_on_bbox=True, centerness_on_reg=True, point_offset=0.5, cell_step="stride")
     recipe = recipe_of(file, _DECODE, "AdelaiDet's defaults", fixed=FUSED)

@@ -13,7 +13,7 @@ from detector.errors import CheckpointError
 from detector.spec import Fact
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
-from export.checkpoints.weighing.names import fill_statistics, rename, towers
+from export.checkpoints.weighing.names import Renames, fill_statistics, rename, towers
 from export.checkpoints.weighing.network_facts import Facts
 from export.checkpoints.weighing.own_padding import OwnPadding
 from export.checkpoints.weighing.recipe import NORMALIZATION, SIZES, THRESHOLDS, Recipe, Triple
@@ -106,13 +106,9 @@ HEAD_RENAMES: Final = (
 )
 
 
-def subnets(file: CheckpointFile) -> list[tuple[str, str]]:
-    """Names of the towers `head.cls_subnet` and `head.bbox_subnet`."""
-    table: list[tuple[str, str]] = []
-    for branch, tower in (("cls", "head.cls_subnet"), ("box", "head.bbox_subnet")):
-        place = f"head.{branch}_tower.{{}}"
-        table += towers(file.tensors.keys(), tower, conv=f"{place}.conv", norm=f"{place}.norm")
-    return table
+def subnets(file: CheckpointFile) -> Renames:
+    """Names of the towers of Detectron2 and cvpods."""
+    return towers(file.tensors, cls="head.cls_subnet", box="head.bbox_subnet")
 
 
 def recipe_of(file: CheckpointFile, decode: Mapping[str, Any], source: str, *, fixed: Mapping[str, str]) -> Recipe:

@@ -102,10 +102,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     names = {_in_torch_words(name) for name in file.tensors}
     if len(names) < len(file.tensors):
         raise CheckpointError(f"{file.path} names tensors as MindSpore and as torch does (gamma and weight): damaged")
-    table = [*_RENAMES]
-    for branch, tower in (("cls", "fcos_body.head.cls_conv"), ("box", "fcos_body.head.reg_conv")):
-        place = f"head.{branch}_tower.{{}}"
-        table += towers(names, tower, conv=f"{place}.conv", norm=f"{place}.norm")
+    table = [*_RENAMES, *towers(names, cls="fcos_body.head.cls_conv", box="fcos_body.head.reg_conv")]
     tensors = rename(file.path, file.tensors, table, ignored=_CLASSIFIER, in_words=_in_torch_words)
     modelzoo = "head.cls_tower.0.norm.weight" in tensors
     code = Facts.of(

@@ -72,12 +72,8 @@ def recognises(keys: Collection[str]) -> bool:
 
 def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
-    names = file.tensors.keys()
-    table = [*_RENAMES]
-    for branch, tower in (("cls", "rpn.head.cls_tower"), ("box", "rpn.head.bbox_tower")):
-        place = f"head.{branch}_tower.{{}}"
-        table += towers(names, tower, conv=f"{place}.conv", norm=f"{place}.norm")
-    tensors = rename(file.path, file.tensors, table)
+    found = towers(file.tensors, cls="rpn.head.cls_tower", box="rpn.head.bbox_tower")
+    tensors = rename(file.path, file.tensors, [*_RENAMES, *found])
     fill_statistics(tensors)
     # FrozenBatchNorm2d divides by the root of the variance alone.
     code = Facts.of("code of tianzhi0549/FCOS", bn_eps=0.0, point_offset=0.5, cell_step="stride")

@@ -16,7 +16,7 @@ from detector.spec.coco_classes import COCO_CATEGORIES, COCO_CLASSES
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.assemble import assemble
 from export.checkpoints.weighing.guesses import STRIDES, usual_anchors
-from export.checkpoints.weighing.names import Renames, rename, towers
+from export.checkpoints.weighing.names import rename, towers
 from export.checkpoints.weighing.network_facts import ASSUMED, Facts
 from export.checkpoints.weighing.own_padding import OwnPadding
 from export.checkpoints.weighing.recipe import SIZES, THRESHOLDS, Recipe
@@ -94,7 +94,9 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     """Rename the tensors and find out what network they belong to; see `export.checkpoints.Dialect`."""
     centerness = any(name.startswith(_CENTERNESS) for name in file.tensors)
     family = fcos.FAMILY if centerness else retinanet.FAMILY
-    tensors = rename(file.path, file.tensors, [*_RENAMES, *_older_towers(file)])
+    # FCOS, and RetinaNet before torchvision 0.14, keep their towers as one Sequential.
+    older = towers(file.tensors, cls=f"{_CLASS}.conv", box=f"{_BOX}.conv")
+    tensors = rename(file.path, file.tensors, [*_RENAMES, *older])
     rows = _rows(tensors)
     used = _used_rows(rows, given.get("num_classes", file.class_count))
     _keep_rows(tensors, rows, used)
@@ -139,15 +141,6 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
         coco=used == _COCO_IDS,
     )
     return reading if released else replace(reading, recipe=replace(reading.recipe, doubts=_doubts(reading)))
-
-
-def _older_towers(file: CheckpointFile) -> Renames:
-    """FCOS, and RetinaNet before torchvision 0.14, keep their towers as one Sequential."""
-    table: list[tuple[str, str]] = []
-    for branch, head in (("cls", _CLASS), ("box", _BOX)):
-        place = f"head.{branch}_tower.{{}}"
-        table += towers(file.tensors.keys(), f"{head}.conv", conv=f"{place}.conv", norm=f"{place}.norm")
-    return table
 
 
 def _rows(tensors: Mapping[str, Tensor]) -> int:

@@ -1,7 +1,7 @@
 """From a framework's names to ours."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -91,29 +91,29 @@ def _stack_scales(path: Path, tensors: Renamed) -> None:
         tensors.own["head.scale"] = ", ".join(tensors.own.pop(name) for name in scales)
 
 
-def towers(keys: Collection[str], prefix: str, *, conv: str, norm: str) -> Renames:
-    """Names of a tower kept as torch.nn.Sequential: convolutions and norms by position, ReLUs without a name.
+def towers(keys: Collection[str], *, cls: str, box: str) -> Renames:
+    """Names of towers kept as torch.nn.Sequential: convolutions and norms by position, ReLUs without a name.
 
     Args:
         keys: of the file.
-        prefix: of the tower, such as "head.cls_subnet".
-        conv: canonical name of the convolutions with "{}" for the layer.
-        norm: the same for norms.
+        cls: prefix of the tower of classes, such as "head.cls_subnet".
+        box: the same of boxes.
 
     Returns:
-        Renames of this tower; a position where no layer should be has none.
+        Renames of these towers; a position where no layer should be has none.
     """
-    positions = sorted(
-        {int(match[1]) for key in keys if (match := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.weight", key))}
-    )
+    return [*_tower(keys, cls, "head.cls_tower"), *_tower(keys, box, "head.box_tower")]
+
+
+def _tower(keys: Collection[str], prefix: str, canonical: str) -> Iterator[tuple[str, str]]:
+    prefix = re.escape(prefix)
+    positions = sorted({int(match[1]) for key in keys if (match := re.fullmatch(rf"{prefix}\.(\d+)\.weight", key))})
     # A norm follows its convolution immediately, a ReLU lies between two layers.
     distance = 3 if any(position - 1 in positions for position in positions) else 2
-    table: list[tuple[str, str]] = []
     for position in positions:
         layer, part = divmod(position, distance)
         if part < distance - 1:
-            table.append((rf"{re.escape(prefix)}\.{position}\.(\w+)", rf"{(conv, norm)[part].format(layer)}.\1"))
-    return table
+            yield rf"{prefix}\.{position}\.(\w+)", rf"{canonical}.{layer}.{('conv', 'norm')[part]}.\1"
 
 
 def fill_statistics(tensors: dict[str, Tensor]) -> None:
