@@ -15,7 +15,7 @@ def spec_departures(weights: Weights, spec: DetectorSpec) -> list[str]:
     return [
         *_recipe_differences(weights.recipe, spec),
         *_size_note(weights, spec),
-        *_padding_note(weights, spec),
+        *padding_note(weights.recipe, spec.canvas, spec.image.stretch, weights.network.facts()),
         *unit_note(weights.recipe, spec.image.mean, spec.image.std),
     ]
 
@@ -52,12 +52,12 @@ def _size_note(weights: Weights, spec: DetectorSpec) -> list[str]:
     return [f"how images are sized is not known{why}: the canvas {spec.canvas} alone bounds their size"]
 
 
-def _padding_note(weights: Weights, spec: DetectorSpec) -> list[str]:
+def padding_note(recipe: Recipe, canvas: Size, stretch: Size | None, network: Mapping[str, Any]) -> list[str]:
     """One phrase if the framework pads some images less than up to the canvas."""
-    norms = {weights.network.cls_norm, weights.network.box_norm}
-    if (own := weights.recipe.own_padding) is None:
+    if recipe.own_padding is None:
         return []
-    return own.difference(weights.recipe.source, spec.canvas, spec.image.stretch, group_norm="GN" in norms)
+    norms = (network.get("cls_norm"), network.get("box_norm"))
+    return recipe.own_padding.difference(recipe.source, canvas, stretch, group_norm="GN" in norms)
 
 
 def names_note(weights: Weights, settings: Mapping[str, Any]) -> list[str]:

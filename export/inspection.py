@@ -12,16 +12,12 @@ from export.assumptions import WAYS, default_values, is_said, named_classes, uni
 from export.checkpoints import examine, open_checkpoint
 from export.checkpoints.weighing.recipe import Recipe
 from export.checkpoints.weighing.weights import Reading
-from export.departures import recipe_doubts
+from export.departures import padding_note, recipe_doubts
 from export.resolve import default_canvas, missing_image
 
 
 def inspect(
-    path: Path,
-    given: Mapping[str, Fact],
-    weights_key: str | None = None,
-    *,
-    said: Mapping[str, Any] | None = None,
+    path: Path, given: Mapping[str, Fact], weights_key: str | None = None, *, said: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Everything that an export would take from the file, as plain values.
 
@@ -103,7 +99,8 @@ def _backbone(reading: Reading) -> str:
 
 def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
     recipe = reading.recipe
-    canvas = default_canvas(recipe)
+    canvas, stretch = default_canvas(recipe), recipe.image.get("stretch")
+    stretch = None if stretch is None else Size(*stretch)
     named = reading.classes is not None or reading.decision.values.get("num_classes") == len(COCO_CLASSES)
     missing = [*missing_image(recipe.image), *(["canvas"] if canvas is None else []), *([] if named else ["classes"])]
     return {
@@ -114,7 +111,7 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "notes": [
             *recipe.notes,
             *(why for why in (recipe.unsized, recipe.unnormalized) if why),
-            *_padding_note(reading, canvas),
+            *([] if canvas is None else padding_note(recipe, Size(*canvas), stretch, reading.decision.values)),
             *recipe_doubts(recipe, said),
             *_unit_note(recipe, said),
         ],
@@ -123,20 +120,6 @@ def _recipe(reading: Reading, said: Mapping[str, Any]) -> dict[str, Any]:
         "evidence": "your word (assume: defaults)" if said.get("assume") else recipe.evidence,
         "missing": [key for key in missing if not is_said(said, key)],
     }
-
-
-def _padding_note(reading: Reading, canvas: tuple[int, int] | None) -> list[str]:
-    """What an export to the default canvas would say about padding."""
-    own, values = reading.recipe.own_padding, reading.decision.values
-    if own is None or canvas is None:
-        return []
-    stretch = reading.recipe.image.get("stretch")
-    return own.difference(
-        reading.recipe.source,
-        Size(*canvas),
-        None if stretch is None else Size(*stretch),
-        group_norm="GN" in (values.get("cls_norm"), values.get("box_norm")),
-    )
 
 
 def _unit_note(recipe: Recipe, said: Mapping[str, Any]) -> list[str]:

@@ -103,11 +103,6 @@ def unwrap(root: Mapping[Any, object], recognise: Recognise, *, wanted: str | No
     return _with_rivals(best, others)
 
 
-def flat_weights(root: Mapping[Any, object]) -> dict[str, Tensor]:
-    """The weights inside what a training framework saved, whatever they are of."""
-    return _plain(root).tensors
-
-
 def _named(found: list[Unwrapped], wanted: str) -> Unwrapped:
     wanted = wanted.rstrip(".")
     fitting = [entry for entry in found if f"{entry.place.keys}.".startswith(f"{wanted}.")]

@@ -47,6 +47,12 @@ class Storage(NamedTuple):
 
     tensor: Tensor
 
+    def checked(self, key: str, kind: StorageType) -> "Storage":
+        """Itself, if it is of a kind that a reference by its key names."""
+        if self.tensor.dtype != kind.dtype:
+            raise ValueError(f"storage {key} is used as {kind.dtype} and {self.tensor.dtype}")
+        return self
+
 
 def storage_type(module: str, name: str) -> StorageType | None:
     """The storage class that a name in a pickle means, or None."""

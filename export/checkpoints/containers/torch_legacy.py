@@ -83,9 +83,7 @@ class _LegacyFile:
             if self._allocated > self._size:
                 raise EOFError(f"storages of {self._allocated} bytes in a file of {self._size}")
             self._roots[key] = Storage(torch.empty(count, dtype=kind.dtype))
-        root = self._roots[key]
-        if root.tensor.dtype != kind.dtype:
-            raise ValueError(f"storage {key} is used as {kind.dtype} and {root.tensor.dtype}")
+        root = self._roots[key].checked(key, kind)
         if view is None:
             return root
         _, offset, size = view

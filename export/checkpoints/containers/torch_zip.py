@@ -87,10 +87,7 @@ class _ZipFile:
                 raise ValueError(f"storage {key} has {entry.file_size} bytes, expected {count} of {kind.name}")
             start, _ = self._extent(entry)
             self._storages[key] = Storage(mapped(self._bytes, kind.dtype, count, start))
-        storage = self._storages[key]
-        if storage.tensor.dtype != kind.dtype:
-            raise ValueError(f"storage {key} is used as {kind.dtype} and {storage.tensor.dtype}")
-        return storage
+        return self._storages[key].checked(key, kind)
 
     def _record(self, name: str) -> zipfile.ZipInfo:
         entry = self._records[name]

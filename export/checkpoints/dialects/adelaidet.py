@@ -25,12 +25,7 @@ _RENAMES: Final = (
     (rf"{_HEAD}\.scales\.(\d)\.scale", r"head.scale.\1"),
 )
 
-_DECODE: Final = DECODE | {
-    "score": "geometric_mean",
-    "threshold_on": "class",
-    "rank_by": "score",
-    "iou_threshold": 0.6,
-}
+_DECODE: Final = DECODE | {"score": "geometric_mean", "threshold_on": "class", "rank_by": "score", "iou_threshold": 0.6}
 
 _THRESHOLD: Final = (
     "MODEL.FCOS.THRESH_WITH_CTR of its config is taken as False, the default: for True --set decode.threshold_on=score "

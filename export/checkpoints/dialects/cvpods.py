@@ -26,10 +26,7 @@ from export.checkpoints.weighing.weights import Reading
 from export.families import fcos
 
 _SIGNATURE: Final = frozenset({"head.cls_score.weight", "head.centerness.weight", "head.scales.0.scale"})
-_RENAMES: Final = (
-    (r"head\.centerness\.(.+)", r"head.ctr.\1"),
-    (r"head\.scales\.(\d)\.scale", r"head.scale.\1"),
-)
+_RENAMES: Final = ((r"head\.centerness\.(.+)", r"head.ctr.\1"), (r"head\.scales\.(\d)\.scale", r"head.scale.\1"))
 
 _DECODE: Final = DECODE | {
     "score": "geometric_mean",

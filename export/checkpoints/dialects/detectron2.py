@@ -72,10 +72,7 @@ DECODE: Final = {
 FUSED: Final = {"MODEL.FPN.FUSE_TYPE": "sum"}
 """What the pyramid does at each level, in the config of Detectron2 and its descendants."""
 
-_FIXED: Final = FUSED | {
-    "MODEL.RETINANET.BBOX_REG_WEIGHTS": "(1, 1, 1, 1)",
-    "MODEL.ANCHOR_GENERATOR.OFFSET": "0",
-}
+_FIXED: Final = FUSED | {"MODEL.RETINANET.BBOX_REG_WEIGHTS": "(1, 1, 1, 1)", "MODEL.ANCHOR_GENERATOR.OFFSET": "0"}
 _BRIGHTEST: Final = 1e5  # of any image, 16 bits included
 
 BUFFERS: Final = r"(?:proposal_generator\.)?pixel_(?:mean|std)"
@@ -100,10 +97,7 @@ def read(file: CheckpointFile, given: Mapping[str, Fact]) -> Reading:
     )
 
 
-HEAD_RENAMES: Final = (
-    (r"head\.cls_score\.(.+)", r"head.cls.\1"),
-    (r"head\.bbox_pred\.(.+)", r"head.box.\1"),
-)
+HEAD_RENAMES: Final = ((r"head\.cls_score\.(.+)", r"head.cls.\1"), (r"head\.bbox_pred\.(.+)", r"head.box.\1"))
 
 
 def subnets(file: CheckpointFile) -> Renames:

@@ -50,10 +50,7 @@ def refuse_settings(file: CheckpointFile, config: Mapping[str, Any], head: Head,
         value = _plain(key, section_of(config, section).get(key, allowed[0]))
         if is_one_of(value, allowed):
             continue
-        raise CheckpointError(
-            f"{file.path}: its config sets model.{section}.{key} = {_show(value)}, "
-            f"this version exports {' or '.join(_show(one) for one in allowed)} only"
-        )
+        raise _refusal(file, f"{section}.{key}", value, " or ".join(map(_show, allowed)))
     _refuse_strides(file, config, levels)
     _refuse_base_sizes(file, config)
     _refuse_upsampling(file, section_of(config, "neck"))
@@ -93,10 +90,7 @@ def _refuse_base_sizes(file: CheckpointFile, config: Mapping[str, Any]) -> None:
     factor = base_scale(section)
     if factor is None or (legacy and factor != 1):
         expected = "the strides" if legacy else "the strides, or the same multiple of all of them,"
-        raise CheckpointError(
-            f"{file.path}: its config sets model.bbox_head.{key} = {_show(section[key.rpartition('.')[2]])}, "
-            f"this version exports {expected} only"
-        )
+        raise _refusal(file, f"bbox_head.{key}", section[key.rpartition(".")[2]], expected)
 
 
 def _refuse_upsampling(file: CheckpointFile, neck: Mapping[str, Any]) -> None:
@@ -106,10 +100,7 @@ def _refuse_upsampling(file: CheckpointFile, neck: Mapping[str, Any]) -> None:
         key in _MOOT_OF_UPSAMPLING or is_one_of(value, _UPSAMPLING.get(key, ())) for key, value in settings.items()
     )
     if not known:
-        raise CheckpointError(
-            f"{file.path}: its config sets model.neck.upsample_cfg = {_show(settings)}, this version exports "
-            "{'mode': 'nearest'} only"
-        )
+        raise _refusal(file, "neck.upsample_cfg", settings, "{'mode': 'nearest'}")
 
 
 def exact_for_multiples(config: Mapping[str, Any]) -> str | None:
@@ -126,6 +117,11 @@ def _plain(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(name, one) for name, one in value.items() if name != "_scope_"}
     return as_tuples(value)
+
+
+def _refusal(file: CheckpointFile, key: str, value: object, exported: str) -> CheckpointError:
+    says = f"{file.path}: its config sets model.{key} = {_show(value)}"
+    return CheckpointError(f"{says}, this version exports {exported} only")
 
 
 def _show(value: object) -> str:

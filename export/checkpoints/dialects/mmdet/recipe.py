@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from export.checkpoints.dialects.mmdet.config_text import UNKNOWN
 from export.checkpoints.dialects.mmdet.dataset import pipeline_of
+from export.checkpoints.dialects.mmdet.decoding import decoding
 from export.checkpoints.dialects.mmdet.keys import Keys, class_name, ignored, shown, truth, whole
 from export.checkpoints.dialects.mmdet.picture import Picture
 from export.checkpoints.dialects.mmdet.steps import run
-from export.checkpoints.dialects.mmdet.test_cfg import decoding
 from export.checkpoints.weighing.own_padding import OwnPadding
 from export.checkpoints.weighing.recipe import THRESHOLDS, Recipe
 from export.families.family import Family
@@ -29,15 +29,7 @@ _IMAGE: Final[dict[str, Any]] = {"resize": "mmdet", "filter": "cv2", "padding": 
 # `batch_augments` are for training.
 _PREPROCESSOR: Final = Keys(
     read=("mean", "std", "bgr_to_rgb", "rgb_to_bgr", "pad_value", "pad_size_divisor"),
-    moot=(
-        "pad_mask",
-        "mask_pad_value",
-        "pad_seg",
-        "seg_pad_value",
-        "boxtype2tensor",
-        "non_blocking",
-        "batch_augments",
-    ),
+    moot=("pad_mask", "mask_pad_value", "pad_seg", "seg_pad_value", "boxtype2tensor", "non_blocking", "batch_augments"),
 )
 
 

@@ -135,10 +135,7 @@ _STEPS: Final[dict[str, _Step]] = {
         shortest_edge,
     ),
     "Normalize": (Keys(read=("mean", "std", "to_rgb")), _normalize),
-    "Pad": (
-        Keys(read=("size", "size_divisor", "pad_to_square", "pad_val"), only={"padding_mode": ("constant",)}),
-        pad,
-    ),
+    "Pad": (Keys(read=("size", "size_divisor", "pad_to_square", "pad_val"), only={"padding_mode": ("constant",)}), pad),
     "MultiScaleFlipAug": (
         Keys(
             read=("transforms", "scales", "img_scale", "resize_cfg"),

@@ -16,7 +16,7 @@ from torch import Tensor
 from export.checkpoints import examine
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.weights import Reading, Weights
-from export.checkpoints.wrappers import flat_weights
+from export.checkpoints.wrappers import unwrap
 from export.network.config import Network
 from tests.export.networks import SMALL, SMALL_ATSS, SMALL_RETINANET, random_detector
 
@@ -256,7 +256,7 @@ def examine_state(
     state: Mapping[str, object], given: Mapping[str, object] | None = None, *, meta: dict[str, object] | None = None
 ) -> Reading:
     """What a file with this state dict is."""
-    file = CheckpointFile(Path(__file__), "torch-zip", flat_weights(state), meta or {})
+    file = CheckpointFile(Path(__file__), "torch-zip", unwrap(state, lambda _: False).tensors, meta or {})
     return examine(file, given or {})  # type: ignore[arg-type]
 
 

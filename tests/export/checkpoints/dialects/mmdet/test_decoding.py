@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from export.checkpoints.dialects.mmdet.config_text import parse_config
-from export.checkpoints.dialects.mmdet.test_cfg import decoding
+from export.checkpoints.dialects.mmdet.decoding import decoding
 
 PLAIN = "nms_pre=1000, min_bbox_size=0, score_thr=0.05, max_per_img=100, nms=dict(type='nms', iou_threshold=0.6)"
 EXPECTED: dict[str, Any] = {
