@@ -93,16 +93,17 @@ $(foreach name,$(filter-out SET ATC PY PYTHON,$(VARIABLES)),$(if $(call FOUND,$(
 
 # Whole numbers from 1 on, refused here: what the stages refuse has left files that remember it.
 letters   = $(subst 0,,$(subst 1,,$(subst 2,,$(subst 3,,$(subst 4,,$(subst 5,,$(subst 6,,$(subst 7,,$(subst 8,,$(subst 9,,$(1)))))))))))
-no_count  = $(call letters,$(1))$(if $(subst 0,,$(1)),,zero)
+no_count  = $(call letters,$(1))$(if $(subst 0,,$(1)),,zero)$(filter 0%,$(1))
 COMMA    := ,
 ifneq ($(and $(LIMIT),$(call no_count,$(LIMIT))),)
-$(error LIMIT must be how many images to take, 1 or more, got '$(LIMIT)'; without LIMIT= all are taken)
+$(error LIMIT must be how many images to take, 1 or more, got '$(LIMIT)' (no 0 stands before a number); without LIMIT= all are taken)
 endif
 NO_SIZES := $(strip $(filter $(COMMA)% %$(COMMA),$(BS)) $(findstring $(COMMA)$(COMMA),$(BS)) \
     $(foreach size,$(or $(subst $(COMMA), ,$(BS)),0),$(call no_count,$(size))))
 ifneq ($(NO_SIZES),)
-$(error BS must be images per run, 1 or more: one number such as 8, or gears such as 1$(COMMA)4$(COMMA)8; got '$(BS)')
+$(error BS must be images per run, 1 or more: one number such as 8, or gears such as 1$(COMMA)4$(COMMA)8; got '$(BS)' (no 0 stands before a number))
 endif
+$(foreach name,ONLY_ANNOTATED AGAIN,$(if $(filter-out 0 1,$($(name))),$(error $(name) must be 1 or 0, got '$($(name))')))
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
 endif

@@ -239,9 +239,11 @@ def test_reports_are_named_like_the_metrics_they_show(folder):
     ("given", "said"),
     [
         *((f"LIMIT={value}", f"LIMIT must be how many images to take, 1 or more, got '{value}'")
-          for value in ("0", "00", "abc", "-1", "1.5", "1e3")),
+          for value in ("0", "00", "05", "abc", "-1", "1.5", "1e3")),
         *((f"BS={value}", f"BS must be images per run, 1 or more: .* got '{value}'")
-          for value in ("0", "abc", "", "-8", "8,0", "1,,8", ",8", "8,", "1.5", "nan")),
+          for value in ("0", "08", "1,08", "abc", "", "-8", "8,0", "1,,8", ",8", "8,", "1.5", "nan")),
+        *((f"{name}={value}", f"{name} must be 1 or 0, got '{value}'")
+          for name in ("ONLY_ANNOTATED", "AGAIN") for value in ("no", "false", "yes", "2")),
     ],
 )  # fmt: skip
 def test_a_number_that_is_none_is_refused_before_anything_is_written(folder, given, said):
