@@ -49,6 +49,9 @@ def model_of(
     if origin is not None and model is None:
         spec, lines = _own_facts(spec, origin)
         lines = [*sourced(str(origin_path(next(iter(origins)))), lines)]
+    if origin is None and model is None and spec.references:
+        lines += sourced(str(origin_path(next(iter(origins)))), [_unnamed(spec, "these gave the results")])
+        spec = spec.model_copy(update={"references": ()})
     spec = spec.model_copy(update={"precision": next(iter(precisions.values()))})
     for (folder, each), manifest in zip(origins.items(), manifests.values(), strict=True):
         lines += sourced(str(origin_path(folder)), _unbound(each, bins, manifest))
@@ -64,10 +67,7 @@ def _own_facts(bins: DetectorSpec, origin: ResultsOrigin) -> tuple[DetectorSpec,
     """The bins' spec with what the model that was run says of itself, and what differs, one line each."""
     lines = []
     if bins.checkpoint and origin.checkpoint is None:
-        lines.append(
-            f"the bins were made for {bins.name} of the weights {bins.checkpoint.file}; that {origin.model.file} was "
-            "made from them is not recorded, so that no reference AP is named (--model says which model it is)"
-        )
+        lines.append(_unnamed(bins, f"{origin.model.file} was made from them"))
     spec = bins.model_copy(update={"checkpoint": origin.checkpoint})
     if origin.spec is None:
         return spec, lines
@@ -79,6 +79,15 @@ def _own_facts(bins: DetectorSpec, origin: ResultsOrigin) -> tuple[DetectorSpec,
             f"whose {', '.join(differ)} differ: its own are taken"
         )
     return spec.model_copy(update=own), lines
+
+
+def _unnamed(bins: DetectorSpec, unrecorded: str) -> str:
+    """Why no reference AP is named, though the bins' spec names weights."""
+    file = bins.checkpoint.file if bins.checkpoint else ""
+    return (
+        f"the bins were made for {bins.name} of the weights {file}; that {unrecorded} is not recorded, so that no "
+        "reference AP is named (--model says which model it is)"
+    )
 
 
 def _refuse_another_build(folder: Path, origin: ResultsOrigin | None, model: str | None) -> None:

@@ -76,6 +76,20 @@ def test_what_cannot_be_bound_is_said(
     assert all(message in line for line in lines if message)
 
 
+def test_results_without_a_record_are_of_no_known_weights_unless_the_model_is_given(
+    results: Path, manifest: BinsManifest
+):
+    reference = {"checkpoint": "a.pth", "sha256": "aaaaaaaa", "ap": 50.0, "source": "a paper"}
+    bound = replace(manifest.spec, checkpoint=OURS.model_dump(), references=[reference])
+    manifest = manifest.model_copy(update={"spec": bound})
+    spec, _, lines = model_of(results, {"": manifest})
+    assert (spec.checkpoint, spec.references) == (OURS, ())
+    assert "weights a.pth; that these gave the results is not recorded, so that no reference AP is named" in lines[0]
+    spec, _, lines = model_of(results, {"": manifest}, "a.onnx")
+    assert spec.references == bound.references
+    assert len(lines) == 1
+
+
 def test_what_the_model_says_of_itself_holds_for_its_results(results: Path, manifest: BinsManifest):
     decode = {**manifest.spec.decode.model_dump(), "score_threshold": 0.4}
     other = replace(manifest.spec, name="other", decode=decode, departures=("of its own",))
