@@ -251,7 +251,7 @@ def _read_listed(
     listed = replace(objects, images=columns[0], categories=columns[1]).where(keep)
     at = np.flatnonzero(keep)
     odd.count(f"annotations {OVERFLOW}", at[listed.overflowing()].tolist(), ids.place)
-    twice = at[listed.repeated()].tolist()
+    twice = at[listed.repeated(listed.facts())].tolist()
     odd.count("annotations equal an earlier one in image, category and box: each counts", twice, ids.place)
     count_strange_places("annotations", listed, images, odd, lambda row: ids.place(int(at[row])))
     return listed

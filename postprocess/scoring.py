@@ -6,8 +6,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-
 from detector.errors import ArtifactError
 from detector.files.atomic import make_folder, write_json
 from detector.files.digest import sha256_of
@@ -17,6 +15,7 @@ from postprocess.bins import Told, images_of, read_bins
 from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.collected import collect
 from postprocess.evaluate import MAX_DETECTIONS, evaluate
+from postprocess.hints.lists import count_repeated, count_scores, silent_images
 from postprocess.hints.places import count_strange_places
 from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
@@ -160,6 +159,8 @@ def score_results(
     found = collect(results, spec, image_ids, category_ids)
     detections, chosen = found.rows, set(image_ids.values())
     categories, written = set(category_ids), str(out / DETECTIONS_NAME)
+    silent = silent_images(annotations, Detections.of(detections), chosen, written)
+    say(silent)
     metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=categories, limits=limits)
     evaluation = Evaluation(
         metrics,
@@ -170,7 +171,7 @@ def score_results(
         ran=ran,
         squeeze=found.squeeze,
         ends=ends,
-        oddities=(*known, *odd[count:]),
+        oddities=(*known, *odd[count:], *silent),
         numbering=_numbering(spec, annotations, category_ids, detections, chosen, limits),
         reading=better_reading(
             annotations, detections, metrics, source=written, image_ids=chosen, category_ids=categories
@@ -218,15 +219,14 @@ def score_file(
     odd = Oddities()
     rows, others = joined(read_detections(detections, odd), annotations, source=str(detections))
     odd.count(f"detections {OVERFLOW}", rows.overflowing().tolist(), row_name)
-    repeated = rows.repeated().tolist()
-    what = "detections equal an earlier one in image, category, box and score: each counts"
-    odd.count(what, repeated, row_name)
+    count_repeated(rows, odd)
     count_strange_places("detections", rows, annotations.images, odd, row_name)
-    _count_scores(rows, odd)
+    count_scores(rows, odd)
     lines = [*odd.lines()]
     if others:
         lines.append(f"{others} ids are written as texts in one file and as numbers in the other: taken for the same")
-    oddities = (*sourced(annotations.source, annotations.oddities), *sourced(str(detections), lines))
+    silent = silent_images(annotations, rows, annotations.images, str(detections))
+    oddities = (*sourced(annotations.source, annotations.oddities), *sourced(str(detections), lines), *silent)
     say(oddities)
     metrics = evaluate(annotations, rows, limits=limits)
     evaluation = Evaluation(
@@ -238,12 +238,6 @@ def score_file(
         reading=better_reading(annotations, rows, metrics, source=str(detections)),
     )
     return evaluation if out is None else write_evaluation(out, evaluation)
-
-
-def _count_scores(rows: Detections, odd: Oddities) -> None:
-    outside = np.flatnonzero((rows.scores < 0) | (rows.scores > 1)).tolist()
-    what = "detections have a score below 0 or above 1 (percent, or no probability): their order alone counts"
-    odd.count(what, outside, row_name)
 
 
 def write_evaluation(

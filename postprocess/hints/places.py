@@ -72,6 +72,9 @@ def _strange(boxes: NDArray[np.float64], sides: NDArray[np.float64]) -> list[tup
     reading = _better_reading(boxes, sides, beyond)
     if reading is not None:
         found.append((f"have a bbox that ends beyond the image, and all fit as {reading}: {XYWH}", beyond))
+    elif (mixed := _mixed_in(boxes, sides, beyond)) is not None:
+        told = f"have a bbox that ends beyond the image and fits as {mixed}, others do not: two kinds in one file?"
+        found.append((f"{told} {XYWH}", beyond))
     elif beyond.sum() >= max(FEWEST, MANY * len(boxes)):
         told = (
             "end beyond their image, as wide and high as annotated: objects that it cuts off, or pixels of another "
@@ -85,6 +88,13 @@ def _strange(boxes: NDArray[np.float64], sides: NDArray[np.float64]) -> list[tup
         )
         found.append((f"{told} of 100? {XYWH}", np.ones(len(boxes), np.bool_)))
     return found
+
+
+def _mixed_in(boxes: NDArray[np.float64], sides: NDArray[np.float64], beyond: NDArray[np.bool_]) -> str | None:
+    """What the boxes that leave their images fit as, all of them, though not all others do; None: nothing."""
+    if beyond.sum() < max(FEWEST, MANY * len(boxes)):
+        return None
+    return _better_reading(boxes[beyond], sides[beyond], beyond[beyond])
 
 
 def _better_reading(boxes: NDArray[np.float64], sides: NDArray[np.float64], beyond: NDArray[np.bool_]) -> str | None:

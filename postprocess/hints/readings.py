@@ -29,11 +29,17 @@ READINGS: Mapping[str, Callable[[Array], Array]] = {
     "y x height width": _turned,
     "y1 x1 y2 x2": lambda boxes: _corners(_turned(boxes)),
 }
-# What fractions of the image come as.
-FRACTIONS: Mapping[str, Callable[[Array], Array]] = {
-    "fractions of the image": lambda boxes: boxes,
-    "x1 y1 x2 y2 in fractions of the image": _corners,
-    "the centre, width and height in fractions of the image": _centre,
+# What parts of the image's sides come as: each side is so many.
+PARTS: Mapping[str, float] = {
+    "fractions of the image": 1.0,
+    "parts of 100 of the image": 100.0,
+    "parts of 1000 of the image": 1000.0,
+}
+# How the four numbers of parts are arranged, as a prefix of the above.
+ARRANGED: Mapping[str, Callable[[Array], Array]] = {
+    "": lambda boxes: boxes,
+    "x1 y1 x2 y2 in ": _corners,
+    "the centre, width and height in ": _centre,
 }
 
 
@@ -73,7 +79,9 @@ def on_canvas(boxes: Array, sides: Array, images: NDArray[np.int32]) -> dict[str
     own = np.ones(images.max(initial=0) + 1)
     np.maximum.at(own, images, ((boxes[:, :2] + boxes[:, 2:]) / sides).max(axis=1))
     centred = boxes - np.column_stack([margin, np.zeros_like(margin)])
+    reach = float(((boxes[:, :2] + boxes[:, 2:]) / sides).max(initial=0)) or 1.0
     return {
+        f"pixels of images {reach:.0%} as wide and high": boxes / reach,
         "pixels of a canvas that images are stretched to": boxes / stretched,
         "pixels of a canvas with the image in its corner": boxes / scale,
         "pixels of a canvas with the image in its centre": centred / scale,

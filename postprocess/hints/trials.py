@@ -1,6 +1,6 @@
 """Where hardly an object is found: whether boxes or categories taken otherwise find them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from postprocess.coco import Annotations
 from postprocess.evaluate import Metrics, evaluate
 from postprocess.hints.meant import other_categories
 from postprocess.hints.places import XYWH, sides_of
-from postprocess.hints.readings import FRACTIONS, READINGS, on_canvas
+from postprocess.hints.readings import ARRANGED, PARTS, READINGS, on_canvas
 from postprocess.rows.columns import Detection, Detections, Objects
 
 # AP50 in percent from which on nothing is tried, how much higher it must be with another reading for that to be named,
@@ -29,7 +29,7 @@ class Reading:
 
     Attributes:
         of: what is taken otherwise.
-        told: as what.
+        told: as what, and what else as what.
         objects: then.
         found: detections then.
         advice: what to do if it is right.
@@ -40,6 +40,9 @@ class Reading:
     objects: Objects
     found: Detections
     advice: str
+
+
+_Ways = Callable[[Annotations, Objects, Detections, str], Iterator[Reading]]
 
 
 def better_reading(
@@ -67,25 +70,26 @@ def better_reading(
     objects, found = Objects.of(annotations.objects), Detections.of(detections)
     if not len(objects) or not len(found):
         return None
-    with np.errstate(all="ignore"):  # of readings that make no sense
-        readings = _best(annotations, objects, found, source)
-    if not readings:
-        return None
-    reading, of = readings[0], " or ".join(dict.fromkeys(reading.of for reading in readings))
-    then = evaluate(
-        replace(annotations, objects=reading.objects),
-        reading.found,
-        image_ids=image_ids,
-        category_ids=category_ids,
-        limits=metrics.limits,
-    )
-    better = then.figures["AP50"]
-    if better is None or better < ap50 + GAIN:
-        return None
-    return f"AP50 is {ap50:.2f}; with {of} taken as {reading.told} it were {better:.2f}: {reading.advice}"
+    for ways in (_readings, _pairs):  # two at once where no single one is enough
+        with np.errstate(all="ignore"):  # of readings that make no sense
+            readings = _best(ways, annotations, objects, found, source)
+        if not readings:
+            continue
+        reading, of = readings[0], " or ".join(dict.fromkeys(reading.of for reading in readings))
+        then = evaluate(
+            replace(annotations, objects=reading.objects),
+            reading.found,
+            image_ids=image_ids,
+            category_ids=category_ids,
+            limits=metrics.limits,
+        )
+        better = then.figures["AP50"]
+        if better is not None and better >= ap50 + GAIN:
+            return f"AP50 is {ap50:.2f}; with {of} taken as {reading.told} it were {better:.2f}: {reading.advice}"
+    return None
 
 
-def _best(annotations: Annotations, objects: Objects, found: Detections, source: str) -> list[Reading]:
+def _best(ways: _Ways, annotations: Annotations, objects: Objects, found: Detections, source: str) -> list[Reading]:
     """The reading with which the most objects are found, if these are many more than as the files stand.
 
     Of two files that differ, either may be the wrong one: the same reading of the other file stands beside it if as
@@ -93,14 +97,14 @@ def _best(annotations: Annotations, objects: Objects, found: Detections, source:
     """
     some, few = _tried(objects, found)
     most, best = max(FEWEST, TIMES * _hits(some, few)) - 1, list[tuple[int, str]]()
-    for place, reading in enumerate(_readings(annotations, some, few, source)):
+    for place, reading in enumerate(ways(annotations, some, few, source)):
         count = _hits(reading.objects, reading.found)
         if count > most:
             most, best = count, [(place, reading.told)]
         elif best and count == most and reading.told == best[0][1]:
             best.append((place, reading.told))
     places = {place for place, _ in best}
-    readings = enumerate(_readings(annotations, objects, found, source))
+    readings = enumerate(ways(annotations, objects, found, source))
     return [reading for place, reading in readings if place in places]
 
 
@@ -109,6 +113,32 @@ def _readings(annotations: Annotations, objects: Objects, found: Detections, sou
         yield Reading(f"bbox of {annotations.source}", told, replace(objects, boxes=other), found, XYWH)
     for told, other in (*_boxes(found, annotations), *_canvas(found, annotations)):
         yield Reading(f"bbox of {source}", told, objects, replace(found, boxes=other), XYWH)
+    yield from _categories(annotations, objects, found, source)
+
+
+def _pairs(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Iterator[Reading]:
+    """Two things taken otherwise: the boxes of both files, or boxes and categories of the detections."""
+    theirs = [
+        Reading(f"bbox of {source}", told, objects, replace(found, boxes=other), XYWH)
+        for told, other in _boxes(found, annotations)
+    ]
+    for told, other in _boxes(objects, annotations):
+        for reading in theirs:
+            both = f"{told} and {reading.of} as {reading.told}"
+            yield Reading(f"bbox of {annotations.source}", both, replace(objects, boxes=other), reading.found, XYWH)
+    for reading in theirs:
+        for second in _categories(annotations, objects, reading.found, source):
+            both = f"{reading.told} and {second.of} as {second.told}"
+            yield Reading(reading.of, both, objects, second.found, f"{XYWH}, and {second.advice}")
+    boxes, sides = found.boxes, sides_of(found.images, annotations.images)
+    for arrangement in ("x1 y1 x2 y2", "the centre, width and height"):
+        arranged = READINGS[arrangement](boxes)
+        for told, other in on_canvas(arranged, sides, found.images.codes).items():
+            both = f"{arrangement} in {told}"
+            yield Reading(f"bbox of {source}", both, objects, replace(found, boxes=_sound(other)), XYWH)
+
+
+def _categories(annotations: Annotations, objects: Objects, found: Detections, source: str) -> Iterator[Reading]:
     ids = found.categories.values
     for told, others in other_categories(ids, list(annotations.categories)).items():
         keep = np.array([value is not None for value in others], np.bool_)[found.categories.codes]
@@ -123,9 +153,9 @@ def _boxes(rows: Objects | Detections, annotations: Annotations) -> Iterator[tup
     sides = np.tile(sides_of(rows.images, annotations.images), 2)
     for told, read in READINGS.items():
         yield told, _sound(read(rows.boxes))
-    for told, read in FRACTIONS.items():
-        yield told, _sound(read(rows.boxes) * sides)
-    yield "parts of 100 of the image", _sound(rows.boxes * sides / 100)
+    for told, parts in PARTS.items():
+        for arrangement, read in ARRANGED.items():
+            yield f"{arrangement}{told}", _sound(read(rows.boxes) * sides / parts)
 
 
 def _canvas(found: Detections, annotations: Annotations) -> Iterator[tuple[str, NDArray[np.float64]]]:

@@ -103,11 +103,11 @@ class Boxes(Sequence[Row], Generic[Row]):
         rows: NDArray[np.int64] = np.flatnonzero(~np.isfinite(np.column_stack([corners, areas_of(self.boxes)])).all(1))
         return rows
 
-    def repeated(self) -> NDArray[np.int64]:
-        """Rows that equal an earlier one in image, category and facts."""
+    def repeated(self, facts: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Rows that equal an earlier one in image, category and the (N, K) facts given."""
         if len(self) < 2:
             return np.zeros(0, np.int64)
-        facts = np.ascontiguousarray(self.facts() + 0.0)  # -0 becomes 0
+        facts = np.ascontiguousarray(facts + 0.0)  # -0 becomes 0
         table = np.column_stack([self.images.codes, self.categories.codes, facts.view(np.uint64)]).astype(np.uint64)
         mixed = np.zeros(len(table), np.uint64)
         for column in table.T:

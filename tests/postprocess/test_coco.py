@@ -267,7 +267,7 @@ def test_ids_are_joined_as_numbers_or_texts(tmp_path: Path, truth: dict[str, Any
     assert (found[1]["image_id"], others) == ("9", 1)
     found, _ = joined([ROW, {**ROW, "image_id": "9"}], annotations, source="dets.json")
     assert {image: rows.tolist() for image, rows in found.rows_of_images().items()} == {"9": [0, 1]}
-    assert found.repeated().tolist() == [1]
+    assert found.repeated(found.facts()).tolist() == [1]
 
 
 def test_a_text_of_no_digits_is_no_number(annotations_file: Path):

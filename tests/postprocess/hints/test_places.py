@@ -108,3 +108,11 @@ def test_objects_that_the_image_cuts_off_are_no_other_reading():
     boxes[:12] += [0, 0, 300, 300]
     (line,) = said(boxes)
     assert "objects that it cuts off" in line
+
+
+@pytest.mark.parametrize("part", [2, 5])
+def test_two_kinds_of_boxes_in_one_file_are_told(part: int):
+    boxes = inside(100)
+    boxes[::part, 2:] += boxes[::part, :2]
+    (line,) = said(boxes)
+    assert f"that ends beyond the image and fits as x1 y1 x2 y2, others do not: two kinds in one file? {XYWH}" in line

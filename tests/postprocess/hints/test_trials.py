@@ -71,6 +71,10 @@ def yolo(box: Box, image: int) -> Box:
     return fractions(centre(box, image), image)
 
 
+def thousandths_of_corners(box: Box, image: int) -> Box:
+    return [1000 * value for value in fractions(corners(box, image), image)]
+
+
 def own_scale(box: Box, image: int) -> Box:
     scale = min(800 / min(SIZES[image]), 1333 / max(SIZES[image]))
     return [value * scale for value in box]
@@ -96,6 +100,7 @@ def centred(box: Box, image: int) -> Box:
         (fractions, "fractions of the image"),
         (yolo, "the centre, width and height in fractions of the image"),
         (percent, "parts of 100 of the image"),
+        (thousandths_of_corners, "x1 y1 x2 y2 in parts of 1000 of the image"),
     ],
 )
 def test_the_right_reading_of_boxes_is_told(files, score, tmp_path: Path, side: str, change, told: str):
@@ -133,6 +138,41 @@ def test_pixels_of_the_canvas_are_told(files, score, change, told: str):
     evaluation = score(truth, found)
     assert f"taken as pixels of {told} it were " in (evaluation.reading or "")
     assert any("pixels of another size (of the model's canvas, say)" in line for line in evaluation.oddities)
+
+
+def test_pixels_of_smaller_images_are_told(files, score):
+    truth, found = files
+    for row in found:
+        row["bbox"] = [value / 4 for value in row["bbox"]]
+    assert "taken as pixels of images 25% as wide and high it were 100.00" in (score(truth, found).reading or "")
+
+
+def shifted(row: dict[str, Any]) -> None:
+    row["category_id"] = {3: 5, 5: 8, 8: 3}[row["category_id"]]
+
+
+def test_two_things_that_are_wrong_at_once_are_told(files, score, tmp_path: Path):
+    truth, found = files
+    for row in found:
+        row["bbox"] = centre(row["bbox"], row["image_id"])
+    wrong = copy.deepcopy(truth)
+    for row in wrong["annotations"]:
+        row["bbox"] = corners(row["bbox"], row["image_id"])
+    both = f"{tmp_path / 'gt.json'} taken as x1 y1 x2 y2 and bbox of {tmp_path / 'dt.json'} as the centre, width and"
+    assert f"with bbox of {both} height it were 100.00" in (score(wrong, found).reading or "")
+    for row in found:
+        shifted(row)
+    line = score(truth, found).reading or ""
+    assert "taken as the centre, width and height and category_id of " in line
+    assert "as the one after the right one it were 100.00" in line
+
+
+def test_corners_on_the_canvas_are_told(files, score):
+    truth, found = files
+    for row in found:
+        row["bbox"] = corners(stretched(row["bbox"], row["image_id"]), row["image_id"])
+    told = "taken as x1 y1 x2 y2 in pixels of a canvas that images are stretched to it were 100.00"
+    assert told in (score(truth, found).reading or "")
 
 
 def test_categories_that_are_off_by_one_are_told(files, score):
