@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from convert.gears.kernels import Refusal
-from convert.graph.evaluate import Array
+from convert.graph.evaluate import SIZES, Array
 from convert.graph.fold import fold_constants
 from convert.graph.inference import known_shapes, set_input_shapes
 from convert.graph.rewrite import copy_of
@@ -138,7 +138,7 @@ class _Search:
 
     def _reason(self, maker: onnx.NodeProto) -> str | None:
         """Why a node keeps its result open by itself, or None: an operand of it is open."""
-        if maker.op_type == "Shape":
+        if maker.op_type in SIZES:
             return self._refusal(maker, ()) if maker.input[0] in self._shapes else OPEN_ITSELF
         if all(name in self._given for name in maker.input if name):
             return self._refusal(maker, self._operands(maker)) or "its result is not known"

@@ -1,5 +1,6 @@
 """Values that depend on no image: nodes computed by ONNX's own reference implementation."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from detector.files.bounds import FOLDED_BYTES
 
 Array = NDArray[Any]
 Folds = Callable[[onnx.NodeProto, Sequence[Array]], bool]
-"""Whether a node may be computed, given its operands (of Shape and Identity: none)."""
+"""Whether a node may be computed, given its operands (of Shape, Size and Identity: none)."""
+SIZES = ("Shape", "Size")
+"""Operators that read no numbers, and hang on a shape alone."""
 # What the reference operators raise at operands that the operator does not take.
 ILLEGAL = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, ValueError)
 
@@ -65,11 +68,8 @@ class Constants:
 
     def _evaluate(self, node: onnx.NodeProto) -> list[Array] | None:
         """Values of a node's outputs, or None if they depend on the image or are no tensors."""
-        if node.op_type == "Shape" and (shape := fixed_shape(self._declared.get(node.input[0]))) is not None:
-            if not self.may_fold(node, ()):
-                return None
-            bounds = {attribute.name: attribute.i for attribute in node.attribute}
-            return [np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)]
+        if node.op_type in SIZES and (shape := fixed_shape(self._declared.get(node.input[0]))) is not None:
+            return [_of_shape(node, shape)] if self.may_fold(node, ()) else None
         if node.domain not in DEFAULT_DOMAINS or inner_graphs(node):
             return None
         names = list(filter(None, node.input))
@@ -110,3 +110,10 @@ class Constants:
         return not declared.HasField("shape") or (
             len(sizes) == value.ndim and all(size in (None, own) for size, own in zip(sizes, value.shape, strict=True))
         )
+
+
+def _of_shape(node: onnx.NodeProto, shape: tuple[int, ...]) -> Array:
+    if node.op_type == "Size":
+        return np.array(math.prod(shape), np.int64)
+    bounds = {attribute.name: attribute.i for attribute in node.attribute}
+    return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], np.int64)

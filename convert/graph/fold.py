@@ -1,6 +1,6 @@
 """Constant folding: in a graph of fixed shapes, whatever depends on shapes and weights alone becomes a constant.
 
-Shape(x) -> constant            where the shape of x is known
+Shape(x), Size(x) -> constant   where the shape of x is known
 Op(constants) -> constant       by ONNX's own reference implementation of Op
 Identity(x) -> x
 Nodes and initializers that no output needs are dropped. Neither torch nor onnxruntime takes part, so that a conversion

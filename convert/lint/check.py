@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from convert.gears.open_shapes import with_input_shapes
+from convert.gears.kernels import listed
+from convert.gears.open_shapes import OpenShape, computes_shapes, open_shapes, with_input_shapes
 from convert.graph.fold import fold_constants
 from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, opset_versions
 from convert.lint.facts import DEFAULT_CANN, facts
@@ -56,7 +57,8 @@ def lint(
     given = fold_constants(with_input_shapes(model, shapes[0])) if shapes else model
     known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
     tensors = known_tensors(known)
-    context = _Context(given, Known(tensors, opset or release.last, release), computed, bool(gears.given))
+    kept_open = _kept_open(known) if not (shapes or broken) and computes_shapes(known.graph) else {}
+    context = _Context(given, Known(tensors, opset or release.last, release), computed, bool(gears.given), kept_open)
     findings, verdicts = _of_nodes(context)
     needed = memory_bytes(known.graph, tensors)
     of_graph = [
@@ -81,12 +83,28 @@ def _known_soc(soc: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What the rules of one node are told beside the node; `computed` are results that atc folds."""
+    """What the rules of one node are told beside the node.
+
+    Attributes:
+        model: whose nodes are judged.
+        known: of it.
+        computed: results that atc folds.
+        has_gears: gears are asked for.
+        kept_open: by the first output of a node, what keeps the shape of its result open.
+    """
 
     model: onnx.ModelProto
     known: Known
     computed: frozenset[str]
     has_gears: bool
+    kept_open: dict[str, list[OpenShape]]
+
+
+def _kept_open(known: onnx.ModelProto) -> dict[str, list[OpenShape]]:
+    found: dict[str, list[OpenShape]] = {}
+    for each in open_shapes(known, listed):
+        found.setdefault(each.reader.output[0], []).append(each)
+    return found
 
 
 def _of_nodes(context: _Context) -> tuple[list[Finding], list[tuple[str, Verdict]]]:
@@ -116,7 +134,8 @@ def _of_node(node: onnx.NodeProto, context: _Context) -> list[Problem]:
     if context.computed.intersection(node.output):
         return problems
     problems += kernel_problems(node, known.tensors, known.opset)
-    problems += size_problems(node, known.tensors, known.opset, has_gears=context.has_gears)
+    kept_open = context.kept_open.get(node.output[0], ()) if node.output else ()
+    problems += size_problems(node, known.tensors, known.opset, has_gears=context.has_gears, kept_open=kept_open)
     if is_standard or node.op_type == NMS_OP:
         problems += card_problems(node, known)
     if is_standard:

@@ -3,6 +3,7 @@
 import onnx
 
 from convert.gears.kernels import listed
+from convert.graph.evaluate import SIZES
 from convert.graph.fold import fold_constants
 from convert.graph.isolated import IllegalGraphError
 from convert.graph.rewrite import copy_of, set_nodes
@@ -46,4 +47,4 @@ def _with_all_needed(model: onnx.ModelProto) -> onnx.ModelProto:
 def _is_computed(node: onnx.NodeProto, constants: set[str]) -> bool:
     if node.op_type == "Constant":
         return False
-    return node.op_type in ("Shape", "Size") or all(name in constants for name in node.input if name)
+    return node.op_type in SIZES or all(name in constants for name in node.input if name)

@@ -7,12 +7,20 @@ import onnx
 
 from convert.graph.rewrite import attribute, int_attribute
 from convert.lint.findings import Problem
-from convert.lint.operator_rules.rule import Known, Operand, Rule, of_operand, refused
+from convert.lint.operator_rules.rule import Known, Operand, Rule, of_operand, passed_over, refused
 
 
 def _transpose(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     if not attribute(node, "perm"):
         yield refused("perm is not written out", "write it out (`python -m convert` does)")
+
+
+def _part_of_shape(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
+    axes = range(len(known.tensors.shapes.get(node.input[0], ())))
+    for each in node.attribute:
+        is_idle = each.i == 0 if each.name == "start" else axes[: each.i] == axes and len(axes) > 0
+        if not is_idle:
+            yield passed_over(each.name, each.i, "the card gives the whole shape", "slice the shape with Slice")
 
 
 def _target(node: onnx.NodeProto, shape: tuple[int, ...], target: Operand) -> Iterator[Problem]:
@@ -40,7 +48,7 @@ def _shape_arithmetic(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     )
 
 
-PARSER: dict[str, Rule] = {"Transpose": _transpose}
+PARSER: dict[str, Rule] = {"Transpose": _transpose, "Shape": _part_of_shape}
 CARD: dict[str, tuple[Rule, ...]] = {
     "Reshape": (of_operand(1, _target),),
     **dict.fromkeys(("Shape", "Size", "Range", "ConstantOfShape"), (_shape_arithmetic,)),

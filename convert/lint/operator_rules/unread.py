@@ -41,10 +41,6 @@ UNREAD: dict[str, dict[str, Unread]] = {
     },
     "MaxPool": {"dilations": Unread(1, "the card takes neighbouring rows", CONVERT)},
     "RoiAlign": {"mode": Unread("avg", "the card takes the mean")},
-    "Shape": {
-        "start": Unread(0, "the card gives the whole shape", "slice the shape with Slice"),
-        "end": Unread(None, "the card gives the whole shape", "slice the shape with Slice"),
-    },
 }
 
 

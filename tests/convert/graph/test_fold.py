@@ -59,6 +59,18 @@ def test_a_part_of_a_shape_ends_where_it_says(bounds, count):
     np.testing.assert_array_equal(run(folded, x), count * x)
 
 
+def test_the_number_of_elements_becomes_a_constant():
+    nodes = [
+        node("Size", ["x"], ["count"]),
+        node("Cast", ["count"], ["scale"], to=TensorProto.FLOAT),
+        node("Mul", ["x", "scale"], ["y"]),
+    ]
+    folded = fold_constants(model_of(nodes, [2, 3, 4]))
+    assert [n.op_type for n in folded.graph.node] == ["Mul"]
+    x = np.ones((2, 3, 4), np.float32)
+    np.testing.assert_array_equal(run(folded, x), 24 * x)
+
+
 def test_a_shape_known_only_after_a_first_round_folds_in_the_next():
     # The shape of the reshaped tensor is known once its target is a constant.
     model = model_of(

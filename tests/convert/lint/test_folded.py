@@ -43,6 +43,18 @@ def test_what_atc_folds_is_ok():
 def test_what_no_kernel_folds_is_slow_and_keeps_a_shape_open():
     rules = {(each.node, each.rule, each.verdict) for each in lint(unsimplified("Mod")).findings}
     assert ("half", "ai-cpu", "slow") in rules
+    assert ("reshape", "dynamic-output", "warns") in rules
+
+
+def test_the_node_that_keeps_a_shape_open_is_named():
+    """No image is needed for it, so that nothing shows that atc fails; where one is, it does."""
+    (found,) = (each for each in lint(unsimplified("Mod")).findings if each.rule == "dynamic-output")
+    assert "hangs on node 'half' (Mod): no list of GE or CANN 8.1 names a kernel that computes Mod" in found.cause
+    model = unsimplified("Mod")
+    model.graph.node.insert(0, helper.make_node("ReduceMax", ["x"], ["most"], keepdims=0, name="most"))
+    model.graph.node.insert(1, helper.make_node("Cast", ["most"], ["whole"], to=7, name="whole"))
+    model.graph.node[4].input[1] = "whole"
+    assert [each.verdict for each in lint(model).findings if each.rule == "dynamic-output"] == ["fails"]
 
 
 def test_the_parser_reads_folded_nodes_too():

@@ -80,6 +80,7 @@ def test_what_has_an_exact_rewrite_is_named_and_rewritten(operator, attributes, 
         (("LRN",), {"size": 4}, "passes over size = 4"),
         (("Selu",), {"alpha": 1.0}, "alpha or gamma is not the default"),
         (("Shape",), {"start": 1}, "passes over start = 1"),
+        (("Shape",), {"start": 0, "end": 2}, "passes over end = 2"),
         (("LpPool",), {"kernel_shape": [2, 2]}, None),
     ],
 )
@@ -99,6 +100,7 @@ def test_what_has_none_is_named(operator, attributes, cause):
         (("Resize", ("x", "", "s")), {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}),
         (("Resize", ("x", "", "s")), {"nearest_mode": "round_prefer_floor"}),
         (("Shape",), {"start": 0}),
+        (("Shape",), {"end": 4}),
         (("Clip", ("x", "five")), {}),
     ],
 )
