@@ -296,8 +296,8 @@ test: $(READY) ## run the test suite
 check: $(READY) ## format, lint, types and tests: what CI runs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m mypy
-	$(TESTS)
+	@echo '$(PY) -m mypy, beside the tests'; $(PY) -m mypy & types=$$!; trap 'kill $$types 2>/dev/null' EXIT; \
+	    $(TESTS); tests=$$?; wait $$types || { echo 'mypy found what is to be mended: see above' >&2; exit 1; }; exit $$tests
 
 format: $(READY) ## format the code and fix what the linter can fix
 	$(PY) -m ruff format .

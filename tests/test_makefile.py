@@ -632,6 +632,17 @@ def test_a_lock_that_cannot_be_made_leaves_the_one_there_is(seen):
     assert (seen / "requirements.lock").read_text() == before
 
 
+@pytest.mark.parametrize(("refused", "code"), [("none", 0), ("format", 2), ("mypy", 2), ("pytest", 2)])
+def test_check_fails_where_one_of_its_programs_does(folder, refused, code):
+    (folder / "tool").write_text(f'#!/bin/sh\necho "ran $*"\ncase "$*" in *{refused}*) exit 1; esac\n')
+    (folder / "tool").chmod(0o755)
+    done = subprocess.run(["make", f"PY={folder}/tool", FAST, "check"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == code
+    assert ("mypy found what is to be mended" in done.stderr) == (refused == "mypy")
+    started = ["-m ruff format --check .", "-m ruff check .", "-m mypy", "-m pytest -q"]
+    assert all(f"ran {line}" in done.stdout for line in started[: 1 if refused == "format" else None])
+
+
 def test_a_program_that_makes_nothing_is_found_out(folder):
     done = subprocess.run(
         ["make", "PY=true", "MODEL=mine", "WEIGHTS=w.pth", "export"], cwd=folder, capture_output=True, text=True
