@@ -176,7 +176,7 @@ def test_a_stand_in_that_was_half_replaced_has_no_model_and_no_script(model_file
     def dies(file, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convert.build._take_name", dies)
+    monkeypatch.setattr("convert.products.take_name", dies)
     with pytest.raises(KeyboardInterrupt):
         convert(plan_conversion(model_file, batch_size=1, output=tmp_path / "t"))
     assert sorted(path.name for path in tmp_path.glob("t.*")) == ["t.atc.onnx", "t.om.json"]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from convert.atc.command import atc_command
-from convert.atc.script import atc_script, building_folder
+from convert.atc.script import atc_script
+from convert.building import building_folder
 from detector.errors import ArtifactError
 from detector.files.lock import exclusive
 from detector.products.om_file import noted_sha256, require_as_built
