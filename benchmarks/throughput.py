@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.machine import machine_facts
 from convert.build import convert
-from convert.plan import NO_GEARS, Plan, Target, plan_conversion
+from convert.conversion_plan import NO_GEARS, Plan, Target, plan_conversion
 from detector import tools
 from detector.errors import MissingEnvironmentError, PipelineError, ToolError
 from detector.files.atomic import make_folder, write_json

@@ -112,16 +112,16 @@ def main(argv: Sequence[str]) -> int:
 
         return explain_command(argv[1:], print)
     if argv[:1] == ["plan"]:
-        from convert.cost.command import plan_command
+        from convert.cost.command import cost_command
 
-        return plan_command(argv[1:], canvas, batch_sizes, print)
+        return cost_command(argv[1:], canvas, batch_sizes, print)
     return _convert(parser().parse_args(argv))
 
 
 def _convert(args: argparse.Namespace) -> int:
     # onnx and numpy cost half a second that --help need not pay.
     from convert.build import convert
-    from convert.plan import plan_conversion
+    from convert.conversion_plan import plan_conversion
     from detector.geometry import Size
     from detector.spec.settings import Settings
     from detector.spec_files import load_spec

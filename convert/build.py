@@ -6,12 +6,12 @@ from pathlib import Path
 import onnx
 
 from convert.building import remove_abandoned
+from convert.conversion_plan import Plan
 from convert.graph.walk import default_opset
 from convert.lint.check import lint
-from convert.lint.graph_rules.gears import Gears
+from convert.lint.graph_rules.gears import GearOptions
 from convert.lint.report import first_causes
 from convert.passes.host_nms import with_candidate_count
-from convert.plan import Plan
 from convert.precision.files import keep_text, mixlist_text, read_keep, read_mixlist
 from convert.precision.modes import mix_types, parsed_keep
 from convert.product_graphs import frozen_graph, lowered_graph
@@ -83,7 +83,7 @@ def _with_parsed_types(plan: Plan, lowered: onnx.ModelProto) -> Plan:
 
 def _lint_problem(plan: Plan, lowered: onnx.ModelProto) -> str | None:
     """The first rules of atc and the card that the lowered graph breaks; None: it keeps all that are known."""
-    report = lint(lowered, soc=plan.soc_version, gears=Gears.of(plan.spec.atc))
+    report = lint(lowered, soc=plan.soc_version, gears=GearOptions.of(plan.spec.atc))
     return first_causes(report) if report.failures else None
 
 

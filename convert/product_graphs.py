@@ -8,6 +8,7 @@ import onnx
 from convert.adopt.adopt import adopt, read_foreign
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
+from convert.conversion_plan import Plan
 from convert.gears.batch import by_factors, with_open_batch
 from convert.gears.shape import with_open_shape
 from convert.graph.fold import fold_constants
@@ -18,7 +19,6 @@ from convert.graph.walk import sort_nodes
 from convert.lower import lower, obstacle
 from convert.passes.host_nms import with_candidate_outputs
 from convert.passes.precise_norm import with_precise_norms
-from convert.plan import Plan
 from convert.sound.graph import read_sound
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size

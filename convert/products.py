@@ -13,7 +13,7 @@ from convert.atc.command import atc_command
 from convert.atc.run import run_atc
 from convert.atc.script import atc_script
 from convert.building import folder_aside, take_name
-from convert.plan import Plan
+from convert.conversion_plan import Plan
 from convert.product_graphs import Frozen, stand_in_graph
 from detector.files.atomic import to_disk, write_text
 from detector.files.digest import sha256_of

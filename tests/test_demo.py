@@ -9,11 +9,11 @@ import onnx
 import pytest
 
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.graph.fold import drop_dead
 from convert.graph.freeze import freeze
 from convert.graph.walk import rename
 from convert.passes.precise_norm import with_precise_norms
-from convert.plan import plan_conversion
 from detector.geometry import Size
 from detector.images.network_input import to_input
 from detector.images.read_image import read_image

@@ -12,7 +12,7 @@ from convert.gears.open_shapes import folded_at, open_shapes
 from convert.gears.shape import with_open_shape
 from convert.graph.freeze import freeze
 from convert.lint.check import lint
-from convert.lint.graph_rules.gears import Gears
+from convert.lint.graph_rules.gears import GearOptions
 from convert.lint.tensors import known_tensors
 from convert.lower import lower
 from detector.geometry import Size
@@ -94,7 +94,7 @@ def test_in_every_opset(name, opset):
 def test_lint_agrees(name):
     gears = SIZES[:3]
     merged = merged_of(name, [(2, *size) for size in gears])
-    given = Gears(dynamic_image_size=";".join(",".join(map(str, size)) for size in gears))
+    given = GearOptions(dynamic_image_size=";".join(",".join(map(str, size)) for size in gears))
     assert lint(merged, gears=given).verdict == "ok"
-    other = lint(merged, gears=Gears(dynamic_image_size="64,96;64,97"))
+    other = lint(merged, gears=GearOptions(dynamic_image_size="64,96;64,97"))
     assert [(found.rule, found.node) for found in other.failures] == [("gear-misfit", "(graph)")]

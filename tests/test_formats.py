@@ -11,7 +11,7 @@ import pydantic
 import pytest
 
 from convert.build import convert
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from detector.files.lock import exclusive, lock_path
 from detector.onnx_files.read_write import METADATA_KEY, write_onnx
 from detector.onnx_files.seal import SEAL_KEY

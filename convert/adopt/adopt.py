@@ -15,7 +15,7 @@ from convert.adopt.columns import split_columns
 from convert.adopt.input import feed_image, find_image
 from convert.adopt.meaning import layer_behind
 from convert.adopt.nodes import PREFIX, write_detections
-from convert.adopt.outputs import Detections, find_detections
+from convert.adopt.outputs import DetectionOutputs, find_detections
 from convert.graph.inference import inferred, require_legal, rewritten, without_weights
 from convert.graph.isolated import IllegalGraphError
 from convert.graph.rewrite import copy_of
@@ -177,7 +177,7 @@ def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     return model
 
 
-def _require_probabilities(graph: onnx.GraphProto, found: Detections, spec: DetectorSpec, where: str) -> None:
+def _require_probabilities(graph: onnx.GraphProto, found: DetectionOutputs, spec: DetectorSpec, where: str) -> None:
     """Ask what scores mean that come from a layer as they are."""
     if (spec.graph is not None and spec.graph.scores is not None) or "scores" not in found.roles:
         return

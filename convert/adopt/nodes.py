@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.adopt.outputs import Detections, Output, class_columns
+from convert.adopt.outputs import DetectionOutputs, Output, class_columns
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_attributes
 from detector.spec import DetectorSpec
 from detector.spec.graph import GraphSpec
@@ -60,7 +60,7 @@ class Writer:
 
 
 def write_detections(
-    graph: onnx.GraphProto, found: Detections, spec: DetectorSpec, *, batch_size: int, where: str
+    graph: onnx.GraphProto, found: DetectionOutputs, spec: DetectorSpec, *, batch_size: int, where: str
 ) -> None:
     """Append what makes `labels` (batch, M) int64 and `dets` (batch, M, 5) float32 of someone else's detections.
 
@@ -84,7 +84,7 @@ def write_detections(
     _write_outputs(write, boxes, scores, labels)
 
 
-def _float(write: Writer, found: Detections, role: str) -> str:
+def _float(write: Writer, found: DetectionOutputs, role: str) -> str:
     """An output as float32 with a batch axis."""
     output: Output = found.roles[role]
     tensor = output.name
@@ -95,7 +95,7 @@ def _float(write: Writer, found: Detections, role: str) -> str:
     return tensor
 
 
-def _rows(write: Writer, found: Detections) -> tuple[str, str, str]:
+def _rows(write: Writer, found: DetectionOutputs) -> tuple[str, str, str]:
     """Boxes (batch, N, 4) in canvas pixels, scores (batch, N), labels (batch, N) float from 0, -1 where no class."""
     labels = _labels(write, _float(write, found, "labels"))
     if "dets" in found.roles:
@@ -147,7 +147,7 @@ def _corners(write: Writer, boxes: str) -> str:
     return boxes
 
 
-def _best_rows(write: Writer, found: Detections, boxes: str, scores: str, labels: str) -> tuple[str, str, str]:
+def _best_rows(write: Writer, found: DetectionOutputs, boxes: str, scores: str, labels: str) -> tuple[str, str, str]:
     """The best M of N rows in descending score; there are as many even if N is less, or unknown."""
     rows = write.spec.decode.max_detections
     count = found.size("dets" if "dets" in found.roles else "boxes", 1)
@@ -168,7 +168,7 @@ def _best_rows(write: Writer, found: Detections, boxes: str, scores: str, labels
     return best_boxes, best, best_labels
 
 
-def _class_scores(write: Writer, found: Detections, boxes: str, *, where: str) -> str:
+def _class_scores(write: Writer, found: DetectionOutputs, boxes: str, *, where: str) -> str:
     """Scores (batch, N, classes) in the order of the spec's classes, 0 where a box is no candidate."""
     axis, columns = class_columns(found, write.spec, where=where)
     scores = _float(write, found, "scores")

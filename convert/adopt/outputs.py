@@ -45,7 +45,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Detections:
+class DetectionOutputs:
     """The outputs that are detections, by role.
 
     Attributes:
@@ -66,7 +66,7 @@ class Detections:
         """The output with the boxes."""
         return self.roles.get("dets") or self.roles["boxes"]
 
-    def renamed(self, names: Mapping[str, str]) -> "Detections":
+    def renamed(self, names: Mapping[str, str]) -> "DetectionOutputs":
         """The same outputs under their new names, where they got one."""
         roles = {role: replace(output, name=names.get(output.name, output.name)) for role, output in self.roles.items()}
         return replace(self, roles=roles)
@@ -78,7 +78,7 @@ class Detections:
         return shape[axis if self.has_batch_axis else axis - 1]
 
 
-def find_detections(graph: onnx.GraphProto, spec: DetectorSpec, *, where: str, batch_size: int) -> Detections:
+def find_detections(graph: onnx.GraphProto, spec: DetectorSpec, *, where: str, batch_size: int) -> DetectionOutputs:
     """Find the detections among the outputs of a graph.
 
     Args:
@@ -107,7 +107,7 @@ def find_detections(graph: onnx.GraphProto, spec: DetectorSpec, *, where: str, b
                 "or export with a dynamic batch"
             )
     _require_meaning(roles, told, spec, where)
-    return Detections(roles, has_batch_axis)
+    return DetectionOutputs(roles, has_batch_axis)
 
 
 def output_of(value: onnx.ValueInfoProto) -> Output:
@@ -186,7 +186,7 @@ def _require_meaning(roles: Mapping[str, Output], told: GraphSpec, spec: Detecto
         )
 
 
-def class_columns(found: Detections, spec: DetectorSpec, *, where: str) -> tuple[int, list[int]]:
+def class_columns(found: DetectionOutputs, spec: DetectorSpec, *, where: str) -> tuple[int, list[int]]:
     """The axis of the classes in class scores (batch, ., .), and the column of each class of the spec.
 
     Raises:

@@ -37,7 +37,7 @@ REAL = {
     **{f"min_chn_{channel}": (0.0, 255.0) for channel in range(4)},
     **{f"var_reci_chn_{channel}": (-FLOAT16_MAX, FLOAT16_MAX) for channel in range(4)},
 }
-Fields = dict[str, str]
+BlockFields = dict[str, str]
 
 
 def aipp_problems(text: str, *, image_gears: bool = False) -> list[str]:
@@ -92,7 +92,7 @@ def is_dynamic(text: str) -> bool:
     return any(("aipp_mode", "dynamic") in pairs for pairs in _blocks(text))
 
 
-def _sides(fields: Fields, shape: tuple[int | None, ...]) -> Iterator[str]:
+def _sides(fields: BlockFields, shape: tuple[int | None, ...]) -> Iterator[str]:
     channels = CHANNELS.get(fields.get("input_format", ""))
     if channels and shape[1] not in (None, *channels):
         made = " or ".join(map(str, channels))
@@ -108,12 +108,12 @@ def _sides(fields: Fields, shape: tuple[int | None, ...]) -> Iterator[str]:
 
 
 def _blocks(text: str) -> list[list[tuple[str, str]]]:
-    """Fields and values of every block."""
+    """BlockFields and values of every block."""
     blocks = re.findall(r"aipp_op\s*:?\s*\{([^}]*)\}", re.sub(r"#[^\n]*", "", text))
     return [re.findall(r"(\w+)\s*:\s*\"?([^\s\",;]+)\"?", block) for block in blocks]
 
 
-def _values(fields: Fields) -> Iterator[str]:
+def _values(fields: BlockFields) -> Iterator[str]:
     for name, value in fields.items():
         if name in WHOLE or name in REAL:
             low, high = WHOLE[name] if name in WHOLE else REAL[name]
@@ -136,7 +136,7 @@ def _is_off(name: str, value: str) -> bool:
     return name in RESERVED and (value == "false" or _number(value, whole=False) == 0)
 
 
-def _together(fields: Fields) -> Iterator[str]:
+def _together(fields: BlockFields) -> Iterator[str]:
     if "aipp_mode" not in fields:
         yield "aipp_mode is missing"
     if fields.get("aipp_mode") == "static" and "input_format" not in fields:
@@ -155,7 +155,7 @@ def _together(fields: Fields) -> Iterator[str]:
     yield from _crop_and_padding(fields, source)
 
 
-def _crop_and_padding(fields: Fields, source: dict[str, int]) -> Iterator[str]:
+def _crop_and_padding(fields: BlockFields, source: dict[str, int]) -> Iterator[str]:
     width = source["w"]
     if _on(fields, "crop"):
         for side, size in source.items():
@@ -169,7 +169,7 @@ def _crop_and_padding(fields: Fields, source: dict[str, int]) -> Iterator[str]:
             yield f"padding makes the width {padded}, on 310P at most {MAX_PADDED_WIDTH}; pad on the host"
 
 
-def _gears(fields: Fields) -> Iterator[str]:
+def _gears(fields: BlockFields) -> Iterator[str]:
     for name in ("crop", "padding"):
         if _on(fields, name):
             yield f"{name} cannot go with image sizes as gears"
@@ -185,10 +185,10 @@ def _number(value: str, *, whole: bool) -> float | None:
         return None
 
 
-def _size(fields: Fields, name: str) -> int:
+def _size(fields: BlockFields, name: str) -> int:
     number = _number(fields.get(name, "0"), whole=True)
     return int(number or 0)
 
 
-def _on(fields: Fields, name: str) -> bool:
+def _on(fields: BlockFields, name: str) -> bool:
     return fields.get(name) in ("true", "1")

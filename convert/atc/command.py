@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from convert.atc.files import check_files
-from convert.atc.line import Problem
+from convert.atc.line import Fault
 from convert.atc.rules import check_arguments
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
@@ -125,7 +125,7 @@ def _check_sizes(spec: DetectorSpec, batch_size: int) -> None:
         raise SpecError(f"{key}: the canvas {list(canvas)} is none of the gears; add it, or change `canvas`")
 
 
-def _message(problem: Problem, others: int) -> str:
+def _message(problem: Fault, others: int) -> str:
     key = SOURCES.get(problem.option, f"atc.{problem.option}")
     more = f" (and {others} more)" if others else ""
     return f"{key}: {problem.text}{more}"

@@ -14,18 +14,18 @@ from typing import Literal
 
 from convert.atc.options import FLAGS, OPTIONS
 
-Verdict = Literal["illegal", "spelling", "other chip", "discouraged"]
+Kind = Literal["illegal", "spelling", "other chip", "discouraged"]
 TAKES_SPELLINGS = "7.0"  # what came out since 2023; which parser 6.0 has is UNCONFIRMED
 # Around what only a shell knows, such as $1 (Unicode's private use, which no command line has).
 UNSEEN_START, UNSEEN_END = "\ue000", "\ue001"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Fault:
     """One thing that is wrong with a command line.
 
     Attributes:
-        verdict: "illegal": the manual forbids it or atc refuses it; "spelling": current atc takes it, the manual and
+        kind: "illegal": the manual forbids it or atc refuses it; "spelling": current atc takes it, the manual and
             older releases do not; "other chip": the OM does not run on a 310P; "discouraged": deprecated, or without
             effect.
         option: without dashes; empty: the line as a whole.
@@ -35,7 +35,7 @@ class Problem:
         taken_from: the release from which on atc is known to take it; None: it never does.
     """
 
-    verdict: Verdict
+    kind: Kind
     option: str
     text: str
     code: str | None = None
@@ -45,14 +45,14 @@ class Problem:
     @property
     def is_fatal(self) -> bool:
         """Whether the manual calls the line illegal because of it."""
-        return self.verdict in ("illegal", "spelling")
+        return self.kind in ("illegal", "spelling")
 
     def is_refused_by(self, cann: str) -> bool | None:
         """Whether atc of a release refuses the line because of it; None: nobody outside knows."""
         if not self.is_fatal or (self.taken_from and _number(cann) >= _number(self.taken_from)):
             return False
         first, last = map(_number, self.refused)
-        return True if self.verdict == "illegal" and first <= _number(cann) <= last else None
+        return True if self.kind == "illegal" and first <= _number(cann) <= last else None
 
     def __str__(self) -> str:
         code = f" ({self.code})" if self.code else ""
@@ -102,7 +102,7 @@ class Line:
     """
 
     values: dict[str, str]
-    problems: tuple[Problem, ...]
+    problems: tuple[Fault, ...]
     unseen: tuple[str, ...] = ()
 
 
@@ -116,7 +116,7 @@ def read_line(arguments: Sequence[str]) -> Line:
     if words and not words[0].startswith("-") and words[0].rpartition("/")[2] == "atc":
         words.popleft()
     values: dict[str, str] = {}
-    problems: list[Problem] = []
+    problems: list[Fault] = []
     hidden: list[str] = []
     while words:
         word = words.popleft()
@@ -124,7 +124,7 @@ def read_line(arguments: Sequence[str]) -> Line:
             hidden += unseen(word)
         elif not word.startswith("-"):
             problems.append(
-                Problem("illegal", "", f"{word!r} stands alone: every value follows --option= without a blank")
+                Fault("illegal", "", f"{word!r} stands alone: every value follows --option= without a blank")
             )
         else:
             given, equals, value = word.partition("=")
@@ -135,11 +135,11 @@ def read_line(arguments: Sequence[str]) -> Line:
     return Line(values, tuple(problems), tuple(hidden))
 
 
-def _taken(name: str, value: str, values: dict[str, str]) -> Iterator[Problem]:
+def _taken(name: str, value: str, values: dict[str, str]) -> Iterator[Fault]:
     if not value and name not in FLAGS:
-        yield Problem("illegal", name, "the value is missing; write --option=value", "E10004")
+        yield Fault("illegal", name, "the value is missing; write --option=value", "E10004")
     if name in values:
-        yield Problem("discouraged", name, f"given twice, {value!r} is taken; give it once")
+        yield Fault("discouraged", name, f"given twice, {value!r} is taken; give it once")
     values[name] = value
 
 
@@ -147,16 +147,16 @@ def _number(release: str) -> tuple[int, ...]:
     return tuple(map(int, release.split(".")))
 
 
-def _option(given: str) -> tuple[str | None, list[Problem]]:
+def _option(given: str) -> tuple[str | None, list[Fault]]:
     """The option that is meant, None if there is none, and what is wrong with its name."""
     bare = given.lstrip("-").replace("-", "_")
     if bare in OPTIONS:
         if given == f"--{bare}":
             return bare, []
         if given == f"-{bare}":
-            return bare, [Problem("discouraged", bare, f"spelled {given!r}; the manual writes --{bare}")]
+            return bare, [Fault("discouraged", bare, f"spelled {given!r}; the manual writes --{bare}")]
         return bare, [
-            Problem(
+            Fault(
                 "spelling",
                 bare,
                 f"spelled {given!r}; only current atc takes it, write --{bare}",
@@ -166,7 +166,7 @@ def _option(given: str) -> tuple[str | None, list[Problem]]:
     longer = [name for name in OPTIONS if name.startswith(bare)]
     if len(longer) == 1:
         return longer[0], [
-            Problem(
+            Fault(
                 "spelling",
                 longer[0],
                 f"cut to {given!r}: only current atc takes a prefix, write --{longer[0]} in full",
@@ -175,7 +175,7 @@ def _option(given: str) -> tuple[str | None, list[Problem]]:
         ]
     near = next(iter(difflib.get_close_matches(bare, OPTIONS, n=1)), None)
     hint = f"; did you mean --{near}?" if near else "; leave it out"
-    return None, [Problem("illegal", bare, f"atc has no option {given!r}{hint}")]
+    return None, [Fault("illegal", bare, f"atc has no option {given!r}{hint}")]
 
 
 def unseen(text: str) -> list[str]:

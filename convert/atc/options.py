@@ -32,8 +32,6 @@ FLAGS = ("help", "raw_ge_options_ignore_unsupported")
 GEARS = ("dynamic_batch_size", "dynamic_image_size", "dynamic_dims")
 """Lists of shapes that one OM serves; mutually exclusive (E10009)."""
 
-DEFAULT_PRECISION = {"precision_mode": "force_fp16", "precision_mode_v2": "fp16"}
-
 
 @dataclass(frozen=True, slots=True)
 class Option:

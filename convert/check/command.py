@@ -54,8 +54,8 @@ def check_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """
     args = parser().parse_args(argv)
     from convert.atc.line import as_written
-    from convert.check.findings import worst
     from convert.check.judge import judge
+    from convert.check.remarks import worst
     from convert.check.shell import atc_calls
 
     text, folders = _text(args.what)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convert.atc.line import Line, Problem, as_written, read_line, unseen
+from convert.atc.line import Fault, Line, as_written, read_line, unseen
 from convert.atc.options import OPTIONS, OTHER_ATC
 from convert.atc.rules import ONNX_FRAMEWORK, line_problems
-from convert.check.findings import Finding, Verdict, worst
-from convert.check.named_files import file_findings
+from convert.check.named_files import file_remarks
+from convert.check.remarks import Remark, Verdict, worst
 from convert.check.shell import Call
 
 
@@ -20,22 +20,22 @@ class Judged:
     Attributes:
         option: without dashes; empty: the line as a whole.
         value: as written, variables whose value is known put in; None: it is not given.
-        findings: what was found; none: it is legal.
+        remarks: what was found; none: it is legal.
     """
 
     option: str
     value: str | None
-    findings: tuple[Finding, ...]
+    remarks: tuple[Remark, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the findings."""
-        return worst([finding.verdict for finding in self.findings])
+        """The worst of the remarks."""
+        return worst([remark.verdict for remark in self.remarks])
 
     def document(self) -> dict[str, Any]:
         """For `--json`."""
-        codes = [finding.code for finding in self.findings if finding.code]
-        why = [str(finding) for finding in self.findings]
+        codes = [remark.code for remark in self.remarks if remark.code]
+        why = [str(remark) for remark in self.remarks]
         return {"option": self.option, "value": self.value, "verdict": self.verdict, "why": why, "codes": codes}
 
 
@@ -45,42 +45,42 @@ def judge(call: Call, *, cann: str, folders: Sequence[Path]) -> list[Judged]:
     Args:
         call: of `atc_calls`.
         cann: release of atc.
-        folders: as of `file_findings`.
+        folders: as of `file_remarks`.
     """
     line = read_line(call.words)
-    findings = [_finding(problem, hidden, cann) for problem, hidden in line_problems(line)]
-    findings += [*_unseen_values(line), *file_findings(line.values, folders)]
+    remarks = [_remark(problem, hidden, cann) for problem, hidden in line_problems(line)]
+    remarks += [*_unseen_values(line), *file_remarks(line.values, folders)]
     for option, limit in _limits(line.values):
-        findings = [*(_limited(finding, limit) for finding in findings), Finding(option, "unknown", limit)]
+        remarks = [*(_limited(remark, limit) for remark in remarks), Remark(option, "unknown", limit)]
     if call.cut:
-        findings.append(Finding("", "legal", "the shell ends the line at a ; without quotes: quote the value"))
-    of: dict[str, list[Finding]] = {name: [] for name in line.values}
-    for finding in findings:
-        of.setdefault(finding.option, []).append(finding)
+        remarks.append(Remark("", "legal", "the shell ends the line at a ; without quotes: quote the value"))
+    of: dict[str, list[Remark]] = {name: [] for name in line.values}
+    for remark in remarks:
+        of.setdefault(remark.option, []).append(remark)
     return [
         Judged(name, as_written(line.values[name]) if name in line.values else None, tuple(dict.fromkeys(found)))
         for name, found in of.items()
     ]
 
 
-def _finding(problem: Problem, hidden: Sequence[str], cann: str) -> Finding:
+def _remark(problem: Fault, hidden: Sequence[str], cann: str) -> Remark:
     text = as_written(problem.text)
     if hidden:
-        return Finding(problem.option, "unknown", f"depends on {_list(hidden)}, which only a shell knows")
+        return Remark(problem.option, "unknown", f"depends on {_list(hidden)}, which only a shell knows")
     refused = problem.is_refused_by(cann)
     if refused is None:
-        return Finding(problem.option, "unknown", f"{text}; what CANN {cann} does is not known", problem.code)
+        return Remark(problem.option, "unknown", f"{text}; what CANN {cann} does is not known", problem.code)
     if problem.is_fatal and not refused:
-        return Finding(problem.option, "legal", f"{text}; CANN {cann} takes it")
-    return Finding(problem.option, "refused" if refused else "legal", text, problem.code)
+        return Remark(problem.option, "legal", f"{text}; CANN {cann} takes it")
+    return Remark(problem.option, "refused" if refused else "legal", text, problem.code)
 
 
-def _unseen_values(line: Line) -> Iterator[Finding]:
+def _unseen_values(line: Line) -> Iterator[Remark]:
     for name, value in line.values.items():
         if unseen(value):
-            yield Finding(name, "unknown", f"depends on {_list(unseen(value))}, which only a shell knows")
+            yield Remark(name, "unknown", f"depends on {_list(unseen(value))}, which only a shell knows")
     if line.unseen:
-        yield Finding("", "unknown", f"{_list(line.unseen)} may hold further options, which only a shell knows")
+        yield Remark("", "unknown", f"{_list(line.unseen)} may hold further options, which only a shell knows")
 
 
 def _limits(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -93,10 +93,10 @@ def _limits(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "soc_version", f"the atc for {chip} is another program"
 
 
-def _limited(finding: Finding, limit: str) -> Finding:
-    if finding.verdict != "refused":
-        return finding
-    return replace(finding, verdict="unknown", text=f"{finding.text}; {limit}", code=None)
+def _limited(remark: Remark, limit: str) -> Remark:
+    if remark.verdict != "refused":
+        return remark
+    return replace(remark, verdict="unknown", text=f"{remark.text}; {limit}", code=None)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import onnx
 
 from convert.atc.line import entries, unseen, whole
-from convert.check.findings import Finding
+from convert.check.remarks import Remark
 
 Shape = tuple[int | None, ...]
 """Sizes; None: open, a range, or not known."""
@@ -29,7 +29,7 @@ def given_shapes(values: Mapping[str, str]) -> dict[str, Shape]:
     }
 
 
-def model_findings(model: onnx.ModelProto, values: Mapping[str, str]) -> Iterator[Finding]:
+def model_remarks(model: onnx.ModelProto, values: Mapping[str, str]) -> Iterator[Remark]:
     """What does not fit."""
     inputs = model_shapes(model)
     given = given_shapes(values)
@@ -37,43 +37,43 @@ def model_findings(model: onnx.ModelProto, values: Mapping[str, str]) -> Iterato
         if name in inputs:
             yield from _fit(name, inputs[name], shape)
         else:
-            yield Finding("input_shape", "refused", f"the model has no input {name!r}, but {_list(inputs)}", "E10016")
+            yield Remark("input_shape", "refused", f"the model has no input {name!r}, but {_list(inputs)}", "E10016")
     if not unseen(values.get("input_shape", "")) and "input_shape_range" not in values:
         yield from _open_inputs(inputs, given, "input_shape" in values)
     for name in _names(values, "input_fp16_nodes"):
         if name not in inputs:
             text = f"the model has no input {name!r}, but {_list(inputs)}"
-            yield Finding("input_fp16_nodes", "refused", text, "E10016")
+            yield Remark("input_fp16_nodes", "refused", text, "E10016")
     yield from _outputs(model.graph, values)
 
 
-def _fit(name: str, declared: Shape | None, given: Shape) -> Iterator[Finding]:
+def _fit(name: str, declared: Shape | None, given: Shape) -> Iterator[Remark]:
     if declared is None:
         return
     if len(declared) != len(given):
         text = f"{name!r} has {len(given)} sizes, in the model {len(declared)}"
-        yield Finding("input_shape", "refused", text, "E10049")
+        yield Remark("input_shape", "refused", text, "E10049")
     elif any(size is not None and size != other for size, other in zip(declared, given, strict=True)):
         text = (
             f"{name!r} is {_sizes(declared)} in the model, here {_sizes(given)}: atc tries it, and what was frozen at"
         )
-        yield Finding("input_shape", "unknown", f"{text} export (Reshape, anchors) may not follow; export it so")
+        yield Remark("input_shape", "unknown", f"{text} export (Reshape, anchors) may not follow; export it so")
 
 
-def _open_inputs(inputs: Mapping[str, Shape | None], given: Mapping[str, Shape], is_given: bool) -> Iterator[Finding]:
+def _open_inputs(inputs: Mapping[str, Shape | None], given: Mapping[str, Shape], is_given: bool) -> Iterator[Remark]:
     for name, shape in inputs.items():
         if name not in given and shape is not None and None in shape:
             text = f"the model's input {name!r} is {_sizes(shape)}: its open sizes need --input_shape={name}:..."
-            yield Finding("input_shape" if is_given else "model", "refused", text, "E10001")
+            yield Remark("input_shape" if is_given else "model", "refused", text, "E10001")
 
 
-def _outputs(graph: onnx.GraphProto, values: Mapping[str, str]) -> Iterator[Finding]:
+def _outputs(graph: onnx.GraphProto, values: Mapping[str, str]) -> Iterator[Remark]:
     outputs = {value.name: None for value in graph.output}
     slots = {f"{node.name}:{index}" for node in graph.node for index in range(len(node.output))}
     for name in _names(values, "out_nodes"):
         if name not in outputs and name not in slots:
             text = f"the model has neither an output nor a node with a slot {name!r}; its outputs: {_list(outputs)}"
-            yield Finding("out_nodes", "refused", text, "E10016")
+            yield Remark("out_nodes", "refused", text, "E10016")
 
 
 def _names(values: Mapping[str, str], option: str) -> list[str]:

@@ -64,7 +64,7 @@ class _Reader:
     def _step(self) -> None:
         for pattern, kind in _UNQUOTED:
             match = pattern.match(self._text, self._at)
-            if match and not (self._word is not None and kind in (_Reader._comment, _Reader._numbered)):
+            if match and not (self._word is not None and pattern.pattern in (_COMMENT, _NUMBERED)):
                 self._move(match.end())
                 kind(self, match)
                 return
@@ -84,15 +84,9 @@ class _Reader:
     def _nothing(self, _: re.Match[str]) -> None:
         pass
 
-    def _comment(self, _: re.Match[str]) -> None:
-        pass
-
     def _literal(self, match: re.Match[str]) -> None:
         text = match[match.lastindex or 0]
         self._add(text, text.count("\n"))
-
-    def _numbered(self, match: re.Match[str]) -> None:
-        self._redirect(match)
 
     def _redirect(self, match: re.Match[str]) -> None:
         self._end_word()
@@ -188,15 +182,18 @@ class _Reader:
         return SpecError(f"line {self._line}: {opening} is never closed; a shell would not run it: close it")
 
 
+_REDIRECTION = r"(?:>>|>&|>\||<<<|<<-?|<>|<&|[<>])"
+# A # or a number inside a word is part of it.
+_COMMENT, _NUMBERED = r"#[^\n]*", rf"\d+{_REDIRECTION}"
 _UNQUOTED: tuple[tuple[re.Pattern[str], Callable[[_Reader, re.Match[str]], None]], ...] = tuple(
     (re.compile(pattern, re.DOTALL), kind)
     for pattern, kind in (
         (r"\\\r?\n", _Reader._nothing),
         (r"[ \t\r\f\v]+", _Reader._blank),
         (r"\n", _Reader._newline),
-        (r"#[^\n]*", _Reader._comment),
-        (r"\d+(?:>>|>&|>\||<<<|<<-?|<>|<&|[<>])", _Reader._numbered),
-        (r"&>>?|>>|>&|>\||<<<|<<-?|<>|<&|[<>]", _Reader._redirect),
+        (_COMMENT, _Reader._nothing),
+        (_NUMBERED, _Reader._redirect),
+        (rf"&>>?|{_REDIRECTION}", _Reader._redirect),
         (r"&&|\|\||;;|[;&|()]", _Reader._operator),
         (r"\$?'([^']*)'", _Reader._literal),
         (r"'", _Reader._unclosed_single),

@@ -54,7 +54,7 @@ def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str]
     return options
 
 
-def plan_command(
+def cost_command(
     argv: Sequence[str],
     canvas: Callable[[str], tuple[int, int]],
     batch_sizes: Callable[[str], int | tuple[int, ...]],

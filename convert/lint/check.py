@@ -9,10 +9,10 @@ from convert.gears.open_shapes import OpenShape, computes_shapes, open_shapes, w
 from convert.graph.fold import fold_constants
 from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, opset_versions
 from convert.lint.facts import DEFAULT_CANN, facts
-from convert.lint.findings import Finding, Problem, Report, Verdict, rows_of, worst
+from convert.lint.findings import Finding, LintReport, Problem, Verdict, rows_of, worst
 from convert.lint.folded import folded
 from convert.lint.graph_rules.gear_shapes import open_shape_findings
-from convert.lint.graph_rules.gears import Gears, gear_problems, shapes_of
+from convert.lint.graph_rules.gears import GearOptions, gear_problems, shapes_of
 from convert.lint.graph_rules.memory import memory_bytes, memory_problems
 from convert.lint.graph_rules.names import name_findings
 from convert.lint.graph_rules.opset import opset_problems
@@ -31,8 +31,8 @@ from detector.nms.function import NMS_OP
 
 
 def lint(
-    model: onnx.ModelProto, *, soc: str = "Ascend310P3", cann: str = DEFAULT_CANN, gears: Gears | None = None
-) -> Report:
+    model: onnx.ModelProto, *, soc: str = "Ascend310P3", cann: str = DEFAULT_CANN, gears: GearOptions | None = None
+) -> LintReport:
     """Check a graph for atc and the card.
 
     Args:
@@ -48,7 +48,7 @@ def lint(
     release = facts().releases.get(cann)
     if release is None:
         raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().releases)}")
-    gears = gears or Gears()
+    gears = gears or GearOptions()
     versions = opset_versions(model)
     opset = versions[0] if versions else None
     broken = list(graph_problems(model))
@@ -71,7 +71,7 @@ def lint(
     findings += [*name_findings(model.graph, release), *left_open]
     findings += [Finding.at(problem) for problem in (*of_graph, *([rows] if rows else []))]
     notes = {name: operator.note for name, operator in facts().operators.items()}
-    return Report(soc, cann, opset, tuple(findings), rows_of(verdicts, notes), needed)
+    return LintReport(soc, cann, opset, tuple(findings), rows_of(verdicts, notes), needed)
 
 
 def _known_soc(soc: str) -> str:

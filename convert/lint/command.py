@@ -44,16 +44,16 @@ def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     args = parser().parse_args(argv)
     from convert.graph.isolated import naming
     from convert.lint.check import lint
-    from convert.lint.graph_rules.gears import Gears, open_dims
+    from convert.lint.graph_rules.gears import GearOptions, open_dims
     from convert.lint.report import report_lines
     from convert.sound.graph import read_sound
     from detector.spec_files import find_spec_onnx
 
     model = read_sound(args.onnx)
-    gears = Gears(args.dynamic_batch_size, args.dynamic_image_size, args.dynamic_dims)
+    gears = GearOptions(args.dynamic_batch_size, args.dynamic_image_size, args.dynamic_dims)
     if open_dims(model.graph) and not gears.given:
         spec = find_spec_onnx(args.onnx)
-        gears = Gears.of(spec.atc) if spec else gears
+        gears = GearOptions.of(spec.atc) if spec else gears
     with naming(args.onnx):
         report = lint(model, soc=args.soc, cann=args.cann, gears=gears)
     document = {"model": str(args.onnx), **report.document()}

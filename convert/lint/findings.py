@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LintReport:
     """Everything lint says about one graph.
 
     Attributes:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from convert.lint.facts import facts
-from convert.lint.findings import Finding, Report
+from convert.lint.findings import Finding, LintReport
 from convert.lint.graph_rules.memory import GIGABYTE
 
 NAMED = 3  # nodes of one problem that are named
 
 
-def report_lines(report: Report) -> Iterator[str]:
+def report_lines(report: LintReport) -> Iterator[str]:
     """Lines without ends; equal problems of several nodes are one entry."""
     for alike in _grouped(report.findings):
         first = alike[0]
@@ -26,7 +26,7 @@ def report_lines(report: Report) -> Iterator[str]:
     yield from _summary(report)
 
 
-def first_causes(report: Report, count: int = 3) -> str:
+def first_causes(report: LintReport, count: int = 3) -> str:
     """The first failures in one line, for an error message."""
     alike = _grouped(report.failures)
     shown = "; ".join(
@@ -44,7 +44,7 @@ def _grouped(findings: tuple[Finding, ...]) -> list[list[Finding]]:
     return list(groups.values())
 
 
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: LintReport) -> Iterator[str]:
     width = max([len(row.operator) for row in report.rows], default=8)
     yield f"{'operator':{width}}   ok  warns   slow  fails"
     for row in report.rows:

@@ -8,7 +8,7 @@ import onnx
 
 from convert.precision.modes import HALF_ONLY_OPS, MATRIX_OPS, MODES, Keep, Rules
 from convert.precision.search import Search
-from convert.precision.simulate import Card
+from convert.precision.simulate import CardGraph
 from detector.errors import AccuracyError, SpecError
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Outcome:
     is_minimal: bool
 
 
-def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: int) -> Outcome:
+def bisect(card: CardGraph, rules: Rules, measure: Measure, *, accept: float, runs: int) -> Outcome:
     """Find a set of nodes of which none can be left out.
 
     It is the smallest where one repair is possible, as with overflows. Where several different ones are, each as it
@@ -57,7 +57,7 @@ def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: i
     """
     if MODES[rules.mode] == "must_keep_origin_dtype":
         raise SpecError(f"precision_mode {rules.mode} ignores --keep_dtype, so that there is nothing to search for")
-    names = card.candidates
+    names = card.float_nodes
     losses: dict[frozenset[int], float] = {}
 
     def loss_with(kept: frozenset[int]) -> float:
@@ -83,18 +83,18 @@ def bisect(card: Card, rules: Rules, measure: Measure, *, accept: float, runs: i
     return Outcome(kept, losses[frozenset(left)], without, at_best, len(losses), search.is_minimal)
 
 
-def _blocks(card: Card) -> Sequence[list[int]]:
+def _blocks(card: CardGraph) -> Sequence[list[int]]:
     """Positions of the candidates, a new group at every convolution: what follows belongs to it."""
     types = {node.name: node.op_type for node in card.model.graph.node}
     blocks: list[list[int]] = [[]]
-    for index, name in enumerate(card.candidates):
+    for index, name in enumerate(card.float_nodes):
         if types[name] in MATRIX_OPS and blocks[-1]:
             blocks.append([])
         blocks[-1].append(index)
     return blocks
 
 
-def _hopeless(card: Card, at_best: float, without: float, accept: float) -> str:
+def _hopeless(card: CardGraph, at_best: float, without: float, accept: float) -> str:
     limited = sorted({node.op_type for node in card.model.graph.node} & (MATRIX_OPS | HALF_ONLY_OPS))
     return (
         f"no --keep_dtype file brings the loss down to {accept:g}: it is {without:.3f} with none and {at_best:.3f} "

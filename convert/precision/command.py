@@ -14,7 +14,7 @@ from detector import cli
 from detector.errors import SpecError
 
 if TYPE_CHECKING:
-    from convert.plan import Plan
+    from convert.conversion_plan import Plan
     from convert.precision.modes import Rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +163,7 @@ def plan_with_rules(args: argparse.Namespace, *, with_gears: bool = True) -> "tu
         args: of its parser.
         with_gears: False: at the one canvas and batch size that is asked for.
     """
-    from convert.plan import NO_GEARS, plan_conversion
+    from convert.conversion_plan import NO_GEARS, plan_conversion
     from convert.precision.files import read_keep, read_mixlist, read_operator_modes
     from convert.precision.inside import OperatorModes
     from convert.precision.modes import MODES as SYNONYMS

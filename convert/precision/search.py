@@ -51,8 +51,8 @@ class Search:
                 parts = min(len(groups), 2 * parts)
         self.is_minimal = all(len(group) == 1 for group in groups)
 
-    def _first(self, candidates: Sequence[list[list[int]]]) -> list[list[int]] | None:
-        return next((groups for groups in candidates if self._try(groups)), None)
+    def _first(self, choices: Sequence[list[list[int]]]) -> list[list[int]] | None:
+        return next((groups for groups in choices if self._try(groups)), None)
 
     def _try(self, groups: list[list[int]]) -> bool:
         subset = [position for group in groups for position in group]

@@ -10,6 +10,7 @@ import onnx
 
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
+from convert.conversion_plan import Plan
 from convert.graph.fold import drop_dead
 from convert.graph.inference import element_types
 from convert.graph.isolated import naming
@@ -17,7 +18,6 @@ from convert.graph.walk import default_opset
 from convert.lower import lower
 from convert.passes.host_nms import with_candidate_count
 from convert.passes.precise_norm import with_precise_norms
-from convert.plan import Plan
 from convert.precision.card_rounding import is_card_nms, with_runnable_nms
 from convert.precision.inside import Inside
 from convert.precision.kernel_steps import Computed, types_inside, unread, with_steps
@@ -43,7 +43,7 @@ RANGE_CAVEAT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class CardGraph:
     """The graph that atc reads, made runnable, before any rounding.
 
     Attributes:
@@ -59,7 +59,7 @@ class Card:
     opset: int
 
     @property
-    def candidates(self) -> list[str]:
+    def float_nodes(self) -> list[str]:
         """Names of the nodes that compute with floats, in the graph's order: those that --keep_dtype can concern."""
         float_ = onnx.TensorProto.FLOAT
         return [
@@ -115,7 +115,7 @@ class Forecast:
     inside: Mapping[str, int]
 
 
-def card_graph(plan: Plan, frozen: Frozen) -> Card:
+def card_graph(plan: Plan, frozen: Frozen) -> CardGraph:
     """The graph that atc would read for this plan, made runnable; of gears, the one of the plan's own shape.
 
     Args:
@@ -133,14 +133,14 @@ def card_graph(plan: Plan, frozen: Frozen) -> Card:
         return _card(plan, frozen.model)
 
 
-def _card(plan: Plan, static: onnx.ModelProto) -> Card:
+def _card(plan: Plan, static: onnx.ModelProto) -> CardGraph:
     lowered = lower(static, plan.spec.atc)
     model = with_runnable_nms(lowered)
     names = [node.name for node in model.graph.node]
     twice = next((name for name in names if not name or names.count(name) > 1), None)
     if twice is not None:
         raise SpecError(f"{plan.onnx_file}: a node is called {twice!r} and not the only one: atc tells nodes by name")
-    return Card(model, element_types(model), _spec(plan, static), default_opset(lowered))
+    return CardGraph(model, element_types(model), _spec(plan, static), default_opset(lowered))
 
 
 def simulate(plan: Plan, rules: Rules) -> Forecast:
@@ -172,7 +172,7 @@ def _target(plan: Plan, end: Inside) -> Path:
     return Path(f"{plan.output}{'' if end is Inside.NEAREST else f'.{end.value}'}.onnx")
 
 
-def _with_all_gears(plan: Plan, frozen: Frozen, card: Card, rules: Rules) -> onnx.ModelProto:
+def _with_all_gears(plan: Plan, frozen: Frozen, card: CardGraph, rules: Rules) -> onnx.ModelProto:
     with naming(plan.onnx_file):
         return with_gears(plan, frozen, lambda static: _card(plan, static).rounded(rules), card.rounded(rules))
 

@@ -9,7 +9,7 @@ import pytest
 
 from convert.__main__ import main
 from convert.build import convert
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from detector.errors import ArtifactError, SpecError, ToolError
 from detector.files.lock import exclusive
 from detector.geometry import Size

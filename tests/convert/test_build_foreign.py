@@ -9,8 +9,8 @@ import pytest
 
 from convert.__main__ import main
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.graph.freeze import DYNAMIC_OPS
-from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.spec_files import load_spec
 from tests.conftest import run_onnx

@@ -4,7 +4,7 @@ import pytest
 
 from convert.__main__ import main
 from convert.chosen_spec import assumed
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from detector.errors import SpecError
 from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace

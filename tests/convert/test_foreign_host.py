@@ -6,8 +6,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.lint.check import lint
-from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP
 from postprocess.suppress import suppress

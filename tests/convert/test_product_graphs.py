@@ -2,8 +2,8 @@
 
 import pytest
 
+from convert.conversion_plan import plan_conversion
 from convert.graph.isolated import IllegalGraphError
-from convert.plan import plan_conversion
 from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_files.read_write import embed_spec, write_onnx

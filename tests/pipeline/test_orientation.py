@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from convert.build import convert as convert_plan
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec

@@ -15,7 +15,7 @@ SOURCES = ("atc",)
 
 
 @dataclass(frozen=True, slots=True)
-class Gears:
+class GearOptions:
     """Values for the open dimensions, spelled as atc's options are; rules of their form: `convert.atc.shapes`.
 
     Attributes:
@@ -29,7 +29,7 @@ class Gears:
     dynamic_dims: str = ""
 
     @classmethod
-    def of(cls, atc: AtcSpec) -> "Gears":
+    def of(cls, atc: AtcSpec) -> "GearOptions":
         """Those of a spec."""
         return cls(
             ",".join(map(str, atc.batch_sizes or ())),
@@ -71,7 +71,7 @@ def open_dims(graph: onnx.GraphProto) -> dict[str, list[int]]:
     return found
 
 
-def gear_problems(graph: onnx.GraphProto, gears: Gears) -> Iterator[Problem]:
+def gear_problems(graph: onnx.GraphProto, gears: GearOptions) -> Iterator[Problem]:
     """Open dimensions without gears, and gears that break a rule or do not fit the graph's inputs."""
     dynamic = open_dims(graph)
     if dynamic and not gears.given:
@@ -95,7 +95,7 @@ def gear_problems(graph: onnx.GraphProto, gears: Gears) -> Iterator[Problem]:
         yield Problem("gears", "fails" if problem.is_fatal else "warns", text, fix or "change it so", SOURCES)
 
 
-def shapes_of(graph: onnx.GraphProto, gears: Gears) -> list[dict[str, tuple[int, ...]]]:
+def shapes_of(graph: onnx.GraphProto, gears: GearOptions) -> list[dict[str, tuple[int, ...]]]:
     """Shapes of the open inputs at every gear, that with the most elements first; empty without gears or open sizes."""
     dynamic = open_dims(graph)
     if not dynamic:

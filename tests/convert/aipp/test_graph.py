@@ -11,8 +11,8 @@ from convert.__main__ import main
 from convert.aipp.config import aipp_of
 from convert.aipp.graph import with_aipp
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.graph.freeze import freeze
-from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import embed_spec, write_onnx

@@ -196,7 +196,7 @@ def test_values_may_follow_after_a_blank():
 def test_another_chip_is_no_mistake_but_told(chip):
     (problem,) = check_arguments(line(soc_version=chip))
     assert not problem.is_fatal
-    assert problem.verdict == "other chip"
+    assert problem.kind == "other chip"
 
 
 DISCOURAGED = {
@@ -251,4 +251,4 @@ def test_an_option_that_is_given_twice_is_told():
 
 def test_a_deprecated_option_is_legal_but_told():
     problems = check_arguments(line(op_select_implmode="high_precision", optypelist_for_implmode="Exp"))
-    assert [problem.verdict for problem in problems] == ["discouraged", "discouraged"]
+    assert [problem.kind for problem in problems] == ["discouraged", "discouraged"]

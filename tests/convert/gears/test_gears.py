@@ -11,6 +11,7 @@ from benchmarks.lowered_graph import LoweredGraph
 from convert.__main__ import main
 from convert.atc.rules import check_arguments
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.gears.batch import with_open_batch
 from convert.gears.kernels import own
 from convert.gears.open_shapes import folded_at, open_shapes
@@ -19,7 +20,6 @@ from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import lint_command
 from convert.lower import lower
-from convert.plan import plan_conversion
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import write_onnx

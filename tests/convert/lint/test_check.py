@@ -11,7 +11,7 @@ from convert.graph.freeze import freeze
 from convert.lint.check import lint
 from convert.lint.command import CANNS
 from convert.lint.facts import facts
-from convert.lint.graph_rules.gears import Gears
+from convert.lint.graph_rules.gears import GearOptions
 from convert.lower import lower
 from detector.errors import SpecError
 from detector.geometry import Size
@@ -332,7 +332,7 @@ def test_gears_leave_no_size_to_the_image(good, operator):
 
     assert "fails" not in verdicts()
     open_batch(good)
-    assert verdicts(gears=Gears(dynamic_batch_size="1,2")) == {"fails"}
+    assert verdicts(gears=GearOptions(dynamic_batch_size="1,2")) == {"fails"}
 
 
 def test_only_the_first_node_of_unknown_size_is_named(good):

@@ -3,9 +3,9 @@ import onnx
 import pytest
 
 from convert.build import convert
+from convert.conversion_plan import plan_conversion
 from convert.graph.freeze import with_fixed_input
 from convert.passes.host_nms import with_candidate_outputs
-from convert.plan import plan_conversion
 from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import write_onnx

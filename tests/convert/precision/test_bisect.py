@@ -1,6 +1,6 @@
 import pytest
 
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from convert.precision.agreement import loss
 from convert.precision.bisect import bisect
 from convert.precision.files import read_keep, write_keep

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.device_nms import CardNms
 from convert.__main__ import main
 from convert.aipp.config import aipp_of
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from convert.precision.card_rounding import with_runnable_nms
 from convert.precision.modes import Keep, Rules
 from convert.precision.simulate import card_graph
@@ -97,8 +97,8 @@ def test_nodes_have_the_names_that_atc_sees(canonical, card, tmp_path):
     path = planted.written(planted.softplus(canonical), tmp_path)
     main(["--onnx", str(path), "--batch_size", "2", "--target", "cpu", "--output", str(tmp_path / "c")])
     lowered = {node.name for node in read_onnx(tmp_path / "c.atc.onnx").graph.node}
-    assert set(card.candidates) <= lowered
-    assert {"planted.exp.power", "planted.log.soft"} <= set(card.candidates)
+    assert set(card.float_nodes) <= lowered
+    assert {"planted.exp.power", "planted.log.soft"} <= set(card.float_nodes)
 
 
 def test_kept_operators_are_an_island(card):

@@ -4,7 +4,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.graph.freeze import freeze
 from convert.lint.check import lint
-from convert.lint.graph_rules.gears import Gears
+from convert.lint.graph_rules.gears import GearOptions
 from convert.lint.report import first_causes
 from convert.lower import lower
 from detector.geometry import Size
@@ -33,24 +33,24 @@ def of_gears(report):
 
 
 def test_gears_that_fit_are_no_problem(open_batch):
-    assert of_gears(lint(open_batch, gears=Gears(dynamic_batch_size="1,2,4"))) == []
+    assert of_gears(lint(open_batch, gears=GearOptions(dynamic_batch_size="1,2,4"))) == []
 
 
 def test_sizes_that_fit_are_no_problem(open_size):
-    assert of_gears(lint(open_size, gears=Gears(dynamic_image_size="64,96;96,64"))) == []
+    assert of_gears(lint(open_size, gears=GearOptions(dynamic_image_size="64,96;96,64"))) == []
 
 
 @pytest.mark.parametrize(
     ("gears", "match"),
     [
-        (Gears(dynamic_batch_size="2"), "has 1 gears"),
-        (Gears(dynamic_batch_size=",".join(map(str, range(1, 102)))), "has 101 gears"),
-        (Gears(dynamic_batch_size="1,2,2"), "listed twice"),
-        (Gears(dynamic_batch_size="0,2"), "sizes are positive"),
-        (Gears(dynamic_batch_size="one,2"), "expected positive whole numbers"),
-        (Gears(dynamic_image_size="64,96;96,64"), "exactly height and width"),
-        (Gears(dynamic_dims="1,64,96;2,64,96"), "has 3 sizes, 1 are -1"),
-        (Gears(dynamic_batch_size="1,2", dynamic_dims="1;2"), "exclude each other"),
+        (GearOptions(dynamic_batch_size="2"), "has 1 gears"),
+        (GearOptions(dynamic_batch_size=",".join(map(str, range(1, 102)))), "has 101 gears"),
+        (GearOptions(dynamic_batch_size="1,2,2"), "listed twice"),
+        (GearOptions(dynamic_batch_size="0,2"), "sizes are positive"),
+        (GearOptions(dynamic_batch_size="one,2"), "expected positive whole numbers"),
+        (GearOptions(dynamic_image_size="64,96;96,64"), "exactly height and width"),
+        (GearOptions(dynamic_dims="1,64,96;2,64,96"), "has 3 sizes, 1 are -1"),
+        (GearOptions(dynamic_batch_size="1,2", dynamic_dims="1;2"), "exclude each other"),
     ],
 )
 def test_gears_that_break_a_rule_are_named(open_batch, gears, match):
@@ -58,13 +58,13 @@ def test_gears_that_break_a_rule_are_named(open_batch, gears, match):
 
 
 def test_gears_without_an_open_dimension_are_named(lowered):
-    (cause,) = of_gears(lint(lowered, gears=Gears(dynamic_batch_size="1,2")))
+    (cause,) = of_gears(lint(lowered, gears=GearOptions(dynamic_batch_size="1,2")))
     assert "no -1" in cause
 
 
 def test_the_memory_is_that_of_the_largest_gear(open_batch):
-    small = lint(open_batch, gears=Gears(dynamic_batch_size="1,2")).memory_bytes
-    large = lint(open_batch, gears=Gears(dynamic_batch_size="1,8")).memory_bytes
+    small = lint(open_batch, gears=GearOptions(dynamic_batch_size="1,2")).memory_bytes
+    large = lint(open_batch, gears=GearOptions(dynamic_batch_size="1,8")).memory_bytes
     assert large > 3 * small
 
 
@@ -93,7 +93,7 @@ FLAT = (  # (batch, channels, height * width), as exporters write it
     ("Concat", ["front", "area_v"], ["target"], {"axis": 0}),
 )
 INDICES = {"two": 2, "three": 3, "first": np.array([0]), "two_v": np.array([2])}
-SIZES = Gears(dynamic_image_size="64,96;96,64")
+SIZES = GearOptions(dynamic_image_size="64,96;96,64")
 
 
 def open_shapes_of(report):
@@ -147,7 +147,7 @@ def test_without_gears_nothing_is_said_of_open_shapes():
 def test_a_gear_that_the_graph_does_not_take_is_named():
     """Every other gear is still looked at."""
     model = theirs(SHAPE, ("Gather", ["table", "shape"], ["target"], {"axis": 0}), table=np.ones(97, np.int64))
-    report = lint(model, gears=Gears(dynamic_image_size="64,96;96,128;64,64;128,96"))
+    report = lint(model, gears=GearOptions(dynamic_image_size="64,96;96,128;64,64;128,96"))
     found = [(found.node, found.cause) for found in report.failures if found.rule == "gear-misfit"]
     assert [node for node, _ in found] == ["(graph)", "(graph)"]
     assert all("node 'the_target' (Gather) does not take its operands" in cause for _, cause in found)

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.lint.check import lint
-from convert.lint.graph_rules.gears import Gears
+from convert.lint.graph_rules.gears import GearOptions
 
 
 def tensor(name, shape, kind=TensorProto.FLOAT):
@@ -92,7 +92,7 @@ DAMAGED = {
 }
 
 
-@pytest.mark.parametrize("gears", [Gears(), Gears(dynamic_batch_size="1,2")], ids=["static", "gears"])
+@pytest.mark.parametrize("gears", [GearOptions(), GearOptions(dynamic_batch_size="1,2")], ids=["static", "gears"])
 @pytest.mark.parametrize(("model", "rule", "cause"), DAMAGED.values(), ids=DAMAGED.keys())
 def test_what_is_no_whole_graph_is_told(model, rule, cause, gears):
     failures = [finding for finding in lint(model, gears=gears).failures if finding.rule == rule]

@@ -10,8 +10,8 @@ WORST: tuple[Verdict, ...] = ("legal", "unknown", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding.
+class Remark:
+    """One thing that is said of an option.
 
     Attributes:
         option: without dashes; empty: the line as a whole.

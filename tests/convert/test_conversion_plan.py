@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from convert.build import convert
-from convert.plan import plan_conversion
+from convert.conversion_plan import plan_conversion
 from detector.errors import ArtifactError, MissingEnvironmentError, SpecError
 from detector.onnx_files.seal import ChangedOnnxError
 from detector.spec_files import find_spec_onnx
