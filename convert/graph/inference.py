@@ -96,7 +96,12 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 def known_shapes(model: onnx.ModelProto, *, data_prop: bool = True) -> dict[str, tuple[int, ...]]:
     """Shapes of all tensors whose dimensions are all fixed, by name; `data_prop` as for `tensor_types`."""
-    shapes = {name: fixed_shape(tensor) for name, tensor in tensor_types(model, data_prop=data_prop).items()}
+    return fixed_shapes(tensor_types(model, data_prop=data_prop))
+
+
+def fixed_shapes(types: Mapping[str, onnx.TypeProto.Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shapes among these types whose dimensions are all fixed, by name."""
+    shapes = {name: fixed_shape(tensor) for name, tensor in types.items()}
     return {name: shape for name, shape in shapes.items() if shape is not None}
 
 

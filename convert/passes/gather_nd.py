@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from convert.graph.inference import element_types, known_shapes
+from convert.graph.inference import fixed_shapes, tensor_types
 from convert.graph.rewrite import add_constant, int_attribute, remove_attribute, replace_nodes
 from detector.errors import SpecError
 
@@ -22,8 +22,8 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
     graph = model.graph
     if not any(int_attribute(node, "batch_dims", 0) for node in graph.node):
         return
-    shapes = known_shapes(model)
-    types = element_types(model)
+    types = tensor_types(model)
+    shapes = fixed_shapes(types)
 
     def numbered(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         dims = int_attribute(node, "batch_dims", 0) if node.op_type == "GatherND" else 0
@@ -36,7 +36,7 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
                 f"(opset {opset}): export with one, and with fixed shapes"
             )
         images = np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), (*shape[:-1], 1))
-        kind = np.int32 if types.get(node.input[1]) == TensorProto.INT32 else np.int64
+        kind = np.int32 if types[node.input[1]].elem_type == TensorProto.INT32 else np.int64
         column = add_constant(graph, f"{node.output[0]}.images", np.ascontiguousarray(images, kind))
         whole = f"{node.output[0]}.indices"
         remove_attribute(node, "batch_dims")

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.graph.inference import known_shapes, tensor_types
+from convert.graph.inference import fixed_shapes, tensor_types
 from convert.graph.rewrite import (
     add_constant,
     constants,
@@ -44,8 +44,9 @@ class _Rewriting:
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.graph = model.graph
-        self.shapes = known_shapes(model)
-        self.kinds = {name: tensor.elem_type for name, tensor in tensor_types(model).items()}
+        types = tensor_types(model)
+        self.shapes = fixed_shapes(types)
+        self.kinds = {name: tensor.elem_type for name, tensor in types.items()}
         self.weights = constants(model.graph)
 
     def node(self, node: onnx.NodeProto) -> Nodes:
