@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from convert.arguments import add_source, batch_sizes, canvas, setting
 from detector import cli
 
 EPILOG = """examples:
@@ -21,47 +22,10 @@ EPILOG = """examples:
 """
 
 
-def canvas(text: str) -> tuple[int, int]:
-    """Parse `H,W`."""
-    try:
-        height, width = (cli.positive(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected height,width in pixels, such as 800,1344, got {text!r}") from error
-    return height, width
-
-
-def batch_sizes(text: str) -> int | tuple[int, ...]:
-    """Parse `N` or `N,N,N`."""
-    try:
-        sizes = tuple(cli.positive(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected images per run, such as 8 or 1,4,8, got {text!r}") from error
-    from convert.chosen_spec import MAX_BATCH_SIZE
-
-    if max(sizes) > MAX_BATCH_SIZE:
-        raise argparse.ArgumentTypeError(f"expected at most {MAX_BATCH_SIZE} images per run, got {max(sizes)}")
-    return sizes if len(sizes) > 1 else sizes[0]
-
-
-def setting(text: str) -> str:
-    """Check that it is `KEY=VALUE`."""
-    key, equals, _ = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, such as log=info, got {text!r}")
-    return text
-
-
 def parser() -> cli.Parser:
     """The command's options."""
     options = cli.Parser(prog="python -m convert", description=__doc__, epilog=EPILOG)
-    options.add_argument(
-        "--onnx", type=Path, required=True, help="ONNX of `python -m export`, or a detector that someone else exported"
-    )
-    source = options.add_mutually_exclusive_group()
-    source.add_argument(
-        "--model", type=cli.given, help="name in atc_configs/ of what someone else exported; default: the ONNX says it"
-    )
-    source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
+    add_source(options)
     options.add_argument(
         "--batch_size",
         type=batch_sizes,
@@ -106,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] in (["simulate"], ["bisect"]):
         from convert.precision.command import precision_command
 
-        return precision_command(argv, canvas, print)
+        return precision_command(argv, print)
     if argv[:1] == ["explain"]:
         from convert.atc.explain import explain_command
 
@@ -114,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] == ["plan"]:
         from convert.cost.command import cost_command
 
-        return cost_command(argv[1:], canvas, batch_sizes, print)
+        return cost_command(argv[1:], print)
     return _convert(parser().parse_args(argv))
 
 

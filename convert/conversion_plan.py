@@ -142,35 +142,40 @@ def plan_conversion(
         SpecError: a value is not legal, or the file carries another spec than the one given.
         MissingEnvironmentError: an OM was asked for and atc is not on PATH.
     """
-    given = spec
-    carried, change = _carried(onnx_file, is_meant=given is not None)
+    carried, change = _carried(onnx_file, is_meant=spec is not None)
     atc = dict(options or {}) | ({} if soc_version is None else {"soc_version": soc_version})
-    spec = with_changes(
-        chosen_spec(onnx_file, carried=carried, given=given, atc=atc), canvas=canvas, dtype=dtype, atc=atc
+    chosen = with_changes(
+        chosen_spec(onnx_file, carried=carried, given=spec, atc=atc), canvas=canvas, dtype=dtype, atc=atc
     )
     if change is not None:
-        spec = replace(spec, departures=(*spec.departures, change))
-    if carried is None and not spec.image.is_sized:
+        chosen = replace(chosen, departures=(*chosen.departures, change))
+    if carried is None:
+        _say_bound(chosen)
+    chosen, largest = with_batch(chosen, batch_size)
+    output = output or Path("om_models") / _product_name(chosen, largest)
+    _refuse_illegal(chosen, output, largest)
+    return Plan(
+        onnx_file,
+        output,
+        chosen,
+        largest,
+        _buildable(target),
+        is_foreign=carried is None,
+        is_changed=change is not None,
+        may_stand_alone=target == "cpu",
+        assumed=assumed(chosen, given=spec, atc=atc),
+    )
+
+
+def _say_bound(spec: DetectorSpec) -> None:
+    """Say what bounds the images of a detector that someone else exported, where nothing else says it."""
+    if not spec.image.is_sized:
         log.warning(
             "assumed: the canvas %s alone bounds the size of images, for the spec of %s has no image.short, long or "
             "stretch",
             spec.canvas,
             spec.name,
         )
-    spec, largest = with_batch(spec, batch_size)
-    output = output or Path("om_models") / _product_name(spec, largest)
-    _refuse_illegal(spec, output, largest)
-    return Plan(
-        onnx_file,
-        output,
-        spec,
-        largest,
-        _buildable(target),
-        is_foreign=carried is None,
-        is_changed=change is not None,
-        may_stand_alone=target == "cpu",
-        assumed=assumed(spec, given=given, atc=atc),
-    )
 
 
 def _carried(onnx_file: Path, *, is_meant: bool) -> tuple[DetectorSpec | None, str | None]:

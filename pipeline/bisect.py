@@ -15,10 +15,9 @@ def bisect_command(argv: Sequence[str], say: Callable[[str], None]) -> None:
         argv: its options.
         say: writes one line of result.
     """
-    from convert.__main__ import canvas
     from convert.precision.command import bisect_options, plan_with_rules
 
-    args = bisect_options(canvas).parse_args(argv)
+    args = bisect_options().parse_args(argv)
     from convert.precision.bisect import bisect
     from convert.precision.files import write_keep
     from convert.precision.simulate import card_graph, stand_in

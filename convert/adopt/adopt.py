@@ -96,9 +96,10 @@ def adopt(model: onnx.ModelProto, spec: DetectorSpec, *, where: str, batch_size:
     rename(graph, _other_names(graph, lambda name: name.startswith(COLUMNS)))
     image = find_image(graph, spec, where=where, batch_size=batch_size)
     shapes = {image.name: image.shape}
-    shown = inferred(adopted, data_prop=True, functions=False, shapes=shapes)
-    spec = split_columns(graph, shown, spec, where=where, batch_size=batch_size)
     known = inferred(adopted, data_prop=True, functions=False, shapes=shapes)
+    split = split_columns(graph, known, spec, where=where, batch_size=batch_size)
+    if split is not spec:
+        spec, known = split, inferred(adopted, data_prop=True, functions=False, shapes=shapes)
     found = find_detections(known, spec, where=where, batch_size=batch_size)
     _require_probabilities(known, found, spec, where)
     if found.needs_suppression:

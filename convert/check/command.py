@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from convert.lint.command import CANNS
-from convert.lint.facts import DEFAULT_CANN
+from convert.lint.command import add_cann
 from detector import cli
 from detector.errors import ArtifactError
 from detector.files.bounds import SCRIPT_BYTES
@@ -33,7 +32,7 @@ def parser() -> cli.Parser:
     options.add_argument(
         "what", type=cli.given, nargs="+", metavar="COMMAND|SCRIPT", help="a command line in quotes, or a file of some"
     )
-    options.add_argument("--cann", choices=CANNS, default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})")
+    add_cann(options)
     options.add_argument("--json", action="store_true", help="one JSON object and nothing else")
     return options
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convert.arguments import batch_sizes, canvas
 from detector import cli
 from detector.errors import ArtifactError
 from detector.files.bounds import DATA_BYTES
@@ -30,7 +31,7 @@ Every figure is measured (with --measured, a short run here), computed (from the
 BATCHES = (1, 4, 8, 16, 32, 64)
 
 
-def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str], int | tuple[int, ...]]) -> cli.Parser:
+def parser() -> cli.Parser:
     """The command's options."""
     options = cli.Parser(
         prog="python -m convert plan", description="What a deployment will cost, before anything runs.", epilog=EPILOG
@@ -56,19 +57,15 @@ def parser(canvas: Callable[[str], tuple[int, int]], batch_sizes: Callable[[str]
 
 def cost_command(
     argv: Sequence[str],
-    canvas: Callable[[str], tuple[int, int]],
-    batch_sizes: Callable[[str], int | tuple[int, ...]],
     say: Callable[[str], None],
 ) -> int:
     """Parse, count, print.
 
     Args:
         argv: after the word `plan`.
-        canvas: parses `H,W`.
-        batch_sizes: parses `N,N`.
         say: writes a line to standard output.
     """
-    args = parser(canvas, batch_sizes).parse_args(argv)
+    args = parser().parse_args(argv)
     from convert.cost.forecast import card_figures, card_speeds, machine_figures, size_figures
     from detector.spec import replace
     from detector.spec.atc import normalized_chip

@@ -23,12 +23,17 @@ def parser() -> cli.Parser:
     )
     options.add_argument("onnx", type=Path, help="the graph that atc would read, such as NAME.atc.onnx")
     options.add_argument("--soc", default="Ascend310P3", help="chip (Ascend310P3)")
-    options.add_argument("--cann", choices=CANNS, default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})")
+    add_cann(options)
     options.add_argument("--dynamic_batch_size", default="", metavar="1,2,4", help="gears (those in the file)")
     options.add_argument("--dynamic_image_size", default="", metavar="H,W;H,W")
     options.add_argument("--dynamic_dims", default="", metavar="D,D;D,D")
     options.add_argument("--json", action="store_true", help="one JSON object and nothing else")
     return options
+
+
+def add_cann(options: cli.Parser) -> None:
+    """Add `--cann`, the release of atc that is asked about."""
+    options.add_argument("--cann", choices=CANNS, default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})")
 
 
 def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:

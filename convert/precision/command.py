@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from convert.arguments import add_source, canvas
 from detector import cli
 from detector.errors import SpecError
 
@@ -54,31 +55,23 @@ def batch_size(text: str) -> int:
     return size
 
 
-def precision_command(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> int:
+def precision_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Run the command that the first argument names.
 
     Args:
         argv: `simulate` or `bisect`, and its options.
-        canvas: parses `H,W`.
         say: writes one line of result.
     """
     name, *rest = argv
     if name == "bisect":
-        _become_bisect(rest, canvas)
-    _simulate(rest, canvas, say)
+        _become_bisect(rest)
+    _simulate(rest, say)
     return 0
 
 
-def _options(name: str, description: str, epilog: str, canvas: Callable[[str], object]) -> cli.Parser:
+def _options(name: str, description: str, epilog: str) -> cli.Parser:
     options = cli.Parser(prog=f"python -m convert {name}", description=description, epilog=epilog)
-    options.add_argument(
-        "--onnx", type=Path, required=True, help="ONNX of `python -m export`, or a detector that someone else exported"
-    )
-    source = options.add_mutually_exclusive_group()
-    source.add_argument(
-        "--model", type=cli.given, help="name in atc_configs/ of what someone else exported; default: the ONNX says it"
-    )
-    source.add_argument("--spec", type=Path, help="YAML file of a model of your own that someone else exported")
+    add_source(options)
     options.add_argument("--canvas", type=canvas, metavar="H,W", help="height and width; default: the spec's")
     options.add_argument(
         "--atc", action="append", default=[], metavar="KEY=VALUE", help="a key of the spec's `atc`, such as nms=refine"
@@ -97,10 +90,8 @@ def _options(name: str, description: str, epilog: str, canvas: Callable[[str], o
     return options
 
 
-def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callable[[str], None]) -> None:
-    options = _options(
-        "simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG, canvas
-    )
+def _simulate(argv: Sequence[str], say: Callable[[str], None]) -> None:
+    options = _options("simulate", "Write an ONNX that computes on the CPU what the card would.", SIMULATE_EPILOG)
     options.add_argument("--batch_size", type=batch_size, help="images per run; not with atc.dims, which says it")
     options.add_argument("--output", type=Path, help="without suffix; default: om_models/<model>_bs<N>_<mode>")
     args = options.parse_args(argv)
@@ -124,10 +115,10 @@ def _simulate(argv: Sequence[str], canvas: Callable[[str], object], say: Callabl
     }))  # fmt: skip
 
 
-def bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
+def bisect_options() -> cli.Parser:
     """The options of `bisect`."""
     options = _options("bisect", "Find the operators that must keep float32, and write atc's --keep_dtype file.",
-                       BISECT_EPILOG, canvas)  # fmt: skip
+                       BISECT_EPILOG)  # fmt: skip
     images = options.add_mutually_exclusive_group(required=True)
     images.add_argument("--bins", type=Path, help="folder of `python -m preprocess`")
     images.add_argument("--image_src_path", type=Path, metavar="IMAGES", help="image folder")
@@ -147,9 +138,9 @@ def bisect_options(canvas: Callable[[str], object]) -> cli.Parser:
     return options
 
 
-def _become_bisect(argv: Sequence[str], canvas: Callable[[str], object]) -> NoReturn:
+def _become_bisect(argv: Sequence[str]) -> NoReturn:
     """Hand over to `pipeline.bisect`: its trials start other stages. Help and usage errors are answered here."""
-    bisect_options(canvas).parse_args(argv)
+    bisect_options().parse_args(argv)
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     line = [sys.executable, "-P", "-m", "pipeline", "bisect", *argv]
     sys.stdout.flush()
