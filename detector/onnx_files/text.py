@@ -1,4 +1,8 @@
-"""Nodes from ONNX's own syntax (onnx/docs/Syntax.md), in the same bytes as `onnx.helper` makes them."""
+"""Nodes from ONNX's own syntax (onnx/docs/Syntax.md), in the same bytes as `onnx.helper` makes them.
+
+For fragments that are the same in every graph. Where the spec or the shapes decide which nodes there are
+(`convert.adopt.nodes`, `convert.gears`, the passes), nodes are made one by one.
+"""
 
 from collections.abc import Iterable, Mapping
 

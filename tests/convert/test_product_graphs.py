@@ -5,6 +5,7 @@ import pytest
 from convert.conversion_plan import plan_conversion
 from convert.graph.isolated import IllegalGraphError
 from convert.product_graphs import frozen_graph, lowered_graph, stand_in_graph
+from convert.sound.graph import read_sound
 from detector.errors import ArtifactError, SpecError
 from detector.onnx_files.read_write import embed_spec, write_onnx
 from detector.spec import replace
@@ -70,3 +71,16 @@ def test_each_graph_of_a_conversion_names_the_file(canonical, tmp_path, monkeypa
         monkeypatch.setattr(f"convert.product_graphs.{part}", refused)
         with pytest.raises(SpecError, match=r"m\.onnx: it takes more than 10 bytes of memory"):
             make(plan, static)
+
+
+@pytest.mark.parametrize("options", [{}, {"image_sizes": [[64, 96], [96, 64], [64, 64]]}])
+def test_the_file_is_read_once_for_all_gears(canonical, tmp_path, monkeypatch, options):
+    write_onnx(tmp_path / "m.onnx", canonical)
+    sizes = 2 if options else (1, 2, 4)
+    plan = plan_conversion(tmp_path / "m.onnx", batch_size=sizes, target="cpu", options=options)
+    reads = []
+    monkeypatch.setattr("convert.product_graphs.read_sound", lambda path, **_: reads.append(path) or read_sound(path))
+    frozen = frozen_graph(plan)
+    lowered_graph(plan, frozen)
+    stand_in_graph(plan, frozen)
+    assert reads == [tmp_path / "m.onnx"]
