@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from convert.graph.inference import SMALL, inferred
-from convert.graph.walk import all_graphs, all_nodes, inner_graphs, tensor_names
+from convert.graph.walk import DEFAULT_DOMAINS, all_graphs, all_nodes, inner_graphs, tensor_names
 from convert.lint.node_rules.signature import is_standard
 from convert.lint.weights import constants, is_whole
 from detector.nms.function import NMS_OP
@@ -113,7 +113,7 @@ def _skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
         output.type.tensor_type.ClearField("shape")
     _declare_weights(graph, model)
     _declare_nms_outputs(graph, model, nms)
-    opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")][:1]
+    opsets = [entry for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS][:1]
     return helper.make_model(graph, opset_imports=opsets or [helper.make_opsetid("", 16)])
 
 
