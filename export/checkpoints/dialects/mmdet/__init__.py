@@ -1,4 +1,4 @@
-"""Detectors of mmdetection 1.x, 2.x and 3.x with the heads of `mmdet_heads`; other names: mmdet/models/necks/fpn.py."""
+"""Detectors of mmdetection 1.x, 2.x and 3.x with the heads of `mmdet.heads`; other names: mmdet/models/necks/fpn.py."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -20,9 +20,9 @@ from export.checkpoints.dialects.mmdet.config_values import config_values
 from export.checkpoints.dialects.mmdet.dataset import label_order, with_cocos_names
 from export.checkpoints.dialects.mmdet.heads import HEADS
 from export.checkpoints.dialects.mmdet.keys import shown
-from export.checkpoints.dialects.mmdet.known import strange_settings
-from export.checkpoints.dialects.mmdet.limits import exact_for_multiples, refuse_settings
+from export.checkpoints.dialects.mmdet.known_settings import strange_settings
 from export.checkpoints.dialects.mmdet.recipe import read_recipe
+from export.checkpoints.dialects.mmdet.refused_settings import exact_for_multiples, refuse_settings
 from export.checkpoints.reader import CheckpointFile
 from export.checkpoints.weighing.guesses import common_guesses, usual_anchors
 from export.checkpoints.weighing.names import rename

@@ -1,8 +1,8 @@
 """Settings of the network in an mmdetection config that this version knows; any other may change the arithmetic.
 
 Signatures of `ResNet`, `ResNeXt`, `FPN`, `AnchorFreeHead`, `FCOSHead`, `AnchorHead`, `RetinaHead`, `DeltaXYWHBBoxCoder`
-and `AnchorGenerator` in mmdetection 3.3, and what 1.x called them. They are read, refused by `mmdet_limits`, show in
-names and shapes, or are for training.
+and `AnchorGenerator` in mmdetection 3.3, and what 1.x called them. They are read, refused by `refused_settings`,
+show in names and shapes, or are for training.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def strange_settings(config: Mapping[str, Any], head: Head) -> list[str]:
 
 
 def _strange_loss(loss: Mapping[str, Any]) -> list[str]:
-    """Of the loss that decides what becomes of the class rows: softmax is refused by `mmdet_limits`."""
+    """Of the loss that decides what becomes of the class rows: softmax is refused by `refused_settings`."""
     notes = []
     kind, sigmoid = loss.get("type", _LOSSES[0]), loss.get("use_sigmoid", True)
     if class_name(kind) not in _LOSSES:

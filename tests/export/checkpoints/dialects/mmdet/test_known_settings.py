@@ -5,7 +5,7 @@ import pytest
 from detector.errors import CheckpointError
 from export.checkpoints.dialects.mmdet.config_text import parse_config
 from export.checkpoints.dialects.mmdet.heads import HEADS
-from export.checkpoints.dialects.mmdet.known import strange_settings
+from export.checkpoints.dialects.mmdet.known_settings import strange_settings
 from export.checkpoints.weighing.weights import Weights
 
 
