@@ -6,6 +6,7 @@ import pydantic
 from pydantic import Field
 
 from detector.spec.strict_model import StrictModel
+from detector.terminal.text import shortened
 
 Column = Literal["box", "objectness", "classes", "score", "label", "image"]
 
@@ -67,7 +68,7 @@ class GraphSpec(StrictModel):
         if len(set(names)) < len(names) or set(names) - {"image"} not in kinds:
             raise ValueError(
                 "must be, in the order of the output, box and classes; box, objectness and classes; or box, score and "
-                f"label; with image, and with numbers of columns to leave out; got {', '.join(map(str, columns))}"
+                f"label; with image, and with numbers of columns to leave out; got {shortened(', '.join(map(str, columns)))}"
             )
         return columns
 

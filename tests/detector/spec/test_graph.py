@@ -58,6 +58,12 @@ def test_columns_make_detections(tmp_path, columns):
         load(tmp_path, text)
 
 
+def test_thousands_of_columns_are_told_in_brief(tmp_path):
+    text = TEXT.replace("outputs: {boxes: b, scores: s}", f"columns: {[1] * 2000}")
+    with pytest.raises(SpecError, match=r"got 1, 1, [1, ]{80,100}… of 5998 characters$"):
+        load(tmp_path, text)
+
+
 def test_columns_may_be_left_out_by_number(tmp_path):
     text = TEXT.replace("outputs: {boxes: b, scores: s}", "columns: [2, box, objectness, classes, 32]")
     assert load(tmp_path, text).graph.columns == (2, "box", "objectness", "classes", 32)
