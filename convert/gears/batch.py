@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 from convert.gears.open_shapes import shape_operands
 from convert.graph.fold import drop_dead
 from convert.graph.inference import known_shapes
-from convert.graph.rewrite import copy_of, set_nodes
+from convert.graph.rewrite import constants, copy_of, set_nodes
 from convert.passes.older_opset.reshape import drop_allowzero
 from convert.passes.resize import OPTIONAL_SINCE, resize_by_factors
 from detector.errors import SpecError
@@ -46,7 +46,7 @@ def with_open_batch(freeze: Callable[[int], onnx.ModelProto], largest: int) -> o
     merged = copy_of(large)
     _require_same_nodes(small, large)
     batch = _Batch(merged, known_shapes(large), largest)
-    before = {tensor.name: tensor for tensor in small.graph.initializer}
+    before = constants(small.graph)
     for tensor in list(merged.graph.initializer):
         other = before.get(tensor.name)
         if other is None:

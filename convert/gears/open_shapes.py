@@ -14,7 +14,7 @@ from convert.gears.kernels import Refusal
 from convert.graph.evaluate import SIZES, Array
 from convert.graph.fold import fold_constants
 from convert.graph.inference import known_shapes, set_input_shapes
-from convert.graph.rewrite import copy_of
+from convert.graph.rewrite import constants, copy_of
 from convert.graph.walk import all_nodes
 
 _AND_ALL_AFTER = 99
@@ -112,7 +112,7 @@ class _Search:
     def __init__(self, folded: onnx.ModelProto, refusal: Refusal) -> None:
         self._refusal = refusal
         self._given = _constants(folded.graph)
-        self._values = {tensor.name: tensor for tensor in folded.graph.initializer}
+        self._values = constants(folded.graph)
         self._makers = {name: node for node in all_nodes(folded.graph) for name in node.output if name}
         self._shapes = known_shapes(folded, data_prop=False)
 

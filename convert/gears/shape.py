@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from convert.gears.number import PREFIX, Array, GearNumber
 from convert.gears.open_shapes import shape_operands
-from convert.graph.rewrite import copy_of, set_nodes
+from convert.graph.rewrite import constants, copy_of, set_nodes
 from detector.errors import SpecError
 
 NAMES = {0: "batch", 2: "height", 3: "width"}
@@ -43,9 +43,9 @@ def with_open_shape(graphs: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     tensors = list(graph.initializer)
     choice = _Choice(graph, [_sizes(other.graph.input[0]) for other in graphs])
     renamed: dict[str, str] = {}
-    constants = [{tensor.name: tensor for tensor in other.graph.initializer} for other in graphs]
+    weights = [constants(other.graph) for other in graphs]
     for tensor in tensors:
-        values = [numpy_helper.to_array(known[tensor.name]) for known in constants if tensor.name in known]
+        values = [numpy_helper.to_array(known[tensor.name]) for known in weights if tensor.name in known]
         if len(values) < len(graphs):
             raise SpecError(_refusal(f"the constant {tensor.name!r} is there for some of them only"))
         if any(not np.array_equal(value, values[0]) for value in values[1:]):

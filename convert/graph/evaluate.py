@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from convert.graph.inference import fixed_shape, tensor_types
 from convert.graph.isolated import IllegalGraphError, at
 from convert.graph.reference import computed, is_agreed
+from convert.graph.rewrite import constants
 from convert.graph.walk import DEFAULT_DOMAINS, called, inner_graphs, opset_versions
 from detector.errors import SpecError
 from detector.files.bounds import FOLDED_BYTES
@@ -33,7 +34,7 @@ class Constants:
         self._declared = tensor_types(model, data_prop=folds is None)
         self._folds = folds
         # Weights stay where they are: only what shape arithmetic touches is decoded.
-        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._weights = constants(model.graph)
         self._values: dict[str, Array] = {}
         self._opset = next(iter(opset_versions(model)), onnx.defs.onnx_opset_version())
         self._room = room

@@ -46,6 +46,11 @@ def add_constant(graph: onnx.GraphProto, name: str, value: Array) -> str:
     return name
 
 
+def cast(source: str, target: str, to: int) -> onnx.NodeProto:
+    """A Cast to an element type (TensorProto), named after what it makes."""
+    return helper.make_node("Cast", [source], [target], name=f"cast.{target}", to=to)
+
+
 def fixed_ints(node: onnx.NodeProto, index: int, known: dict[str, onnx.TensorProto]) -> list[int] | None:
     """The integers of an input that must be constant; None where the input is left out.
 

@@ -9,10 +9,10 @@ operator takes it as int32; atc's parser has the constant).
 
 import numpy as np
 import onnx
-from onnx import TensorProto, defs, helper, numpy_helper
+from onnx import TensorProto, defs, numpy_helper
 
 from convert.graph.inference import element_types
-from convert.graph.rewrite import add_constant, attribute, constants, replace_nodes
+from convert.graph.rewrite import add_constant, attribute, cast, constants, replace_nodes
 from convert.graph.walk import DEFAULT_DOMAINS, default_opset
 from detector.errors import SpecError
 
@@ -85,8 +85,8 @@ class _Narrowing:
         self.narrow[name] = short = f"{name}.int32"
         if follows:
             node.output[index] = short
-            return [_cast(short, name, INT64)] if name in self.outputs else []
-        return [_cast(name, short, INT32)]
+            return [cast(short, name, INT64)] if name in self.outputs else []
+        return [cast(name, short, INT32)]
 
     def _widen(self, node: onnx.NodeProto, indices: list[int] | range) -> list[onnx.NodeProto]:
         """What must be int64 and is int32 by now is cast back."""
@@ -96,7 +96,7 @@ class _Narrowing:
             if name in self.narrow:
                 node.input[index] = wide = f"{name}.int64"
                 if wide not in self.widened:
-                    made.append(_cast(self.narrow[name], wide, INT64))
+                    made.append(cast(self.narrow[name], wide, INT64))
                     self.widened.add(wide)
         return made
 
@@ -112,7 +112,7 @@ class _Narrowing:
                 if name in self.known:
                     add_constant(self.graph, f"{name}.int32", _fitting(self.known[name], node))
                 else:
-                    made.append(_cast(name, f"{name}.int32", INT32))
+                    made.append(cast(name, f"{name}.int32", INT32))
             node.input[index] = self.narrow[name]
         return made
 
@@ -127,7 +127,3 @@ def _fitting(tensor: onnx.TensorProto, node: onnx.NodeProto) -> np.ndarray[tuple
             f"{values.flat[abs(values).argmax()]}, which does not fit into int32, the card's integers"
         )
     return values.astype(np.int32)
-
-
-def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
-    return helper.make_node("Cast", [source], [target], name=f"cast.{target}", to=to)

@@ -6,9 +6,9 @@ opset domain (E16005), and on 310P the operator has float16 kernels only (aic-as
 """
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from convert.graph.rewrite import replace_nodes
+from convert.graph.rewrite import cast, replace_nodes
 from convert.graph.walk import DEFAULT_DOMAINS
 from detector.nms.function import NMS_OP
 
@@ -27,10 +27,10 @@ def use_card_operator(model: onnx.ModelProto, opset: int) -> None:
         before, after = [], []
         for index, name in enumerate(node.input):
             node.input[index] = f"{name}.float16"
-            before.append(_cast(name, node.input[index], TensorProto.FLOAT16))
+            before.append(cast(name, node.input[index], TensorProto.FLOAT16))
         for index, name in enumerate(node.output[:FLOAT_OUTPUTS]):
             node.output[index] = f"{name}.float16"
-            after.append(_cast(node.output[index], name, TensorProto.FLOAT))
+            after.append(cast(node.output[index], name, TensorProto.FLOAT))
         return [*before, node, *after]
 
     replace_nodes(model.graph, replaced)
@@ -38,7 +38,3 @@ def use_card_operator(model: onnx.ModelProto, opset: int) -> None:
     default = [entry for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     del model.opset_import[:]
     model.opset_import.extend(default)
-
-
-def _cast(source: str, target: str, to: int) -> onnx.NodeProto:
-    return helper.make_node("Cast", [source], [target], name=f"cast.{target}", to=to)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.graph.rewrite import copy_of, set_nodes
+from convert.graph.rewrite import constants, copy_of, set_nodes
 from convert.precision.modes import MATRIX_OPS, Compute
 
 # Every value they write is one that they read, or one that float16 has (an integer below 2048, a sign changed).
@@ -51,7 +51,7 @@ class _Rounder:
     def __init__(self, model: onnx.ModelProto, kinds: dict[str, int]) -> None:
         self._model = copy_of(model)
         self._kinds = kinds
-        self._weights = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._weights = constants(model.graph)
         self._is_half: dict[str, bool] = {}
         self._rounded: dict[str, str] = {}
         self._nodes: list[onnx.NodeProto] = []
