@@ -66,9 +66,10 @@ class GraphSpec(StrictModel):
         names = [column for column in columns if not isinstance(column, int)]
         kinds = ({"box", "classes"}, {"box", "objectness", "classes"}, {"box", "score", "label"})
         if len(set(names)) < len(names) or set(names) - {"image"} not in kinds:
+            got = shortened(", ".join(map(str, columns)))
             raise ValueError(
                 "must be, in the order of the output, box and classes; box, objectness and classes; or box, score and "
-                f"label; with image, and with numbers of columns to leave out; got {shortened(', '.join(map(str, columns)))}"
+                f"label; with image, and with numbers of columns to leave out; got {got}"
             )
         return columns
 
