@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from convert.graph.rewrite import int_attribute, ints_attribute
+from convert.graph.rewrite import attribute, int_attribute, ints_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import CONVERT, SOURCES, Known, Rule, passed_over, refused, without_place
 from convert.passes.older_opset.softmax import ONE_AXIS_SINCE
@@ -50,10 +50,17 @@ def _softmax(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     )
 
 
+def _unique(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
+    axis = attribute(node, "axis")
+    if axis is not None and len(known.tensors.shapes.get(node.input[0], ())) != 1:
+        yield passed_over("axis", axis.i, "the card takes the numbers of all axes", "export the model without it")
+
+
 PARSER: dict[str, Rule] = {
     **dict.fromkeys(("ArgMax", "ArgMin"), _arg),
     **dict.fromkeys(("ReduceL1", "ReduceL2"), _reduction),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), _softmax),
     "ReduceSumSquare": _square_sum,
+    "Unique": _unique,
 }
 CARD: dict[str, tuple[Rule, ...]] = {}

@@ -22,6 +22,11 @@ def _resize(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
         yield passed_over(
             "cubic_coeff_a", round(given.f, 6), "the card has its own, -0.75", "export the model with -0.75"
         )
+    outside = attribute(node, "extrapolation_value")
+    if coordinates == "tf_crop_and_resize" and outside is not None and outside.f:
+        yield passed_over(
+            "extrapolation_value", round(outside.f, 6), "the card writes 0 outside", "export the model without it"
+        )
     if mode in ("linear", "cubic") and int_attribute(node, "exclude_outside", 0):
         yield passed_over("exclude_outside", 1, "the card counts what lies outside", "export the model without it")
     shape, result = known.tensors.shape(node.input[0]), known.tensors.shape(node.output[0])
