@@ -63,7 +63,7 @@ class Prepared:
 
 
 def run_onnx(options: Options, argv: Sequence[str], say: Say) -> None:
-    """Execution a .onnx over the input, write the result folder and its summary.
+    """Run a .onnx over the input, write the result folder and its summary.
 
     Args:
         options: the command line.
