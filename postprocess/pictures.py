@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from detector.errors import ArtifactError, DataError
-from detector.files.atomic import write_json
+from detector.files.atomic import as_json
 from detector.files.bounds import MANIFEST_BYTES
 from detector.files.digest import sha256_of
 from detector.files.json_text import parse_json
@@ -19,22 +19,9 @@ UNBOUND = (
 )
 
 
-def write_pictures(out: Path, pictures: Mapping[int | str, str]) -> str | None:
-    """Write the file, or remove an earlier one where nothing is known.
-
-    Args:
-        out: folder of the evaluation.
-        pictures: hex SHA-256 of the image file by COCO image id.
-
-    Returns:
-        The file's own, None if there is none.
-    """
-    path = out / PICTURES_NAME
-    if not pictures:
-        path.unlink(missing_ok=True)
-        return None
-    write_json(path, [[image_id, sha256] for image_id, sha256 in pictures.items()], indent=None)
-    return sha256_of(path)
+def pictures_text(pictures: Mapping[int | str, str]) -> str:
+    """The content of the file, of the hex SHA-256 of the image files by COCO image id."""
+    return as_json([[image_id, sha256] for image_id, sha256 in pictures.items()], indent=None)
 
 
 def read_pictures(results: Path, sha256: str, *, again: str) -> dict[int | str, str]:

@@ -1,5 +1,6 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from detector.errors import ArtifactError
-from detector.files.atomic import make_folder, write_json
+from detector.files.atomic import as_json, make_folder, write_set
 from detector.files.digest import sha256_of
 from detector.products.product_file import require_apart
 from detector.spec import DetectorSpec
@@ -21,7 +22,7 @@ from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
 from postprocess.join import join_classes, other_numbering, own_ids
 from postprocess.origin import model_of
-from postprocess.pictures import PICTURES_NAME, write_pictures
+from postprocess.pictures import PICTURES_NAME, pictures_text
 from postprocess.record import UNKNOWN, End, Evaluation, Ran, to_record
 from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection, Detections
@@ -246,27 +247,34 @@ def write_evaluation(
     detections: list[Detection] | None = None,
     pictures: Mapping[int | str, str] = MappingProxyType({}),
 ) -> Evaluation:
-    """Write `detections.json` and `pictures.json` (if given), then `metrics.json`, which never describes others.
+    """Write `detections.json`, `pictures.json` (if given) and `metrics.json` that describes them: all or none.
 
     Returns:
         The evaluation, with the digests of what was written.
     """
-    if detections is not None:
-        write_detections(out, detections)
-        evaluation = replace(
-            evaluation,
-            detections_sha256=sha256_of(out / DETECTIONS_NAME),
-            pictures_sha256=write_pictures(out, pictures),
-        )
     make_folder(out)
-    write_json(out / METRICS_NAME, to_record(evaluation))
+    files, stale = {}, [out / METRICS_NAME]
+    if detections is not None:
+        files[out / DETECTIONS_NAME] = as_json(detections, indent=None)
+        evaluation = replace(evaluation, detections_sha256=_sha256(files[out / DETECTIONS_NAME]))
+        if pictures:
+            files[out / PICTURES_NAME] = pictures_text(pictures)
+            evaluation = replace(evaluation, pictures_sha256=_sha256(files[out / PICTURES_NAME]))
+        else:
+            stale.append(out / PICTURES_NAME)
+    files[out / METRICS_NAME] = as_json(to_record(evaluation))
+    write_set(files, stale=stale)
     return evaluation
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()  # what is not UTF-8 is refused at writing
 
 
 def write_detections(out: Path, detections: list[Detection]) -> None:
     """Write `detections.json`; a `metrics.json` of earlier ones is taken away when they are on the disk."""
     make_folder(out)
-    write_json(out / DETECTIONS_NAME, detections, indent=None, stale=out / METRICS_NAME)
+    write_set({out / DETECTIONS_NAME: as_json(detections, indent=None)}, stale=[out / METRICS_NAME])
 
 
 def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -144,18 +144,34 @@ def _encoded(path: Path, text: str) -> bytes:
         ) from error
 
 
-def write_json(path: Path, value: object, *, indent: int | None = 1, stale: Path | None = None) -> None:
-    """Write a JSON file atomically; one that would describe it wrongly goes when it is written, before it has its name.
+def write_json(path: Path, value: object, *, indent: int | None = 1) -> None:
+    """Write a JSON file atomically; errors as `write_text`."""
+    write_text(path, as_json(value, indent=indent))
+
+
+def as_json(value: object, *, indent: int | None = 1) -> str:
+    """A JSON document as our files have it."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_set(texts: dict[Path, str], *, stale: Iterable[Path] = ()) -> None:
+    """Write UTF-8 files that belong together: where one cannot be written all are left as they were.
+
+    Args:
+        texts: by file, in the order in which they take their names.
+        stale: what would describe these wrongly; goes when all are on the disk, before the first has its name.
 
     Raises:
-        ArtifactError: as `write_text`; or the stale file cannot be removed.
+        ArtifactError: as `write_text`; or a stale file cannot be removed.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
-    with atomic_file(path) as file:
-        file.write(_encoded(path, text))
-        file.flush()
-        if stale is not None:
-            _remove(stale)
+    with contextlib.ExitStack() as whole:
+        for path, text in reversed(texts.items()):
+            file = whole.enter_context(atomic_file(path))
+            file.write(_encoded(path, text))
+            file.flush()
+            os.fsync(file.fileno())
+        for path in stale:
+            _remove(path)
 
 
 def make_folder(path: Path, *, mode: int = 0o755) -> None:

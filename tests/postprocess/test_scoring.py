@@ -1,4 +1,5 @@
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -405,3 +406,21 @@ def test_text_ids_of_categories_are_joined(
     detect_folder(results, bins, annotations_file, tmp_path / "other", told=Told())
     rows = json.loads((tmp_path / "other/detections.json").read_text())
     assert [row["category_id"] for row in rows] == [ids[1], ids[5], ids[2]]
+
+
+def test_a_disk_that_fills_at_the_last_file_leaves_the_evaluation_that_was_there(
+    results: Path, bins: Path, annotations_file: Path, tmp_path: Path
+):
+    out = tmp_path / "out"
+    score_folder(results, bins, annotations_file, out, told=Told())
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    metrics = len(before["metrics.json"])
+    assert len(before["detections.json"]) < metrics
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (metrics - 1, hard))
+    try:
+        with pytest.raises(ArtifactError, match=r"metrics\.json: File too large"):
+            score_folder(results, bins, annotations_file, out, told=Told())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

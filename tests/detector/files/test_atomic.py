@@ -15,6 +15,7 @@ from detector.files.atomic import (
     to_disk,
     write_bytes,
     write_json,
+    write_set,
     write_text,
 )
 from detector.files.digest import sha256_of
@@ -152,17 +153,18 @@ def test_an_open_stream_is_not_replaced_by_a_file(tmp_path: Path):
     assert link.read_text() == "new"
 
 
-def test_what_would_describe_another_file_goes_when_that_is_written(tmp_path: Path):
-    of, stale = tmp_path / "of.json", tmp_path / "stale.json"
-    of.write_text("old")
-    stale.write_text("of the old one")
+def test_files_that_belong_together_are_written_all_or_none(tmp_path: Path):
+    of, by, stale = (tmp_path / name for name in ("of.json", "by.json", "stale.json"))
+    for path in (of, by, stale):
+        path.write_text("old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(ArtifactError, match=r"of.json: File too large; raise `ulimit -f`"):
-            write_json(of, "x" * 2000, stale=stale)
+        for long, texts in (("of", {of: "x" * 2000, by: "y"}), ("by", {of: "x", by: "y" * 2000})):
+            with pytest.raises(ArtifactError, match=rf"{long}.json: File too large; raise `ulimit -f`"):
+                write_set(texts, stale=[stale])
+            assert {path: path.read_text() for path in tmp_path.iterdir()} == {of: "old", by: "old", stale: "old"}
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (of.read_text(), stale.read_text()) == ("old", "of the old one")
-    write_json(of, [], stale=stale)
-    assert list(tmp_path.iterdir()) == [of]
+    write_set({of: "x", by: "y"}, stale=[stale])
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == {of: "x", by: "y"}
