@@ -86,6 +86,7 @@ def main(argv: Sequence[str]) -> None:
             only_annotated=args.only_annotated,
             recursive=args.recursive,
             any_size=args.ignore_annotated_size,
+            command=("pipeline", *argv),
         )
     except MemoryError as error:
         raise PipelineError(

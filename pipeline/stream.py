@@ -27,7 +27,7 @@ from postprocess.record import Evaluation, Ran
 from postprocess.results import ImageResult
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.oddities import say, sourced
-from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME, require_all, score_results
+from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME, Rules, require_all, score_results
 from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered
 from preprocess.remarks import Seen, log_remarks
@@ -75,6 +75,7 @@ def stream(
     subset: bool = False,
     only_annotated: bool = False,
     any_size: bool = False,
+    command: tuple[str, ...] = (),
 ) -> Evaluation:
     """Detect on every image and score it; leaves `detections.json` and, last, `metrics.json` in `out`.
 
@@ -94,6 +95,7 @@ def stream(
         subset: score only these images; otherwise every annotated image must be among them.
         only_annotated: leave out images that the annotations do not list; how many is said.
         any_size: the annotated sizes of images are not compared.
+        command: see `postprocess.record.Evaluation`.
 
     Raises:
         MissingEnvironmentError: the model is an OM, or onnxruntime is not installed.
@@ -114,10 +116,11 @@ def stream(
         require_all(annotations, sources.image_ids.values())
     _require_writable(out)
     with exclusive(out, doing="streaming into"), Session(model) as session:
-        return _score(session, sources, model, out, workers=workers or min(core_count(), WORKERS_MAX))
+        found = workers or min(core_count(), WORKERS_MAX)
+        return _score(session, sources, model, out, workers=found, rules=Rules(command=command))
 
 
-def _score(session: Session, sources: Sources, model: Path, out: Path, *, workers: int) -> Evaluation:
+def _score(session: Session, sources: Sources, model: Path, out: Path, *, workers: int, rules: Rules) -> Evaluation:
     batch_sizes = batch_sizes_of(session, sources.spec, model)
     if len(batch_sizes) == 1:  # of several canvases it is not known yet where the images go
         (batch_size,) = batch_sizes.values()
@@ -131,7 +134,9 @@ def _score(session: Session, sources: Sources, model: Path, out: Path, *, worker
     # Closed whatever happens, so that no worker outlives the call.
     with contextlib.closing(infer) as results:
         bar = tqdm(results, total=len(sources.files), desc="stream", unit="image", disable=None)
-        return score_results(bar, sources.spec, sources.annotations, sources.image_ids, out, ran=ran, odd=odd)
+        return score_results(
+            bar, sources.spec, sources.annotations, sources.image_ids, out, ran=ran, rules=rules, odd=odd
+        )
 
 
 def _facts(session: Session, batch_sizes: Mapping[Size, int]) -> RunFacts:

@@ -180,7 +180,7 @@ def main(argv: Sequence[str]) -> None:
         if args.command == "report":
             _report(args)
         else:
-            _eval(top, args)
+            _eval(top, args, ("postprocess", *argv))
 
 
 def _product(args: argparse.Namespace) -> Path | None:
@@ -218,7 +218,7 @@ def _end(folder: Path) -> "End":
     )
 
 
-def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def _eval(top: argparse.ArgumentParser, args: argparse.Namespace, command: tuple[str, ...]) -> None:
     alone = ("bin_data_path", "test_annotation", "ends", "subset", "model", "only_annotated", "ignore_annotated_size")
     if args.detections and any(getattr(args, option) for option in (*alone, "no_annotations")):
         options = ", ".join(f"--{option}" for option in (*alone, "no_annotations"))
@@ -238,11 +238,12 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         args.ignore_annotated_size,
         args.max_detections,
         tuple(map(_end, args.ends or ())),
+        command,
     )
     results = Path(args.bin_data_path or "./result/dumpOutput_device0/")
     info = Path(args.test_annotation or "./origin_pictures.info")
     if args.detections:
-        evaluation = score_file(args.detections, truth, out, limits=args.max_detections)
+        evaluation = score_file(args.detections, truth, out, rules=rules)
     else:
         out = out or Path("./detection-results/")
         if out.is_dir() and results.is_dir() and out.samefile(results):

@@ -58,10 +58,10 @@ def join_names(
     names = list(file_names)
     by_base = _by_base(annotations)
     found = {name: _by_path(name, by_base, annotations.source) for name in names}
-    files_of_base = Counter(_parts(name)[-1] for name in names)
+    files_of_base = Counter(parts_of(name)[-1] for name in names)
     for name, image in found.items():
-        others = by_base.get(_parts(name)[-1], [])
-        if image is None and len(others) == files_of_base[_parts(name)[-1]] == 1:
+        others = by_base.get(parts_of(name)[-1], [])
+        if image is None and len(others) == files_of_base[parts_of(name)[-1]] == 1:
             found[name] = others[0]
         elif image is None and not only_annotated:
             raise _not_found(name, others, annotations.source)
@@ -74,7 +74,7 @@ def _by_base(annotations: Annotations) -> dict[str, list[AnnotatedImage]]:
     result: dict[str, list[AnnotatedImage]] = {}
     for image in annotations.images.values():
         if image.file_name is not None:
-            result.setdefault(_parts(image.file_name)[-1], []).append(image)
+            result.setdefault(parts_of(image.file_name)[-1], []).append(image)
     return result
 
 
@@ -86,7 +86,7 @@ def _refuse_shared(joined: Mapping[str, AnnotatedImage], source: str) -> None:
         owners[image.id] = name
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
     """The folders and the file of a path, in either spelling."""
     return [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
 
@@ -97,14 +97,17 @@ def _by_path(name: str, by_base: Mapping[str, Sequence[AnnotatedImage]], source:
     Raises:
         DataError: there are several.
     """
-    parts = _parts(name)
-    candidates = [(image, _parts(image.file_name or "")) for image in by_base.get(parts[-1], [])]
+    parts = parts_of(name)
+    candidates = [(image, parts_of(image.file_name or "")) for image in by_base.get(parts[-1], [])]
     found = [image for image, other in candidates if other == parts]
     found = found or [
         image for image, other in candidates if other[-len(parts) :] == parts or parts[-len(other) :] == other
     ]
     if len(found) > 1:
-        raise DataError(f"{name} fits {len(found)} images of {source} (ids {[image.id for image in found][:5]})")
+        raise DataError(
+            f"{name} fits {len(found)} images of {source} (ids {[image.id for image in found][:5]}): write their "
+            "file_name there with the folders of the images"
+        )
     return found[0] if found else None
 
 

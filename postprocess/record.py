@@ -76,6 +76,7 @@ class Evaluation:
         pictures_sha256: of pictures.json, hex; None: there is none.
         numbering: what to know about how the labels are numbered, or None.
         ends: of a forecast, what operators that may compute in float16 inside give at both ends of what they may do.
+        command: what was run, words after `python -m`; empty: not known.
         reading: how boxes or categories must be taken to be found, where they are not as they stand; None: no hint.
     """
 
@@ -92,6 +93,7 @@ class Evaluation:
     numbering: str | None = None
     reading: str | None = None
     ends: tuple[End, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def reference_of(spec: DetectorSpec) -> Reference | None:
@@ -258,6 +260,7 @@ def to_record(evaluation: Evaluation) -> dict[str, Any]:
             {"id": item.category_id, "name": item.name, "AP": item.ap, "AP50": item.ap50, "objects": item.objects}
             for item in metrics.classes
         ],
+        "command": list(evaluation.command),
         "annotations_file": evaluation.annotations.source,
         "annotations_sha256": evaluation.annotations.sha256,
         "detections_file": evaluation.detections_file,

@@ -41,7 +41,8 @@ class Rules:
         only_annotated: only the images that are annotated; otherwise every preprocessed image must be.
         any_size: the annotated sizes of images are not compared.
         limits: most confident detections per image and category that count, three, ascending.
-        ends: of a forecast, see `postprocess.record.Evaluation`.
+        ends: of a forecast, see `postprocess.record.Evaluation`, as is the next.
+        command: what was run.
     """
 
     subset: bool = False
@@ -49,6 +50,7 @@ class Rules:
     any_size: bool = False
     limits: tuple[int, ...] = MAX_DETECTIONS
     ends: tuple[End, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 ALL = Rules()
@@ -79,9 +81,7 @@ def score_folder(
     spec, ran, bound = model_of(results, manifests, told.model)
     lines = [*sourced(annotations.source, odd), *bound]
     found = read_all(results, manifests, decode=spec.decode)
-    return score_results(
-        found, spec, annotations, image_ids, out, ran=ran, limits=rules.limits, ends=rules.ends, odd=lines
-    )
+    return score_results(found, spec, annotations, image_ids, out, ran=ran, rules=rules, odd=lines)
 
 
 def detect_folder(
@@ -131,8 +131,7 @@ def score_results(
     out: Path,
     *,
     ran: Ran = UNKNOWN,
-    limits: Sequence[int] = MAX_DETECTIONS,
-    ends: tuple[End, ...] = (),
+    rules: Rules = ALL,
     odd: Sequence[str] = (),
 ) -> Evaluation:
     """Score the outputs of images; leaves `detections.json` and, last, `metrics.json` in `out`.
@@ -145,8 +144,7 @@ def score_results(
         image_ids: COCO image id per file name of the scored images, in the order of the written detections.
         out: folder for the products, created if need be.
         ran: what gave the results.
-        limits: most confident detections per image and category that count, three, ascending.
-        ends: of a forecast, see `postprocess.record.Evaluation`.
+        rules: how they are scored; the images have been chosen by them.
         odd: what is odd beside the annotations' own oddities, one line each, with its source; `results` may add to
             it what it has said itself.
 
@@ -162,7 +160,7 @@ def score_results(
     categories, written = set(category_ids), str(out / DETECTIONS_NAME)
     silent = silent_images(annotations, Detections.of(detections), chosen, written)
     say(silent)
-    metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=categories, limits=limits)
+    metrics = evaluate(annotations, detections, image_ids=chosen, category_ids=categories, limits=rules.limits)
     evaluation = Evaluation(
         metrics,
         annotations,
@@ -171,9 +169,10 @@ def score_results(
         hidden=found.hidden,
         ran=ran,
         squeeze=found.squeeze,
-        ends=ends,
+        ends=rules.ends,
+        command=rules.command,
         oddities=(*known, *odd[count:], *silent),
-        numbering=_numbering(spec, annotations, category_ids, detections, chosen, limits),
+        numbering=_numbering(spec, annotations, category_ids, detections, chosen, rules.limits),
         reading=better_reading(
             annotations, detections, metrics, source=written, image_ids=chosen, category_ids=categories
         ),
@@ -209,9 +208,7 @@ def _numbering(
     )
 
 
-def score_file(
-    detections: Path, annotations_path: Path, out: Path | None = None, *, limits: Sequence[int] = MAX_DETECTIONS
-) -> Evaluation:
+def score_file(detections: Path, annotations_path: Path, out: Path | None = None, *, rules: Rules = ALL) -> Evaluation:
     """Score any COCO box result file against all annotated images; leaves `metrics.json` in `out`, if there is one."""
     annotations = read_annotations(find_annotations(annotations_path), names=False)
     if out is not None:
@@ -229,13 +226,14 @@ def score_file(
     silent = silent_images(annotations, rows, annotations.images, str(detections))
     oddities = (*sourced(annotations.source, annotations.oddities), *sourced(str(detections), lines), *silent)
     say(oddities)
-    metrics = evaluate(annotations, rows, limits=limits)
+    metrics = evaluate(annotations, rows, limits=rules.limits)
     evaluation = Evaluation(
         metrics,
         annotations,
         str(detections),
         oddities=oddities,
         detections_sha256=sha256,
+        command=rules.command,
         reading=better_reading(annotations, rows, metrics, source=str(detections)),
     )
     return evaluation if out is None else write_evaluation(out, evaluation)

@@ -1,6 +1,5 @@
 """Images for the report: which ones, what was found on them and what was missed, and their thumbnails."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from detector.errors import DataError
 from detector.geometry import Size
 from detector.images.read_image import Image, read_head, read_image
 from detector.spec.image import Exif
+from postprocess.image_names import parts_of
 from postprocess.pictures import require_picture
 from postprocess.report.scored import Scored
 from postprocess.rows.annotation_rows import AnnotatedImage
@@ -183,8 +183,12 @@ def _worst(pairs: Iterable[Pair]) -> AnnotatedImage | None:
 def _path(folder: Path, image: AnnotatedImage, source: str) -> Path:
     if image.file_name is None:
         raise DataError(f"{source}: image {image.id} has no file_name; leave out --image_src_path")
-    paths = (folder / image.file_name, folder / os.path.basename(image.file_name))
+    parts = parts_of(image.file_name)
+    paths = [folder.joinpath(*parts[start:]) for start in range(len(parts))]  # as `postprocess.image_names` joins them
     found = next((path for path in paths if path.is_file()), None)
+    if found is None:
+        below = [path for path in folder.rglob("*") if path.name == parts[-1] and path.is_file()]
+        found = below[0] if len(below) == 1 else None
     if found is None:
         raise DataError(f"{paths[0]} not found: {source} names it; --image_src_path takes the folder that was scored")
     return found

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,7 @@ class Record(pydantic.BaseModel):
     remarks: tuple[str, ...] = ()
     squeezed: SqueezeRecord | None = None
     oddities: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     annotations_sha256: str | None = None
     detections_sha256: str | None = None
     pictures_sha256: str | None = None
@@ -166,7 +168,7 @@ def _read_pictures(record: Record, results: Path) -> Mapping[int | str, str]:
     if record.pictures_sha256 is None:
         say(sourced(str(results / METRICS_NAME), [UNBOUND_PICTURES]))
         return {}
-    return read_pictures(results, record.pictures_sha256, again=_eval_again(results, record.annotations_file))
+    return read_pictures(results, record.pictures_sha256, again=_eval_again(results, record))
 
 
 def read_record(results: Path) -> Record:
@@ -190,7 +192,7 @@ def read_record(results: Path) -> Record:
     if record.metrics_sha256 is None:
         say(sourced(str(path), [UNBOUND]))
     elif record.metrics_sha256 != digest_of(facts, key=DIGEST):
-        again = _eval_again(results, record.annotations_file, _result_file(record))
+        again = _eval_again(results, record)
         raise ArtifactError(f"{path} is not as eval wrote it (its SHA-256 is another): changed since; {again}")
     return record
 
@@ -201,9 +203,15 @@ def _result_file(record: Record) -> Path | None:
     return None if file is None or os.path.basename(file) == DETECTIONS_NAME else Path(file)
 
 
-def _eval_again(results: Path, annotations: str = "ANNOTATIONS", detections: Path | None = None) -> str:
+def _eval_again(results: Path, record: Record | None = None) -> str:
     """How metrics.json is written again; what is not known stands in capitals."""
-    source = "--bin_data_path RESULT --test_annotation BINS" if detections is None else f"--detections {detections}"
+    if record is not None and record.command:
+        return (
+            f"run `python -m {shlex.join(record.command)}` (make {'stream' if 'run' in record.command[:2] else 'eval'})"
+        )
+    detections = _result_file(record) if record is not None else None
+    source = f"--detections {detections}" if detections else "--bin_data_path RESULT --test_annotation BINS"
+    annotations = record.annotations_file if record is not None else "ANNOTATIONS"
     options = f"{source} --annotations_path {annotations} --det_results_path {results}"
     return f"run `python -m postprocess eval {options}` (make eval)"
 
@@ -222,7 +230,7 @@ def _refuse_other_annotations(record: Record, annotations: Annotations, path: Pa
             differ = "other names or ids" if isinstance(recorded, dict) else f"{given}, expected {recorded}"
             raise ArtifactError(
                 f"{path} was scored against {record.annotations_file}; {annotations.source} is another file "
-                f"({what}: {differ}): give the same --annotations_path or run `python -m postprocess eval` (make eval)"
+                f"({what}: {differ}): give the same --annotations_path or {_eval_again(path.parent, record)}"
             )
 
 
@@ -234,7 +242,7 @@ def _read_detections(record: Record, annotations: Annotations, results: Path) ->
     beside, recorded = results / DETECTIONS_NAME, record.detections_file
     foreign = _result_file(record)
     path = foreign or (Path(recorded) if recorded is not None and not beside.exists() else beside)
-    again = _eval_again(results, record.annotations_file, foreign)
+    again = _eval_again(results, record)
     if not path.is_file():
         found = "is no regular file: remove it;" if os.path.lexists(path) else "not found:"
         raise ArtifactError(f"{path} {found} {results / METRICS_NAME} was computed from it; {again}")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,43 @@ def test_a_missing_image_names_the_option(report: Callable[..., str], images: Pa
     with pytest.raises(DataError, match=r"2.png not found: .*--image_src_path"):
         report()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "file"),
+    [("images/a/2.png", "a/2.png"), ("a\\2.png", "a/2.png"), ("2.png", "a/b/2.png"), ("b/2.png", "2.png")],
+)
+def test_images_are_found_where_eval_joins_them(
+    images: Path, annotations_file: Path, truth: dict[str, Any], tmp_path: Path, named: str, file: str
+):
+    truth["images"][1]["file_name"] = named
+    annotations_file.write_text(json.dumps(truth))
+    (images / file).parent.mkdir(parents=True, exist_ok=True)
+    (images / "2.png").rename(images / file)
+    rows = [{"image_id": 2, "category_id": 7, "bbox": [20, 0, 10, 10], "score": 0.125}]
+    (tmp_path / "detections.json").write_text(json.dumps(rows))
+    score_file(tmp_path / "detections.json", annotations_file, tmp_path)
+    write_report(tmp_path, annotations_file, tmp_path / "r.html", images=images)
+    assert (tmp_path / "r.html").read_text().count("<figure") == 3
+
+
+def test_the_command_that_an_error_names_is_the_one_that_was_run_and_mends(
+    report: Callable[..., str], results: Path, annotations_file: Path, truth: dict[str, Any], tmp_path: Path
+):
+    odd = tmp_path / "two words"
+    odd.mkdir()
+    (results / "detections.json").rename(odd / "d.json")
+    scoring = ["eval", "--detections", str(odd / "d.json"), "--annotations_path", str(annotations_file)]
+    scoring += ["--det_results_path", str(results), "--max_detections", "1,2,3"]
+    main(scoring)
+    truth["info"] = "edited"
+    annotations_file.write_text(json.dumps(truth))
+    with pytest.raises(ArtifactError, match="is another file") as error:
+        report()
+    named = shlex.split(re.search("`(.*)`", str(error.value))[1])
+    assert named == ["python", "-m", "postprocess", *scoring]
+    main(named[3:])
+    assert "AP" in report()
 
 
 def test_the_command_prints_the_file_and_its_size(

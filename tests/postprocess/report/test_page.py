@@ -11,7 +11,7 @@ from postprocess.coco import AnnotatedImage, Annotations
 from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
 from postprocess.record import Evaluation
 from postprocess.report.page import write_report
-from postprocess.scoring import score_file, write_evaluation
+from postprocess.scoring import Rules, score_file, write_evaluation
 from tests.postprocess.report.pages import NASTY, Parsed, change
 
 CHECKPOINT = {"file": "my<b>.pth", "sha256": "a7cac5ff" * 8, "dialect": "mmdet"}
@@ -95,7 +95,7 @@ def test_a_reference_of_another_data_set_is_not_comparable(report: Callable[...,
 
 
 def test_other_limits_are_named(report: Callable[..., str], results: Path, annotations_file: Path):
-    score_file(results / "detections.json", annotations_file, results, limits=(100, 300, 1000))
+    score_file(results / "detections.json", annotations_file, results, rules=Rules(limits=(100, 300, 1000)))
     text = Parsed(report()).text
     assert "best 300 of a class" in text
     assert "recall of the best 1000 detections of a class" in text
