@@ -10,6 +10,7 @@ from convert.precision.modes import HALF_ONLY_OPS, MATRIX_OPS, MODES, Keep, Rule
 from convert.precision.search import Search
 from convert.precision.simulate import CardGraph
 from detector.errors import AccuracyError, SpecError
+from detector.nms.function import NMS_OP
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,16 @@ def _blocks(card: CardGraph) -> Sequence[list[int]]:
 
 def _hopeless(card: CardGraph, at_best: float, without: float, accept: float) -> str:
     limited = sorted({node.op_type for node in card.model.graph.node} & (MATRIX_OPS | HALF_ONLY_OPS))
+    step = (
+        "accept more (--accept counts points against the float32 graph), or mend the weights that overflow float16 "
+        "(65504)"
+    )
+    if at_best > without and NMS_OP in limited:
+        step = (
+            "keeping them makes it worse, so that chance is left: suppression in float16 decides otherwise on "
+            "boxes near its threshold; look at more --images, take --atc nms=host, or accept more"
+        )
     return (
         f"no --keep_dtype file brings the loss down to {accept:g}: it is {without:.3f} with none and {at_best:.3f} "
-        f"with every operator kept, because the card has no float32 inputs for {', '.join(limited)}; accept more "
-        "(--accept counts points against the float32 graph), or mend the weights that overflow float16 (65504)"
+        f"with every operator kept, because the card has no float32 inputs for {', '.join(limited)}; {step}"
     )

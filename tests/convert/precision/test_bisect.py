@@ -82,6 +82,15 @@ def test_what_the_matrix_unit_cannot_read_no_file_repairs(canonical, tmp_path):
         bisect(card, Rules(), measure, accept=1.0, runs=100)
 
 
+def test_where_keeping_makes_it_worse_chance_is_named(canonical, tmp_path):
+    card, _ = trial(canonical, tmp_path)
+    losses = iter([2.0, 3.0])
+    with pytest.raises(
+        AccuracyError, match=r"2\.000 with none and 3\.000 .*makes it worse, so that chance is left: .*--images"
+    ):
+        bisect(card, Rules(), lambda _: next(losses), accept=1.0, runs=100)
+
+
 def test_two_overflows_are_found_at_once(canonical, tmp_path):
     card, measure = trial(planted.two_overflows(canonical), tmp_path)
     found = bisect(card, Rules(), measure, accept=1.0, runs=100)
