@@ -31,12 +31,12 @@ class Frozen:
     """The graph of a file at one shape.
 
     Attributes:
-        read: as the file has it.
+        read: as the file has it, for the other gears; None: there are none.
         model: at the batch size and canvas of the plan, folded.
         problem: why atc cannot take it; None: nothing that is known.
     """
 
-    read: onnx.ModelProto
+    read: onnx.ModelProto | None
     model: onnx.ModelProto
     problem: str | None
 
@@ -50,7 +50,7 @@ def frozen_graph(plan: Plan) -> Frozen:
     """
     with naming(plan.onnx_file):
         read = (read_foreign if plan.is_foreign else read_sound)(plan.onnx_file, may_differ=plan.is_changed)
-        return Frozen(read, *_frozen_at(plan, read, plan.batch_size, plan.spec.canvas))
+        return Frozen(read if plan.has_gears else None, *_frozen_at(plan, read, plan.batch_size, plan.spec.canvas))
 
 
 def _frozen_at(plan: Plan, read: onnx.ModelProto, batch_size: int, canvas: Size) -> tuple[onnx.ModelProto, str | None]:
@@ -146,6 +146,7 @@ def with_gears(
         if (batch_size, height, width) == own_shape:
             return own
         canvas = Size(height, width)
+        assert frozen.read is not None  # of a plan with gears
         model, problem = _frozen_at(plan, frozen.read, batch_size, canvas)
         if problem is not None:
             raise SpecError(f"{plan.onnx_file} cannot be lowered for atc at {canvas}: {problem}")

@@ -39,7 +39,7 @@ def with_precise_norms(model: onnx.ModelProto) -> onnx.ModelProto:
     result = copy_of(model)
     if max(opset_versions(model), default=0) > MAX_OPSET:
         return result
-    shapes = known_shapes(result)
+    shapes = known_shapes(result) if any(node.op_type == OP for node in result.graph.node) else {}
     weights = constants(result.graph)
 
     def written_out(node: onnx.NodeProto) -> list[onnx.NodeProto]:
