@@ -9,7 +9,7 @@ import math
 import operator
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -109,8 +109,10 @@ _NEVER: Final = _Assigned(UNKNOWN)
 # Statements that may change values made before.
 _CHANGES: Final = (
     *(ast.Delete, ast.Assign, ast.AugAssign, ast.Expr),
-    *(ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Match),
+    *(ast.For, ast.While, ast.If, ast.With, ast.Try, ast.Match, ast.ClassDef),
 )
+# Functions through which any name may be changed.
+_REACH_ALL: Final = frozenset({"eval", "exec", "globals", "locals", "vars"})
 # Functions that change nothing that they are given.
 _READERS: Final = frozenset(
     {
@@ -141,6 +143,7 @@ class _Reader:
 
     def names_of(self, module: ast.Module) -> dict[str, Any]:
         """The names that it assigns, with their values."""
+        functions = [each for each in module.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
         for statement in map(_plain, module.body):
             if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
                 self._assign(statement)
@@ -149,10 +152,14 @@ class _Reader:
                 mentioned = _mentioned(statement)
                 self._forget(mentioned)
                 self._names.update(dict.fromkeys(mentioned, _NEVER))
+        # Where functions are called is not followed: whatever they mention, they may have changed.
+        self._forget([name for function in functions for name in _mentioned(function)])
         return {name: assigned.value for name, assigned in self._names.items()}
 
-    def _forget(self, names: Iterable[str]) -> None:
+    def _forget(self, names: Sequence[str]) -> None:
         """The dictionaries and lists in these names' values are no longer known, wherever else they stand."""
+        if not _REACH_ALL.isdisjoint(names):
+            names = list(self._names)
         values = [self._names.get(name, _NEVER).value for name in names]
         while values:
             value = values.pop()

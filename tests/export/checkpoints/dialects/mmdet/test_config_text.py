@@ -121,7 +121,14 @@ def test_whole_numbers_that_no_setting_has_are_infinite():
 
 @pytest.mark.parametrize(
     "change",
-    ["steps[0]['scale'] = 3", "steps.append(4)", "last = steps.pop()", "for step in steps:\n    step['scale'] = 3"],
+    [
+        "steps[0]['scale'] = 3",
+        "steps.append(4)",
+        "last = steps.pop()",
+        "for step in steps:\n    step['scale'] = 3",
+        "def change():\n    steps[0]['scale'] = 3\nchange()",
+        "class Change:\n    steps[0]['scale'] = 3",
+    ],
 )
 def test_what_a_statement_may_change_is_unknown_wherever_it_stands(change: str):
     text = f"steps = [dict(scale=1)]\nother = [5]\ndata = dict(test=dict(pipeline=steps), other=other)\n{change}"
@@ -131,3 +138,8 @@ def test_what_a_statement_may_change_is_unknown_wherever_it_stands(change: str):
 def test_functions_that_only_read_change_nothing():
     values = parse_config("names = ['a', 'b']\ncount = len(names)\nhead = dict(names=names)\nshown: str = 'x'")
     assert values == {"names": ["a", "b"], "count": UNKNOWN, "head": {"names": ["a", "b"]}, "shown": "x"}
+
+
+def test_what_reaches_every_name_leaves_none_known():
+    values = parse_config("steps = [dict(scale=1)]\nnumber = 3\nglobals()['steps'][0]['scale'] = 3")
+    assert (values["steps"], values["number"]) == ([UNKNOWN], 3)
