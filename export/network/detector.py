@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from detector.spec.decode import DecodeSpec
 from export.families import family_of
 from export.network.config import Network
-from export.network.nms_candidates import Candidates, Level, select
+from export.network.nms_candidates import Candidates, Level, choose_candidates
 
 
 class Detector(nn.Module):
@@ -39,7 +39,7 @@ class Detector(nn.Module):
     def forward(self, images: Tensor) -> tuple[Candidates, list[Level]]:
         """(B, 3, H, W) -> candidates, and the dense predictions they come from."""
         levels = self.levels(images)
-        return select(levels, self.decode), levels
+        return choose_candidates(levels, self.decode), levels
 
 
 def tensor_shapes(config: Network, names: Collection[str]) -> dict[str, tuple[int, ...]]:

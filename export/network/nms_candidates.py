@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
     scores: Tensor
 
 
-def select(levels: Sequence[Level], decode: DecodeSpec) -> Candidates:
+def choose_candidates(levels: Sequence[Level], decode: DecodeSpec) -> Candidates:
     """Dense predictions -> what NMS chooses from, N = sum over levels of min(candidates_per_level, L)."""
     kept = [_of_level(level, decode) for level in levels]
     boxes = torch.cat([boxes for boxes, _, _ in kept], 1)

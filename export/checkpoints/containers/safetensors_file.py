@@ -6,9 +6,8 @@ Format: https://github.com/huggingface/safetensors#format: the tensors' bytes li
 import json
 import math
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -38,14 +37,6 @@ _TENSOR: Final = 512
 _DAMAGE: Final = (ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError)
 
 
-class _Entry(NamedTuple):
-    name: str
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors by name, sharing memory with a private mapping of the file; and the writer's notes.
 
@@ -69,15 +60,18 @@ def _read(data: mmap.mmap, allowance: Allowance) -> tuple[dict[str, Tensor], dic
     allowance.charge(_MARK * (header.count(b",") + header.count(b'"')))
     entries = json.loads(header, object_pairs_hook=_single_names)
     notes = entries.pop("__metadata__", {})
+    allowance.charge(_TENSOR * len(entries))
     tensors, at = {}, begin
-    for entry in sorted(_entries(entries, allowance), key=lambda entry: (entry.start, entry.stop)):
-        if begin + entry.start != at:
-            raise ValueError(f"a gap or an overlap before {entry.name}")
-        at = begin + entry.stop
-        count = math.prod(entry.shape)
-        if count * entry.dtype.itemsize != entry.stop - entry.start or at > len(data):
-            raise ValueError(f"{entry.name} of shape {list(entry.shape)} has {entry.stop - entry.start} bytes")
-        tensors[entry.name] = mapped(data, entry.dtype, count, begin + entry.start).reshape(entry.shape)
+    for name, entry in sorted(entries.items(), key=lambda item: _naturals(item[1]["data_offsets"])):
+        if (dtype := _DTYPES.get(str(entry["dtype"]))) is None:
+            raise UnknownTypeError(name, entry["dtype"])
+        shape, (start, stop) = _naturals(entry["shape"]), entry["data_offsets"]
+        if begin + start != at:
+            raise ValueError(f"a gap or an overlap before {name}")
+        at, count = begin + stop, math.prod(shape)
+        if count * dtype.itemsize != stop - start or at > len(data):
+            raise ValueError(f"{name} of shape {shape} has {stop - start} bytes")
+        tensors[name] = mapped(data, dtype, count, begin + start).reshape(shape)
     if at != len(data):
         raise ValueError(f"tensors end at byte {at} of {len(data)}")
     return {name: tensors[name] for name in entries}, notes if isinstance(notes, dict) else {}
@@ -90,16 +84,6 @@ def _single_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"{twice[:80]!r} is there twice")
     return result
-
-
-def _entries(header: dict[str, dict[str, object]], allowance: Allowance) -> Iterator[_Entry]:
-    for name, entry in header.items():
-        allowance.charge(_TENSOR)
-        shape, offsets, dtype = entry["shape"], entry["data_offsets"], _DTYPES.get(str(entry["dtype"]))
-        if dtype is None:
-            raise UnknownTypeError(name, entry["dtype"])
-        start, stop = _naturals(offsets)
-        yield _Entry(name, dtype, tuple(_naturals(shape)), start, stop)
 
 
 def _naturals(values: object) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from detector.spec.decode import DecodeSpec
-from export.network.nms_candidates import Level, clip_boxes, select
+from export.network.nms_candidates import Level, choose_candidates, clip_boxes
 
 RULES = [
     {},
@@ -74,7 +74,7 @@ def test_the_dense_selection_is_the_one_by_loops(rule, centerness, seed):
     decode = DecodeSpec.model_validate({"score_threshold": 0.2, "candidates_per_level": 50} | rule)
     sizes = [(400, 3), (40, 3), (6, 3), (300, 3)]
     levels = [random_level(10 * seed + n, *size, centerness=centerness) for n, size in enumerate(sizes)]
-    boxes, scores = select(levels, decode)
+    boxes, scores = choose_candidates(levels, decode)
     for image in range(2):
         wanted = by_loops(levels, decode, image)
         place = {
@@ -92,7 +92,7 @@ def test_the_dense_selection_is_the_one_by_loops(rule, centerness, seed):
 
 def test_the_threshold_applies_before_centerness():
     level = Level(torch.tensor([[[0.06, 0.05]]]), torch.tensor([[[0.0, 0.0, 5.0, 5.0]]]), torch.tensor([[[0.1]]]))
-    scores = select([level], DecodeSpec(score_threshold=0.05)).scores
+    scores = choose_candidates([level], DecodeSpec(score_threshold=0.05)).scores
     np.testing.assert_allclose(scores, [[[0.006, 0.0]]], rtol=1e-6)  # strictly above 0.05 survives, even below it after
 
 
