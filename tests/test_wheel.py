@@ -16,7 +16,7 @@ from convert.__main__ import main as convert_main
 from tests.test_layers import ROOT, STAGES
 
 CARRIED = ("detector", *STAGES, "pipeline", "atc_configs")
-OMITTED = {"__pycache__", "README.md"}
+OMITTED = {"__pycache__"}
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
@@ -65,7 +65,7 @@ def test_it_carries_the_stages_the_models_and_every_file_they_read(wheel: Path):
     carried = {path for path in carried if not path.parts[0].endswith(".dist-info")}
     files = {path.relative_to(ROOT) for name in CARRIED for path in (ROOT / name).rglob("*") if path.is_file()}
     assert carried == {path for path in files if not OMITTED.intersection(path.parts)}
-    assert {path.suffix for path in carried} >= {".py", ".yaml", ".tsv", ".txt"}
+    assert {path.suffix for path in carried} >= {".py", ".yaml", ".tsv", ".txt", ".sh"}
 
 
 def test_the_console_command_works_from_any_folder(
