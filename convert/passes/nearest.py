@@ -27,7 +27,7 @@ def onnx_rows(size: int, to: int, factor: float, *, coordinates: str, rounding: 
         to: rows of the result.
         factor: of the axis; with sizes given, `to / size`.
         coordinates: one of COORDINATES.
-        rounding: `nearest_mode`.
+        rounding: `nearest_mode`, one of ROUNDINGS.
     """
     index, scale = np.arange(to, dtype=np.float32), np.float32(factor)
     half = np.float32(0.5)
@@ -41,11 +41,11 @@ def onnx_rows(size: int, to: int, factor: float, *, coordinates: str, rounding: 
         place = index
     else:
         place = (index + half) / scale - half
-    rows: Rows = np.clip(_ROUNDINGS[rounding](place), 0, size - 1).astype(np.int64)
+    rows: Rows = np.clip(ROUNDINGS[rounding](place), 0, size - 1).astype(np.int64)
     return rows
 
 
-_ROUNDINGS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+ROUNDINGS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_prefer_floor": lambda place: np.ceil(place - np.float32(0.5)),

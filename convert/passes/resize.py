@@ -23,7 +23,7 @@ from convert.graph.rewrite import (
     set_attribute,
     text_attribute,
 )
-from convert.passes.nearest import ASYMMETRIC, COORDINATES, Rows, card_rows, onnx_rows
+from convert.passes.nearest import ASYMMETRIC, COORDINATES, ROUNDINGS, Rows, card_rows, onnx_rows
 
 OPTIONAL_SINCE = 13
 ROI, SCALES, SIZES = 1, 2, 3  # inputs
@@ -60,14 +60,15 @@ def _rows(
 ) -> dict[int, Rows] | None:
     """By axis the rows that a nearest Resize copies; None: it is another mode, or what it does is not known here."""
     shape, coordinates = shapes.get(node.input[0]), text_attribute(node, "coordinate_transformation_mode", "half_pixel")
-    if text_attribute(node, "mode", "nearest") != "nearest" or coordinates not in COORDINATES:
+    rounding = text_attribute(node, "nearest_mode", "round_prefer_floor")
+    is_known = coordinates in COORDINATES and rounding in ROUNDINGS
+    if text_attribute(node, "mode", "nearest") != "nearest" or not is_known:
         return None
     factors, sizes = (_constant(node, index, known) for index in (SCALES, SIZES))
     if shape is None or not (factors or sizes) or any(each.name == "axes" for each in node.attribute):
         return None
     result = [int(size) for size in sizes] or [math.floor(size * by) for size, by in zip(shape, factors, strict=True)]
     factors = factors or [to / size for to, size in zip(result, shape, strict=True)]
-    rounding = text_attribute(node, "nearest_mode", "round_prefer_floor")
     return {
         axis: onnx_rows(size, to, factor, coordinates=coordinates, rounding=rounding)
         for axis, (size, to, factor) in enumerate(zip(shape, result, factors, strict=True))

@@ -8,7 +8,7 @@ import onnx
 from convert.graph.rewrite import attribute, int_attribute, text_attribute
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import CONVERT, Known, Operand, Rule, input_of, of_operand, passed_over, refused
-from convert.passes.nearest import COORDINATES, card_rows, onnx_rows
+from convert.passes.nearest import COORDINATES, ROUNDINGS, card_rows, onnx_rows
 
 SIMPLE_COORDINATES = ("asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners")
 
@@ -29,6 +29,12 @@ def _resize(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
         )
     if mode in ("linear", "cubic") and int_attribute(node, "exclude_outside", 0):
         yield passed_over("exclude_outside", 1, "the card counts what lies outside", "export the model without it")
+    rounding = text_attribute(node, "nearest_mode", "round_prefer_floor")
+    if rounding not in ROUNDINGS:
+        yield Problem(
+            "signature", "fails", f"ONNX has no nearest_mode {rounding!r}", "export the model again", ("onnx",)
+        )
+        return
     shape, result = known.tensors.shape(node.input[0]), known.tensors.shape(node.output[0])
     if (
         mode != "nearest"
@@ -39,7 +45,6 @@ def _resize(node: onnx.NodeProto, known: Known) -> Iterator[Problem]:
     ):
         return
     factors = known.tensors.constant(node.input[2]) if len(node.input) > 2 else None
-    rounding = text_attribute(node, "nearest_mode", "round_prefer_floor")
     for axis, (size, to) in enumerate(zip(shape, result, strict=True)):
         factor = to / size if factors is None or not factors.size else float(factors[axis])
         wanted = onnx_rows(size, to, factor, coordinates=coordinates, rounding=rounding)

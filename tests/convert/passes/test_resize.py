@@ -64,6 +64,14 @@ def test_the_rows_that_are_copied_stay(coordinates, rounding, size):
             assert {each.name: each.s for each in node.attribute}["nearest_mode"] == b"floor"
 
 
+def test_a_rounding_that_onnx_does_not_have_is_left_alone():
+    resize = helper.make_node("Resize", ["x", "", "scales"], ["y"], **{**NEAREST, "nearest_mode": "up"})
+    scales = {"scales": np.array([1, 1, 2, 2], np.float32)}
+    model = graph([resize], X, ["y"], scales)
+    copy_nearest_rows(model, 16)
+    assert kinds(model.graph.node) == ["Resize"]
+
+
 def test_rows_that_the_card_would_copy_otherwise_are_gathered():
     scales = {"scales": np.array([1, 1, 4, 4], np.float32)}
     nodes = [helper.make_node("Resize", ["x", "", "scales"], ["y"], coordinate_transformation_mode="asymmetric")]

@@ -85,6 +85,14 @@ DAMAGED = {
     "too few inputs": (graph(node("Resize", [])), "signature", "no Resize of opset 13: .*input size 0"),
     "too few outputs": (graph(node("TopK", ["x"])), "signature", "no TopK of opset 13"),
     "an attribute of an older opset": (graph(node("Squeeze", ["x"], axes=[0])), "signature", "attribute: axes"),
+    "a rounding that ONNX does not have": (
+        graph(
+            node("Resize", ["x", "", "w"], nearest_mode=""),
+            weights=[numpy_helper.from_array(np.float32([1, 1, 2, 2]), "w")],
+        ),
+        "signature",
+        "ONNX has no nearest_mode ''",
+    ),
     "a malformed node in a branch": (branches(node("Relu", [], ["inside"])), "signature", "no Relu of opset 13"),
     "a malformed node of a deprecated operator": (graph(node("Upsample", [])), "signature", "no Upsample of opset 9"),
     "a malformed node in an unknown opset": (graph(node("Exp", []), opset=99), "signature", "no Exp"),
