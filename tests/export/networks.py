@@ -153,12 +153,12 @@ def tail_session(decode: DecodeSpec, opset: int = 16) -> ort.InferenceSession:
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-# Few, for torch takes its time to export: together they have most forms of candidates, suppression, clipping, padding
-# and cells.
+# Few, and two of three levels, for torch takes its time to export: together they have most forms of candidates,
+# suppression, clipping, padding and cells.
 EXPORTED = {
     "fcos": (dataclasses.replace(SMALL, same_padding=True, cell_step="canvas"), {}),
     "retinanet": (
-        dataclasses.replace(SMALL_RETINANET, delta_clamp="above"),
+        dataclasses.replace(SMALL_RETINANET, delta_clamp="above", strides=(8, 16, 32)),
         {
             "nms": "iou_plus_one",
             "clip": "after_nms",
@@ -170,7 +170,7 @@ EXPORTED = {
     ),
     "atss": (dataclasses.replace(SMALL_ATSS, strides=(8, 16, 32, 64)), {}),
     "mindspore": (
-        dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False),
+        dataclasses.replace(SMALL, same_padding=True, cls_norm="none", norm_on_bbox=False, strides=(8, 16, 32)),
         {
             "score": "geometric_mean",
             "threshold_on": "score",
