@@ -138,7 +138,9 @@ METRICS := $(EVAL)/metrics.json
 # always there, and no reason to export on a host without torch.
 GIVEN_WEIGHTS := $(if $(filter demo.om,$(MODEL).$(SUFFIX)),$(filter-out demo/weights/fcos_r18_shapes.pth,$(WEIGHTS)),$(WEIGHTS))
 ALONE   := $(if $(GIVEN_WEIGHTS)$(wildcard $(ONNX)),,$(wildcard $(OM)))
-CARRIER := $(if $(ALONE),$(OM),$(ONNX))
+# A detector that someone else exported: its ONNX lies at its place, and the YAML says what it is.
+ADOPTED := $(if $(GIVEN_WEIGHTS),,$(shell grep -qs '^detector: *other *$$' atc_configs/$(MODEL).yaml && echo --model $(MODEL)))
+CARRIER := $(if $(ALONE),$(OM),$(if $(ADOPTED),atc_configs/$(MODEL).yaml,$(ONNX)))
 DEMO_FILE := $(WORK)/demo/coco/annotations/instances_val2017.json
 PICTURES := $(and $(IMAGES),$(ANNOTATIONS))
 
@@ -185,7 +187,7 @@ ONNX_IS    := $(ONNX)
 ONNX_OF    := $(WEIGHTS) $(YAML) $(if $(YAML),$(wildcard $(shell sed -n 's,^classes: *\([A-Za-z0-9_./-]*\) *$$,atc_configs/\1,p' $(YAML)))) $(call files,$(SET))
 ONNX_BY    := $(NAMED) --weights $(WEIGHTS)
 OM_IS      := $(OM)
-OM_OF      := $(ONNX) $(call files,$(ATC))
+OM_OF      := $(ONNX) $(if $(ADOPTED),$(YAML)) $(call files,$(ATC))
 OM_BY      := $(ONNX) $(SOC) $(ATC)
 BINS_IS    := $(MANIFEST)
 BINS_OF    := $(CARRIER) $(ANNOTATIONS) $(IMAGES)
@@ -308,7 +310,8 @@ inspect: | $(READY) ## what a weights file is, and what an export would ask (WEI
 
 export: $(MODEL_MEMORY) $(ONNX) ## weights -> canonical ONNX (MODEL= WEIGHTS= SET=)
 
-$(ONNX): $(if $(WEIGHTS),$(ONNX_OF),$(YAML)) $(call anew,ONNX) $(call again,export) | $(READY) $(ANNOTATIONS)
+$(ONNX): $(if $(WEIGHTS),$(ONNX_OF),$(if $(ADOPTED),,$(YAML))) $(call anew,ONNX) $(call again,export) | $(READY) $(ANNOTATIONS)
+	$(if $(ADOPTED),$(error $@ is missing: copy the ONNX of $(MODEL) there))
 	$(if $(WEIGHTS),,$(error $@ is missing or older than its YAML, and WEIGHTS= (the checkpoint of $(MODEL)) is not set$(if $(YAML),,; nor is there an atc_configs/$(MODEL).yaml$(if $(MODELS),$(COMMA) only $(MODELS)))))
 	$(PY) -m export $(NAMED) --weights $(WEIGHTS) --onnx $@ --verify $(PHOTO)
 	$(call noted,ONNX)
@@ -316,7 +319,7 @@ $(ONNX): $(if $(WEIGHTS),$(ONNX_OF),$(YAML)) $(call anew,ONNX) $(call again,expo
 om: $(MODEL_MEMORY) $(OM) ## canonical ONNX -> OM, or its CPU stand-in where atc is not on PATH (BS= SOC= ATC= BACKEND=)
 
 $(OM): $(if $(ALONE),,$(OM_OF)) $(call anew,OM) $(call again,om) | $(READY)
-	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(if $(SOC),--soc_version $(SOC)) $(OPTIONS) --output $(basename $@)
+	$(PY) -m convert --onnx $(ONNX) --batch_size $(BS) --target $(if $(filter om,$(SUFFIX)),om,cpu) $(ADOPTED) $(if $(SOC),--soc_version $(SOC)) $(OPTIONS) --output $(basename $@)
 	$(call noted,OM)
 
 preprocess: $(MODEL_MEMORY) $(PICTURE_MEMORY) $(MANIFEST) ## images -> bins (COCO= LIMIT=)

@@ -70,6 +70,19 @@ def test_a_model_of_which_nothing_is_known_is_named(folder):
     assert "WEIGHTS= (the checkpoint of mistyped) is not set; nor is there an atc_configs/mistyped.yaml" in said
 
 
+def test_the_yaml_of_what_someone_else_exported_goes_with_its_onnx(folder):
+    (folder / "atc_configs").mkdir()
+    (folder / "atc_configs/theirs.yaml").write_text("name: theirs\ndetector: other\n")
+    asked = ("MODEL=theirs", "WEIGHTS=", "ATC=nms=host opset=17", "om")
+    assert "work/theirs/theirs.onnx is missing: copy the ONNX of theirs there" in would_run(folder, *asked)
+    (folder / "work/theirs").mkdir(parents=True)
+    (folder / "work/theirs/theirs.onnx").touch()
+    os.utime(folder / "work/theirs/theirs.onnx", (0, 0))  # older than its YAML, of which it was not made
+    said = would_run(folder, *asked)
+    assert "-m convert --onnx work/theirs/theirs.onnx" in said
+    assert "--model theirs --atc 'nms=host' --atc 'opset=17'" in " ".join(said.split())
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
