@@ -41,6 +41,10 @@ class YamlFile:
         return f"{self.path}:{line}"
 
 
+# How Python ends its line about a number of more digits than it converts.
+_FOR_PROGRAMMERS = "; use sys.set_int_max_str_digits() to increase the limit"
+
+
 def read_yaml(path: Path) -> YamlFile:
     """Read a file that maps keys to values, of plain YAML: texts, numbers, lists and mappings.
 
@@ -88,7 +92,8 @@ def _parse(where: str, text: str) -> tuple[yaml.Node | None, object]:
         several = "; a spec is one document" if "another document" in str(error.problem) else ""
         raise SpecError(f"{where}{place}: not YAML: {error.problem}{several}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, too long a number
-        raise SpecError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split()).removesuffix(_FOR_PROGRAMMERS)
+        raise SpecError(f"{where}: not YAML: {said}") from error
     except RecursionError as error:
         raise SpecError(f"{where}: nested too deeply") from error
 
