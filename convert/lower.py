@@ -43,7 +43,7 @@ NMS_OPSETS = range(8, 17)
 # The number of their results depends on the image: atc would build a dynamic-shape model, on 310P slow or refused.
 IMAGE_SIZED_OPS = frozenset({"NonMaxSuppression", "NonZero", "Unique", "Compress"})
 # The ONNX release of each opset, as its IR version (onnx.helper.VERSION_TABLE): older parsers refuse a newer one.
-IR_VERSIONS = {11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8}
+IR_VERSIONS = {8: 4, 9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8}
 # Those that add operators of the newest signature come before those that know older ones.
 PASSES = (
     where_as_gather,

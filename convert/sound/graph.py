@@ -27,6 +27,8 @@ WEIGHTED = frozenset({
     "Conv", "ConvTranspose", "MatMul", "Gemm", "BatchNormalization", "InstanceNormalization", "LayerNormalization",
     "GroupNormalization", "LSTM", "GRU", "RNN", "PRelu",
 })  # fmt: skip
+# Of which onnx's inference reads 32 bits, so that it takes 2^62 for 0.
+AXES = frozenset({"axis", "batch_dims"})
 MAY_BE_INFINITE = frozenset({"Constant", "Clip", "Pad", "ConstantOfShape"})
 # The field of each type of attribute that is not one of the simple ones.
 FIELDS = {
@@ -176,6 +178,8 @@ def _of_attribute(attribute: AttributeProto, operator: str) -> Iterator[str]:
     for text in (attribute.s, *attribute.strings):
         if text.decode(errors="replace").encode() != text:
             yield f"the attribute {attribute.name!r} is not UTF-8: {text[:40]!r}"
+    if attribute.name in AXES and not -(2**31) <= attribute.i < 2**31:
+        yield f"the attribute {attribute.name!r} is {attribute.i}, and no tensor has as many axes"
     values = np.array([attribute.f, *attribute.floats])
     if np.isnan(values).any():
         yield f"the attribute {attribute.name!r} is NaN"

@@ -3,7 +3,7 @@ import onnx
 import pytest
 
 from convert.graph.freeze import freeze
-from convert.lower import lower
+from convert.lower import IR_VERSIONS, NMS_OPSETS, lower
 from detector.errors import SpecError
 from detector.geometry import Size
 from detector.spec.atc import AtcSpec
@@ -17,6 +17,10 @@ def frozen(canonical):
 def test_a_graph_of_a_lower_opset_keeps_it(frozen):
     frozen.opset_import[0].version = 13
     assert lower(frozen, AtcSpec(opset=16)).opset_import[0].version == 13
+
+
+def test_every_opset_that_is_taken_has_its_version_of_the_file_format():
+    assert set(range(NMS_OPSETS[0], NMS_OPSETS[-1] + 1)) <= IR_VERSIONS.keys()
 
 
 def test_lowering_leaves_the_graph_it_was_given(frozen):

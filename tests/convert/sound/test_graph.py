@@ -56,6 +56,7 @@ def test_numbers_of_constant_nodes_are_looked_at_too():
 def test_attributes_are_numbers():
     refuses(model_of([node("LeakyRelu", ["x"], ["y"], alpha=float("nan"))]), ".* attribute 'alpha' is NaN")
     refuses(model_of([node("Selu", ["x"], ["y"], gamma=float("inf"))]), ".* attribute 'gamma' is infinite")
+    refuses(model_of([node("Softmax", ["x"], ["y"], axis=2**62)]), ".* 'axis' is 4611686018427387904, and no tensor")
     require_sound(model_of([node("Clip", ["x"], ["y"], max=float("inf"))], domains=[("", 6)]), where="m.onnx")
 
 
