@@ -35,7 +35,8 @@ def test_packages_are_installed_as_make_setup_does_it():
     assert len(steps) == 2
     assert "grep '^torch==' requirements.lock" in steps[0]
     assert steps[1].strip().endswith("-r requirements.lock")
-    setup = re.findall(r"pip install .*", (ROOT / "Makefile").read_text())
+    setup = re.findall(r"\$\(VENV\)/\$\(PIP\) .*", (ROOT / "Makefile").read_text())
+    assert len(setup) == 2
     assert "grep '^torch==' requirements.lock" in setup[0]
     assert setup[1].endswith("-r requirements.lock")
 
