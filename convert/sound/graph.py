@@ -178,6 +178,12 @@ def _of_attribute(attribute: AttributeProto, operator: str) -> Iterator[str]:
     for text in (attribute.s, *attribute.strings):
         if text.decode(errors="replace").encode() != text:
             yield f"the attribute {attribute.name!r} is not UTF-8: {text[:40]!r}"
+    yield from _of_numbers(attribute, operator)
+    for tensor in (*([attribute.t] if field == "t" else []), *attribute.tensors):
+        yield from (f"the attribute {attribute.name!r}: {problem}" for problem in tensor_problems(tensor))
+
+
+def _of_numbers(attribute: AttributeProto, operator: str) -> Iterator[str]:
     if attribute.name in AXES and not -(2**31) <= attribute.i < 2**31:
         yield f"the attribute {attribute.name!r} is {attribute.i}, and no tensor has as many axes"
     values = np.array([attribute.f, *attribute.floats])
@@ -185,8 +191,6 @@ def _of_attribute(attribute: AttributeProto, operator: str) -> Iterator[str]:
         yield f"the attribute {attribute.name!r} is NaN"
     if np.isinf(values).any() and operator not in MAY_BE_INFINITE:
         yield f"the attribute {attribute.name!r} is infinite"
-    for tensor in (*([attribute.t] if field == "t" else []), *attribute.tensors):
-        yield from (f"the attribute {attribute.name!r}: {problem}" for problem in tensor_problems(tensor))
 
 
 def _of_graph(graph: onnx.GraphProto) -> Iterator[str]:
