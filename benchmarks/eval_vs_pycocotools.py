@@ -22,8 +22,8 @@ from benchmarks.machine import machine_text
 from detector.cli import Parser, positive, run
 from detector.errors import AccuracyError
 from detector.files.atomic import write_json
-from postprocess.coco import read_annotations, read_detections
-from postprocess.evaluate import FIGURES, evaluate
+from postprocess.coco_files import read_annotations, read_detections
+from postprocess.metrics.coco_metrics import FIGURES, evaluate
 
 # instances_val2017.json: 36,781 boxes on 5000 images of about 640x480.
 OBJECTS_PER_IMAGE = 7.3

@@ -24,8 +24,8 @@ from detector.cli import Parser, run
 from detector.geometry import Letterbox, Size
 from detector.nms.function import NMS_DOMAIN, NMS_OP, nms_function
 from detector.spec.atc import AtcSpec
-from postprocess.coco import Annotations, read_annotations
-from postprocess.evaluate import evaluate
+from postprocess.coco_files import Annotations, read_annotations
+from postprocess.metrics.coco_metrics import evaluate
 from postprocess.rows.columns import Detection
 
 SHORT, LONG = 800, 1333

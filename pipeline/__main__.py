@@ -70,8 +70,8 @@ def main(argv: Sequence[str]) -> None:
         return
     args = parser().parse_args(argv)
     from pipeline.stream import stream
-    from postprocess.scoring import METRICS_NAME
-    from postprocess.table import to_text
+    from postprocess.metrics.terminal import to_text
+    from postprocess.score_results import METRICS_NAME
 
     out: Path = args.det_results_path
     try:

@@ -15,7 +15,7 @@ from detector.products.bins_manifest import BinImage
 from detector.spec import DetectorSpec
 from infer.contract.gears import gears_of
 from infer.session import DYNAMIC, Session
-from postprocess.results import ImageResult, require_sound, to_result
+from postprocess.outputs.results import ImageResult, require_sound, to_result
 from preprocess.folder import Placed
 
 ADVICE = f"the model is not the spec's: {EXPORT_AGAIN}"
@@ -79,7 +79,7 @@ def batches_of(inputs: Iterable[Placed], spec: DetectorSpec, batch_sizes: Mappin
 
 
 def execute(session: Session, batches: Iterable[Batch], *, model: str) -> Iterator[ImageResult]:
-    """One result per real image, checked as `postprocess.results.read_results` checks files."""
+    """One result per real image, checked as `postprocess.outputs.results.read_results` checks files."""
     for spec, images, feed in batches:
         arrays = session.infer([feed])
         got = [(array.shape, array.dtype.name) for array in arrays]

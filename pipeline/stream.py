@@ -21,13 +21,13 @@ from detector.spec_files import read_spec_onnx
 from infer.contract.executions import require_filled
 from infer.session import Session
 from pipeline.batches import batch_sizes_of, batches_of, execute
-from postprocess.coco import Annotations, find_annotations, read_annotations
+from postprocess.coco_files import Annotations, find_annotations, read_annotations
 from postprocess.image_names import join_names, other_sizes, require_size
-from postprocess.record import Evaluation, Ran
-from postprocess.results import ImageResult
+from postprocess.metrics.metrics_file import Evaluation, Ran
+from postprocess.outputs.results import ImageResult
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.oddities import say, sourced
-from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME, Rules, require_all, score_results
+from postprocess.score_results import DETECTIONS_NAME, METRICS_NAME, Rules, require_all, score_results
 from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered
 from preprocess.remarks import Seen, log_remarks
@@ -95,7 +95,7 @@ def stream(
         subset: score only these images; otherwise every annotated image must be among them.
         only_annotated: leave out images that the annotations do not list; how many is said.
         any_size: the annotated sizes of images are not compared.
-        command: see `postprocess.record.Evaluation`.
+        command: see `postprocess.metrics.metrics_file.Evaluation`.
 
     Raises:
         MissingEnvironmentError: the model is an OM, or onnxruntime is not installed.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from detector.errors import DataError
 from detector.products.bins_manifest import BinImage
-from postprocess.coco import Annotations
+from postprocess.coco_files import Annotations
 from postprocess.rows.annotation_rows import AnnotatedImage
 
 

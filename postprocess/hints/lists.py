@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from postprocess.coco import Annotations
+from postprocess.coco_files import Annotations
 from postprocess.hints.places import ENOUGH, FEWEST, MANY
 from postprocess.rows.columns import Detections, Objects
 from postprocess.rows.ids import IdColumn, named, rank

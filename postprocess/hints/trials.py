@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from postprocess.coco import Annotations
-from postprocess.evaluate import Metrics, evaluate
+from postprocess.coco_files import Annotations
 from postprocess.hints.meant import other_categories
 from postprocess.hints.places import XYWH, sides_of
 from postprocess.hints.readings import ARRANGED, PARTS, READINGS, on_canvas
+from postprocess.metrics.coco_metrics import Metrics, evaluate
 from postprocess.rows.columns import Detection, Detections, Objects
 
 # AP50 in percent from which on nothing is tried, how much higher it must be with another reading for that to be named,

@@ -8,12 +8,12 @@ from pathlib import Path
 from detector.files.atomic import make_folder, write_bytes
 from detector.products.product_file import require_apart
 from detector.spec import Checkpoint
-from postprocess.evaluate import Figure, figures_of
+from postprocess.metrics.coco_metrics import Figure, figures_of
+from postprocess.metrics.metrics_file import STAND_IN_PRECISION
 from postprocess.pictures import PICTURES_NAME
-from postprocess.record import STAND_IN_PRECISION
 from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
 from postprocess.report.scored import UNBOUND, ClassRecord, Record, read_scored
-from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
+from postprocess.score_results import DETECTIONS_NAME, METRICS_NAME
 
 # Digits of a SHA-256 that are shown: enough to tell any two checkpoints apart.
 SHOWN_DIGITS = 16

@@ -17,20 +17,20 @@ from detector.files.json_text import JsonError, parse_json
 from detector.products.product_file import read_product
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, Reference, spec_problem
-from postprocess.coco import (
+from postprocess.coco_files import (
     Annotations,
     find_annotations,
     joined,
     read_annotations,
     read_detections,
 )
-from postprocess.evaluate import MAX_DETECTIONS, figures_of
+from postprocess.metrics.coco_metrics import MAX_DETECTIONS, figures_of
+from postprocess.metrics.metrics_file import DIGEST
 from postprocess.pictures import UNBOUND as UNBOUND_PICTURES
 from postprocess.pictures import read_pictures
-from postprocess.record import DIGEST
 from postprocess.rows.columns import Detections
 from postprocess.rows.oddities import say, sourced
-from postprocess.scoring import DETECTIONS_NAME, METRICS_NAME
+from postprocess.score_results import DETECTIONS_NAME, METRICS_NAME
 
 UNBOUND = "metrics.json has no digest (an earlier version's): whether it was changed since is not checked"
 Percent = Annotated[float, pydantic.Field(ge=0, le=100.001, allow_inf_nan=False)]
@@ -78,7 +78,7 @@ class SqueezeRecord(pydantic.BaseModel):
 
 
 class Record(pydantic.BaseModel):
-    """metrics.json as `postprocess.record` writes it, the 12 figures gathered by name.
+    """metrics.json as `postprocess.metrics.metrics_file` writes it, the 12 figures gathered by name.
 
     What earlier versions did not record has a default.
     """
@@ -151,7 +151,7 @@ def read_scored(results: Path, annotations_path: Path, *, names: bool = True) ->
     Args:
         results: folder with metrics.json and, beside it, detections.json.
         annotations_path: COCO annotation file or its folder, the one that was scored against.
-        names: the names of images will lead to files, see `postprocess.coco.read_annotations`.
+        names: the names of images will lead to files, see `postprocess.coco_files.read_annotations`.
 
     Raises:
         ArtifactError: nothing was scored there, or the files do not belong together.

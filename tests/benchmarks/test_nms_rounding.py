@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.nms_rounding import average_precision
-from postprocess.coco import read_annotations
+from postprocess.coco_files import read_annotations
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from convert.conversion_plan import plan_conversion
 from convert.lint.check import lint
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP
-from postprocess.suppress import suppress
+from postprocess.outputs.suppress import suppress
 from tests.conftest import run_onnx
 from tests.convert import foreign
 

@@ -12,8 +12,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from postprocess.coco import read_annotations
-from postprocess.scoring import score_file
+from postprocess.coco_files import read_annotations
+from postprocess.score_results import score_file
 
 Change = Callable[[dict[str, Any], np.random.Generator], None]
 

@@ -10,7 +10,7 @@ from detector.errors import ArtifactError, SpecError
 from detector.geometry import Size
 from detector.onnx_files.read_write import write_onnx
 from detector.spec_files import load_spec
-from postprocess.suppress import suppress
+from postprocess.outputs.suppress import suppress
 from tests.conftest import run_onnx
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from postprocess.record import Evaluation
-from postprocess.scoring import score_file
+from postprocess.metrics.metrics_file import Evaluation
+from postprocess.score_results import score_file
 
 Rows = list[dict[str, Any]]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from detector.errors import DataError
-from postprocess.record import Evaluation, remarks
-from postprocess.scoring import score_file
+from postprocess.metrics.metrics_file import Evaluation, remarks
+from postprocess.score_results import score_file
 
 SIZES = {1: (640, 480), 2: (320, 500), 3: (500, 375), 4: (480, 640)}
 Box = list[float]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from postprocess.report.page import write_report
-from postprocess.scoring import score_file
+from postprocess.score_results import score_file
 from tests.postprocess.report.pages import NASTY
 
 

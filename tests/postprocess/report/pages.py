@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.files.digest import digest_of
-from postprocess.record import DIGEST
+from postprocess.metrics.metrics_file import DIGEST
 
 NASTY = '<script>alert("猫 & 1")</script>'
 

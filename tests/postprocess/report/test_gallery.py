@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from detector.errors import DataError
 from detector.geometry import Size
-from postprocess.coco import AnnotatedImage, AnnotatedObject, Annotations, Detection
-from postprocess.evaluate import evaluate
-from postprocess.record import Evaluation, to_record
+from postprocess.coco_files import AnnotatedImage, AnnotatedObject, Annotations, Detection
+from postprocess.metrics.coco_metrics import evaluate
+from postprocess.metrics.metrics_file import Evaluation, to_record
 from postprocess.report.gallery import LONGEST_SIDE, SHOWN_SCORE, Gallery, build_gallery, match, spread
 from postprocess.report.scored import Record, Scored
 

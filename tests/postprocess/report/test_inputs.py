@@ -14,7 +14,7 @@ import pytest
 from detector.errors import ArtifactError, DataError
 from postprocess.__main__ import main
 from postprocess.report.page import write_report
-from postprocess.scoring import score_file
+from postprocess.score_results import score_file
 from tests.postprocess.report.pages import Parsed, change
 
 ROOT = Path(__file__).resolve().parents[3]

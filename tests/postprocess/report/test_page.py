@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from postprocess.coco import AnnotatedImage, Annotations
-from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
-from postprocess.record import Evaluation
+from postprocess.coco_files import AnnotatedImage, Annotations
+from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
+from postprocess.metrics.metrics_file import Evaluation
 from postprocess.report.page import write_report
-from postprocess.scoring import Rules, score_file, write_evaluation
+from postprocess.score_results import Rules, score_file, write_evaluation
 from tests.postprocess.report.pages import NASTY, Parsed, change
 
 CHECKPOINT = {"file": "my<b>.pth", "sha256": "a7cac5ff" * 8, "dialect": "mmdet"}

@@ -13,11 +13,11 @@ from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.products.manifest_files import write_manifest, write_manifests
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import DetectorSpec, replace
-from postprocess.bins import Told
-from postprocess.coco import read_detections
-from postprocess.record import Evaluation, remarks
-from postprocess.scoring import Rules, detect_folder, score_file, score_folder
-from postprocess.table import to_text
+from postprocess.coco_files import read_detections
+from postprocess.metrics.metrics_file import Evaluation, remarks
+from postprocess.metrics.terminal import to_text
+from postprocess.outputs.bins import Told
+from postprocess.score_results import Rules, detect_folder, score_file, score_folder
 from tests.postprocess.conftest import IMAGES
 
 

@@ -7,9 +7,9 @@ from detector.errors import DataError
 from detector.geometry import Size
 from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.spec import Checkpoint, DetectorSpec, replace
-from postprocess.coco import AnnotatedImage, Annotations
+from postprocess.class_ids import join_classes, other_numbering, own_ids
+from postprocess.coco_files import AnnotatedImage, Annotations
 from postprocess.image_names import join_images
-from postprocess.join import join_classes, other_numbering, own_ids
 
 
 def annotated(*images: tuple[int, str | None, Size | None], categories: dict[int, str] | None = None) -> Annotations:
@@ -159,7 +159,7 @@ def test_a_name_that_two_categories_share(spec: DetectorSpec):
 
 def test_the_coco_preset_fits_annotations_with_cocos_ids(spec: DetectorSpec, photographs: Path):
     from detector.spec.coco_classes import COCO_CATEGORIES
-    from postprocess.coco import read_annotations
+    from postprocess.coco_files import read_annotations
 
     coco = replace(spec, classes=tuple(name for _, name in COCO_CATEGORIES))
     annotations = read_annotations(photographs / "annotations" / "instances_val2017.json")

@@ -1,7 +1,7 @@
-from postprocess.coco import AnnotatedImage, Annotations
-from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
-from postprocess.record import Evaluation
-from postprocess.table import figure_line, to_text
+from postprocess.coco_files import AnnotatedImage, Annotations
+from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
+from postprocess.metrics.metrics_file import Evaluation
+from postprocess.metrics.terminal import figure_line, to_text
 
 # The lines of pycocotools, which scripts look for.
 COCO_LINES = """\

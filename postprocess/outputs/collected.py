@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.spec import DetectorSpec
-from postprocess.detections import to_detections
-from postprocess.record import Squeeze
-from postprocess.results import ImageResult
+from postprocess.metrics.metrics_file import Squeeze
+from postprocess.outputs.detections import to_detections
+from postprocess.outputs.results import ImageResult
 from postprocess.rows.columns import Detection
 
 

@@ -7,8 +7,8 @@ from detector.errors import DataError
 from detector.files.digest import digest_of
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import DetectorSpec, Reference
-from postprocess.coco import Annotations
-from postprocess.evaluate import Metrics
+from postprocess.coco_files import Annotations
+from postprocess.metrics.coco_metrics import Metrics
 
 # The key of metrics.json that binds all others.
 DIGEST = "metrics_sha256"

@@ -7,7 +7,7 @@ from detector.geometry import Size
 from detector.spec.decode import DecodeSpec
 from export.network.nms_candidates import Candidates
 from export.reference_nms import reference_nms
-from postprocess.suppress import suppress
+from postprocess.outputs.suppress import suppress
 from tests.export.networks import tail_session
 
 CANVAS = Size(100, 120)

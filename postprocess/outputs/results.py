@@ -18,9 +18,9 @@ from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.products.results_origin import origin_path
 from detector.spec import DetectorSpec, TensorSpec, replace
 from detector.spec.decode import DecodeSpec
-from postprocess.origin import require_origin
-from postprocess.output_files import npy_header, read_output
-from postprocess.suppress import suppress
+from postprocess.outputs.origin import require_origin
+from postprocess.outputs.output_files import npy_header, read_output
+from postprocess.outputs.suppress import suppress
 
 BOX_BYTES = 16
 ADVICE = f"the model is not the spec's, or {INFER_AGAIN}"

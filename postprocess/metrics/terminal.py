@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 
 from detector.terminal.text import shown
-from postprocess.evaluate import ClassMetrics, Figure, figures_of
-from postprocess.record import Evaluation, ap_range, precision_of, reference_note, remarks
+from postprocess.metrics.coco_metrics import ClassMetrics, Figure, figures_of
+from postprocess.metrics.metrics_file import Evaluation, ap_range, precision_of, reference_note, remarks
 from postprocess.report.scored import Record
 
 CLASS_COLUMNS = 3

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from detector.errors import DataError
 from detector.products.bins_manifest import BinImage
 from detector.spec import DetectorSpec
-from postprocess.coco import Annotations
+from postprocess.coco_files import Annotations
 from postprocess.rows.ids import known_as
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from detector.errors import DataError
-from postprocess import matching
-from postprocess.coco import Annotations, read_annotations, read_detections
-from postprocess.evaluate import FIGURES, Metrics, evaluate
+from postprocess.coco_files import Annotations, read_annotations, read_detections
+from postprocess.metrics import match_annotations
+from postprocess.metrics.coco_metrics import FIGURES, Metrics, evaluate
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import Detection, Objects
 
@@ -349,5 +349,5 @@ def test_the_published_figures_of_the_coco_team(evaluator_check: Path):
 def test_many_rows_are_taken_in_shares(monkeypatch: pytest.MonkeyPatch):
     truth, detections = data_set(3, images=12)
     whole = evaluate(truth, detections)
-    monkeypatch.setattr(matching, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(match_annotations, "ROWS_AT_ONCE", 5)
     assert evaluate(truth, detections) == whole

@@ -9,7 +9,7 @@ from detector.products.bins_manifest import BinsManifest
 from detector.products.manifest_seal import DIGEST as MANIFEST_DIGEST
 from detector.products.results_origin import ResultsOrigin, find_origin, origin_path
 from detector.spec import DetectorSpec
-from postprocess.record import Ran
+from postprocess.metrics.metrics_file import Ran
 from postprocess.rows.oddities import sourced
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.geometry import Letterbox, Size
-from postprocess.detections import to_detections
+from postprocess.outputs.detections import to_detections
 
 CATEGORY_IDS = np.array([10, 20, 30], np.int64)
 CANVAS = Size(64, 96)

@@ -12,19 +12,19 @@ from detector.files.atomic import as_json, make_folder, write_set
 from detector.files.digest import sha256_of
 from detector.products.product_file import require_apart
 from detector.spec import DetectorSpec
-from postprocess.bins import Told, images_of, read_bins
-from postprocess.coco import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
-from postprocess.collected import collect
-from postprocess.evaluate import MAX_DETECTIONS, evaluate
+from postprocess.class_ids import join_classes, other_numbering, own_ids
+from postprocess.coco_files import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.hints.lists import count_repeated, count_scores, silent_images
 from postprocess.hints.places import count_strange_places
 from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
-from postprocess.join import join_classes, other_numbering, own_ids
-from postprocess.origin import model_of
+from postprocess.metrics.coco_metrics import MAX_DETECTIONS, evaluate
+from postprocess.metrics.metrics_file import UNKNOWN, End, Evaluation, Ran, to_record
+from postprocess.outputs.bins import Told, images_of, read_bins
+from postprocess.outputs.collected import collect
+from postprocess.outputs.origin import model_of
+from postprocess.outputs.results import ImageResult, read_all
 from postprocess.pictures import PICTURES_NAME, pictures_text
-from postprocess.record import UNKNOWN, End, Evaluation, Ran, to_record
-from postprocess.results import ImageResult, read_all
 from postprocess.rows.columns import Detection, Detections
 from postprocess.rows.oddities import Oddities, row_name, say, sourced
 
@@ -41,7 +41,7 @@ class Rules:
         only_annotated: only the images that are annotated; otherwise every preprocessed image must be.
         any_size: the annotated sizes of images are not compared.
         limits: most confident detections per image and category that count, three, ascending.
-        ends: of a forecast, see `postprocess.record.Evaluation`, as is the next.
+        ends: of a forecast, see `postprocess.metrics.metrics_file.Evaluation`, as is the next.
         command: what was run.
     """
 
@@ -93,7 +93,7 @@ def detect_folder(
         results: as `score_folder`, as are the others.
         test_annotation: bins manifest, its folder, or the guide's info file.
         annotations_path: COCO annotation file, or one with images and categories alone, whose ids are taken; None: see
-            `postprocess.join.own_ids`.
+            `postprocess.class_ids.own_ids`.
         out: folder for the products, created if need be; a metrics.json in it is removed.
         told: what the command line says about the model.
         rules: which images are wanted.
@@ -138,7 +138,7 @@ def score_results(
 
     Args:
         results: of the scored images and perhaps others, in any order, checked
-            (`postprocess.results.require_sound`); asked for only after the classes have been joined.
+            (`postprocess.outputs.results.require_sound`); asked for only after the classes have been joined.
         spec: of the detector; each result knows its canvas.
         annotations: the truth.
         image_ids: COCO image id per file name of the scored images, in the order of the written detections.

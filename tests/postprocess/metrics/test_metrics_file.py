@@ -8,9 +8,9 @@ from detector.files.digest import digest_of
 from detector.products.results_origin import ModelFile, RunFacts
 from detector.spec import Checkpoint, DetectorSpec, Reference, replace
 from detector.spec.coco_classes import COCO_CATEGORIES
-from postprocess.coco import Annotations
-from postprocess.evaluate import FIGURES, ClassMetrics, Metrics
-from postprocess.record import (
+from postprocess.coco_files import Annotations
+from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
+from postprocess.metrics.metrics_file import (
     DIGEST,
     End,
     Evaluation,
@@ -21,10 +21,10 @@ from postprocess.record import (
     remarks,
     to_record,
 )
+from postprocess.metrics.terminal import beside
 from postprocess.report.scored import Record
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject
-from postprocess.table import beside
 
 SHA = "a7cac5ff" + "0" * 56
 DATA_SET = "d" * 64

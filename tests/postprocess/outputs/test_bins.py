@@ -9,7 +9,7 @@ from detector.geometry import Size
 from detector.products.bins_manifest import BinsManifest
 from detector.products.manifest_files import write_manifest
 from detector.spec import DetectorSpec, replace
-from postprocess.bins import Told, read_bins
+from postprocess.outputs.bins import Told, read_bins
 
 
 def spec_file(folder: Path, spec: DetectorSpec) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import DataError
-from postprocess.coco import Annotations, joined
-from postprocess.matching import AREAS, IOU_THRESHOLDS, ClassArrays, ClassRows, accumulate
+from postprocess.coco_files import Annotations, joined
+from postprocess.metrics.match_annotations import AREAS, IOU_THRESHOLDS, ClassArrays, ClassRows, accumulate
 from postprocess.rows.columns import Detection, Detections, Objects
 from postprocess.rows.ids import rank
 

@@ -10,7 +10,7 @@ import pytest
 from detector.errors import ArtifactError, DataError
 from detector.geometry import Size
 from detector.spec.coco_classes import COCO_CATEGORIES
-from postprocess.coco import find_annotations, joined, read_annotations, read_detections
+from postprocess.coco_files import find_annotations, joined, read_annotations, read_detections
 from postprocess.rows.annotation_rows import AnnotatedImage
 
 ROW = {"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}

@@ -13,7 +13,7 @@ from detector.products.bins_manifest import BinsManifest
 from detector.products.manifest_files import read_manifest, write_manifest
 from detector.products.results_origin import ModelFile, ResultsOrigin, write_origin
 from detector.spec import replace
-from postprocess.results import read_results
+from postprocess.outputs.results import read_results
 
 Save = Callable[..., None]
 

@@ -1,0 +1,1 @@
+"""What the model put out -> detections in the pixels of the images."""
