@@ -19,6 +19,8 @@ IMAGES  ?= $(if $(COCO),$(COCO)/val2017,$(call recalled,image_folder))
 ANNOTATIONS ?= $(if $(COCO),$(COCO)/annotations/instances_val2017.json,$(call recalled,annotation_file))
 # ONLY_ANNOTATED=1: of a folder with more images than ANNOTATIONS lists, only those; 0 takes it back.
 ONLY_ANNOTATED ?= $(call recalled,only_annotated)
+# RECURSIVE=1: the images of sub-folders too, where IMAGES holds some itself; 0 takes it back.
+RECURSIVE ?= $(call recalled,recursive)
 BS      ?= 8
 SOC     ?=
 WORK    ?= work
@@ -40,7 +42,7 @@ quoted   = '$(subst ','\'',$(1))'
 
 FOLDER  := $(WORK)/$(MODEL)
 # What the command line may set: any other name would change nothing, or the wrong thing, and be passed over in silence.
-VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS ONLY_ANNOTATED BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
+VARIABLES := MODEL WORK WEIGHTS COCO IMAGES ANNOTATIONS ONLY_ANNOTATED RECURSIVE BS SOC BACKEND LIMIT ATC PRECISION KEEP SET AGAIN FOR PY PYTHON VENV
 # What goes to make itself, or to the programs as their environment.
 PASSED_ON := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS VPATH PATH HOME TMPDIR LANG LANGUAGE LC_% LD_% PIP_% OMP_% OPENBLAS_% \
     MKL_% ORT_% OMLINE_% ASCEND_% CUDA_% PYTHONPATH PYTHONUTF8 PYTHONIOENCODING PYTHONWARNINGS PYTEST_% %_proxy %_PROXY
@@ -71,6 +73,7 @@ WEIGHTS   := $(WEIGHTS)
 IMAGES    := $(IMAGES)
 ANNOTATIONS := $(ANNOTATIONS)
 ONLY_ANNOTATED := $(ONLY_ANNOTATED)
+RECURSIVE := $(RECURSIVE)
 SET       := $(SET)
 
 TARGETS   := help setup lock doctor demo test check format inspect export om preprocess infer eval report stream bench forecast clean
@@ -103,13 +106,13 @@ NO_SIZES := $(strip $(filter $(COMMA)% %$(COMMA),$(BS)) $(findstring $(COMMA)$(C
 ifneq ($(NO_SIZES),)
 $(error BS must be images per run, 1 or more: one number such as 8, or gears such as 1$(COMMA)4$(COMMA)8; got '$(BS)' (no 0 stands before a number))
 endif
-$(foreach name,ONLY_ANNOTATED AGAIN,$(if $(filter-out 0 1,$($(name))),$(error $(name) must be 1 or 0, got '$($(name))')))
+$(foreach name,ONLY_ANNOTATED RECURSIVE AGAIN,$(if $(filter-out 0 1,$($(name))),$(error $(name) must be 1 or 0, got '$($(name))')))
 ifeq ($(filter auto om cpu,$(BACKEND)),)
 $(error BACKEND must be auto, om or cpu, got '$(BACKEND)')
 endif
 
 # The variables that stand for options which messages of the stages name; they are told with them.
-export OMLINE_MAKE := --only_annotated:ONLY_ANNOTATED=1 --limit:LIMIT= --subset:LIMIT= --batch_size:BS= --soc_version:SOC= \
+export OMLINE_MAKE := --only_annotated:ONLY_ANNOTATED=1 --recursive:RECURSIVE=1 --limit:LIMIT= --subset:LIMIT= --batch_size:BS= --soc_version:SOC= \
     --atc:ATC= --set:SET= --weights:WEIGHTS= --target:BACKEND= --image_src_path:IMAGES= --annotations_path:ANNOTATIONS= \
     --precision_mode:PRECISION= --keep_dtype:KEEP=
 
@@ -191,7 +194,7 @@ OM_OF      := $(ONNX) $(if $(ADOPTED),$(YAML)) $(call files,$(ATC))
 OM_BY      := $(ONNX) $(SOC) $(ATC)
 BINS_IS    := $(MANIFEST)
 BINS_OF    := $(CARRIER) $(ANNOTATIONS) $(IMAGES)
-BINS_BY    := $(CARRIER) $(ANNOTATIONS) $(IMAGES) $(filter-out 0,$(ONLY_ANNOTATED))
+BINS_BY    := $(CARRIER) $(ANNOTATIONS) $(IMAGES) $(filter-out 0,$(ONLY_ANNOTATED)) $(if $(filter-out 0,$(RECURSIVE)),recursive)
 RESULTS_IS := $(SUMMARY)
 RESULTS_OF := $(OM) $(MANIFEST)
 RESULTS_BY := $(OM)
@@ -203,12 +206,13 @@ SCRIPTED   := $(if $(filter om,$(SUFFIX)),$(if $(wildcard $(call note,$(OM))),,$
 NOTED      := $(if $(WEIGHTS),ONNX) $(if $(ALONE)$(SCRIPTED),,OM) $(if $(PICTURES),BINS RESULTS METRICS)
 
 # What is given holds for the next calls too, once something was made of it.
-MEMORY     := $(if $(ALONE),,$(if $(WEIGHTS),weights settings)) $(if $(PICTURES),image_folder annotation_file only_annotated)
+MEMORY     := $(if $(ALONE),,$(if $(WEIGHTS),weights settings)) $(if $(PICTURES),image_folder annotation_file only_annotated recursive)
 weights_IS := $(WEIGHTS)
 settings_IS := $(SET)
 image_folder_IS := $(IMAGES)
 annotation_file_IS := $(ANNOTATIONS)
 only_annotated_IS := $(filter-out 0,$(ONLY_ANNOTATED))
+recursive_IS := $(filter-out 0,$(RECURSIVE))
 
 FREE      := $(filter help clean,$(or $(MAKECMDGOALS),help))
 MAKING    := $(filter-out help setup lock doctor demo test check format inspect clean,$(or $(MAKECMDGOALS),help))
@@ -221,7 +225,7 @@ $(error $(wordlist 2,999,$(STATE)))
 endif
 ANEW      := $(filter $(NOTED),$(STATE))
 MODEL_MEMORY   := $(addprefix $(FOLDER)/.,$(filter weights settings,$(STATE)))
-PICTURE_MEMORY := $(addprefix $(FOLDER)/.,$(filter image_folder annotation_file only_annotated,$(STATE)))
+PICTURE_MEMORY := $(addprefix $(FOLDER)/.,$(filter image_folder annotation_file only_annotated recursive,$(STATE)))
 
 # With AGAIN=1: the target that it names has been asked for, so its product is made again.
 again    = $(if $(filter-out 0,$(AGAIN)),$(if $(filter $(1),$(MAKECMDGOALS)),FORCE))
@@ -243,7 +247,7 @@ coco-is-needed:
 help: ## list the targets and variables
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) IMAGES=$(IMAGES) ANNOTATIONS=$(ANNOTATIONS) ONLY_ANNOTATED=$(ONLY_ANNOTATED) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC) AGAIN=$(AGAIN)'
+	@echo '  MODEL=$(MODEL) WEIGHTS=$(WEIGHTS) COCO=$(COCO) IMAGES=$(IMAGES) ANNOTATIONS=$(ANNOTATIONS) ONLY_ANNOTATED=$(ONLY_ANNOTATED) RECURSIVE=$(RECURSIVE) BS=$(BS) SOC=$(SOC) WORK=$(WORK) BACKEND=$(BACKEND) (auto|om|cpu) LIMIT=$(LIMIT) SET=$(SET) ATC=$(ATC) AGAIN=$(AGAIN)'
 
 setup: $(VENV)/.ready ## create .venv from requirements.lock
 
@@ -327,7 +331,7 @@ preprocess: $(MODEL_MEMORY) $(PICTURE_MEMORY) $(MANIFEST) ## images -> bins (COC
 $(MANIFEST): $(CARRIER) $(if $(PICTURES),$(ANNOTATIONS),coco-is-needed) $(call anew,BINS) $(call again,preprocess) | $(READY)
 	@[ -d $(IMAGES) ] || { echo "error: $(NO_IMAGES)" >&2; exit 2; }
 	$(PY) -m preprocess --model $(CARRIER) --image_src_path $(IMAGES) --bin_file_path $(BINS) $(if $(LIMIT),--limit $(LIMIT)) \
-	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated $(ANNOTATIONS))
+	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated $(ANNOTATIONS)) $(if $(filter-out 0,$(RECURSIVE)),--recursive)
 	$(call noted,BINS)
 
 $(DEMO_FILE): demo/dataset.py demo/scene.py | $(READY)
@@ -371,15 +375,15 @@ forecast: $(MODEL_MEMORY) $(OM) $(PICTURE_MEMORY) $(ONNX) $(METRICS) ## AP that 
 
 stream: $(MODEL_MEMORY) $(OM) $(if $(PICTURES),$(ANNOTATIONS),coco-is-needed) ## images -> mAP in one process, no bins on disk
 	$(PY) -m pipeline run --model $(OM) --image_src_path $(IMAGES) $(if $(LIMIT),--limit $(LIMIT) --subset) \
-	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated) \
+	    $(if $(filter-out 0,$(ONLY_ANNOTATED)),--only_annotated) $(if $(filter-out 0,$(RECURSIVE)),--recursive) \
 	    --annotations_path $(ANNOTATIONS) --det_results_path $(FOLDER)/stream_bs$(BATCH)$(SUBSET)
-	@$(foreach name,image_folder annotation_file only_annotated,$(call remember,$(name)); )
+	@$(foreach name,image_folder annotation_file only_annotated recursive,$(call remember,$(name)); )
 
 bench: $(MODEL_MEMORY) $(ONNX) ## throughput by batch size
 	$(PY) -m benchmarks --onnx $(ONNX) --output $(FOLDER)/bench
 
 # What make makes in the folder of a model. A WORK= that is not our own may be anybody's folder: nothing else of it goes.
-CLEANED  := *.onnx .*.onnx.* .weights .settings .image_folder .annotation_file .only_annotated bins bins_first* .bins*.lock \
+CLEANED  := *.onnx .*.onnx.* .weights .settings .image_folder .annotation_file .only_annotated .recursive bins bins_first* .bins*.lock \
     results eval_bs* .eval_bs* report.html report_first*.html .report*.lock forecast_bs* .forecast_bs* stream_bs* .stream_bs* bench
 clean: ## remove everything that was built (WORK=, om_models/*, caches)
 	@for folder in $(filter-out work,$(WORK))/*/; do \

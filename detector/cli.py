@@ -150,7 +150,9 @@ class _Formatter(logging.Formatter):
     """Lines whose foreign text a terminal does not obey; some of our own messages have several lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return shown(brief(super().format(record)), keep="\n")
+        text = super().format(record)
+        told = _make_variables(text) if record.levelno >= logging.WARNING else ""
+        return shown(brief(text), keep="\n") + told
 
 
 def one_line(error: BaseException) -> str:

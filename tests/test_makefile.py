@@ -256,7 +256,7 @@ def test_reports_are_named_like_the_metrics_they_show(folder):
         *((f"BS={value}", f"BS must be images per run, 1 or more: .* got '{value}'")
           for value in ("0", "08", "1,08", "abc", "", "-8", "8,0", "1,,8", ",8", "8,", "1.5", "nan")),
         *((f"{name}={value}", f"{name} must be 1 or 0, got '{value}'")
-          for name in ("ONLY_ANNOTATED", "AGAIN") for value in ("no", "false", "yes", "2")),
+          for name in ("ONLY_ANNOTATED", "RECURSIVE", "AGAIN") for value in ("no", "false", "yes", "2")),
     ],
 )  # fmt: skip
 def test_a_number_that_is_none_is_refused_before_anything_is_written(folder, given, said):
@@ -321,6 +321,7 @@ def test_stages_are_told_the_variables_that_stand_for_their_options(folder):
     )
     pairs = [line.split()[1].split(":") for line in done.stdout.splitlines() if line.startswith("ran ")]
     assert ["--only_annotated", "ONLY_ANNOTATED=1"] in pairs
+    assert ["--recursive", "RECURSIVE=1"] in pairs
     recipes = (ROOT / "Makefile").read_text().split(".DELETE_ON_ERROR:")[1]
     for option, variable in pairs:
         assert option in recipes
@@ -366,6 +367,17 @@ def test_only_annotated_images_are_preprocessed_again_until_it_is_taken_back(fol
     assert "--only_annotated coco/annotations/instances_val2017.json" in said
     assert stages(run_all(folder, "MODEL=mine", "preprocess")) == []
     assert "--only_annotated" not in run_all(folder, "MODEL=mine", "ONLY_ANNOTATED=", "preprocess")
+
+
+def test_sub_folders_are_preprocessed_too_until_it_is_taken_back(folder):
+    coco = annotated(folder, "coco")
+    assert "--recursive" not in run_all(folder, "MODEL=mine", "WEIGHTS=w.pth", f"COCO={coco}", "RECURSIVE=0", "eval")
+    assert " --recursive" in run_all(folder, "MODEL=mine", "RECURSIVE=1", "preprocess")
+    assert stages(run_all(folder, "MODEL=mine", "preprocess")) == []
+    assert " --recursive " in run_all(folder, "MODEL=mine", "stream")
+    said = run_all(folder, "MODEL=mine", "RECURSIVE=0", "preprocess")
+    assert stages(said) == ["preprocess"]
+    assert "--recursive" not in said
 
 
 EVERYTHING = ["export", "convert", "preprocess", "infer", "postprocess"]

@@ -435,6 +435,21 @@ def test_a_user_of_make_is_told_the_variables_of_options(
     )
 
 
+def test_a_user_of_make_is_told_the_variables_of_options_in_warnings():
+    program = """
+import logging
+from detector.cli import run
+def main(_):
+    logging.getLogger("x").warning("--recursive reads them")
+    logging.getLogger("x").info("left out (--recursive)")
+run(main, [])
+"""
+    environment = {**os.environ, cli.MAKE_VARIABLES: "--recursive:RECURSIVE=1"}
+    with start(program, stderr=subprocess.PIPE, env=environment) as process:
+        told = "--recursive reads them; under make: RECURSIVE=1 for --recursive\n"
+        assert process.stderr.read() == f"{told}left out (--recursive)\n"
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "2147483648", "9" * 5000, "nan", "1.5", ""])
 def test_what_is_no_count_is_refused(text: str):
     with pytest.raises((argparse.ArgumentTypeError, ValueError)):
