@@ -8,11 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 # Signals that end a command, with what Python does of its own accord.
-EARLY = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
-}
+EARLY = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
 
 
 def end_at_once(number: int, _: FrameType | None) -> NoReturn:

@@ -32,19 +32,9 @@ def parser() -> argparse.ArgumentParser:
     add("--model", type=model_file, required=True, metavar="ONNX", help="converted model, as `python -m convert` wrote")
     add("--image_src_path", type=Path, required=True, metavar="IMAGES", help="folder of images")
     add(
-        "--annotations_path",
-        type=Path,
-        required=True,
-        metavar="DIR_OR_JSON",
-        help="COCO annotation file or its folder",
+        "--annotations_path", type=Path, required=True, metavar="DIR_OR_JSON", help="COCO annotation file or its folder"
     )
-    add(
-        "--det_results_path",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="receives detections.json and metrics.json",
-    )
+    add("--det_results_path", type=Path, required=True, metavar="DIR", help="receives detections.json and metrics.json")
     add("--workers", type=integer(1), metavar="N", help="processes that read images (the cores, at most 4)")
     add("--limit", type=integer(1), metavar="N", help="only the first so many images in order of their names")
     add("--recursive", action="store_true", help="sub-folders as well, although the folder itself holds images")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from convert.atc.files import check_files
+from convert.atc.file_forms import check_files
 from convert.atc.line import Fault
 from convert.atc.rules import check_arguments
 from detector.errors import SpecError

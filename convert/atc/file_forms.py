@@ -1,4 +1,4 @@
-"""The forms of the files that options of atc name: precision, types and fusion of single operators.
+"""The files that options of atc name: they exist and have the form the manual asks for.
 
 Forms of the manual's pages of the options (docs/facts/atc.md, sections 3.4, 3.5); that of `customize_dtypes` is not
 looked at, and AIPP has rules of its own.
@@ -11,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from detector.errors import SpecError
+from detector.files.bounds import SMALL_BYTES
 from detector.files.json_text import JsonError, parse_json
+from detector.files.regular import read_text
+from detector.spec.atc import FILE_OPTIONS, AtcSpec
 
 BY_NODE_NAME = "[ByNodeName]"
 SECTIONS = ("[ByOpType]", BY_NODE_NAME)
@@ -20,6 +24,30 @@ MODES = ("high_precision", "high_performance", "keep_fp16", "super_performance",
 
 SWITCH = re.compile(r"[^\s:]+\s*:\s*(on|off)")
 SURE = 0.85  # of difflib's ratio: a transposed letter pair in high_performance is 0.94
+
+
+def check_files(atc: AtcSpec) -> None:
+    """Read the files once, before atc does.
+
+    Raises:
+        SpecError: a file is missing, is no such file, or does not fit the other options.
+    """
+    texts = {name: _text(name, getattr(atc, name)) for name in FILE_OPTIONS if getattr(atc, name) is not None}
+    for name, text in texts.items():
+        problem = file_problem(name, Path(getattr(atc, name)), text)
+        if problem:
+            raise SpecError(f"atc.{name}: {getattr(atc, name)}{problem}")
+
+
+def _text(name: str, file: str) -> str:
+    try:
+        text = read_text(file, SMALL_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SpecError(f"atc.{name}: cannot read {file}: {reason}; correct the path") from error
+    if not text.strip():
+        raise SpecError(f"atc.{name}: {file} is empty; fill it, or drop the key")
+    return text
 
 
 def file_problem(option: str, file: Path, text: str) -> str | None:

@@ -55,10 +55,7 @@ def parser() -> cli.Parser:
     return options
 
 
-def cost_command(
-    argv: Sequence[str],
-    say: Callable[[str], None],
-) -> int:
+def cost_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Parse, count, print.
 
     Args:

@@ -15,14 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from convert.graph.inference import known_shapes
-from convert.graph.rewrite import (
-    add_constant,
-    constants,
-    fixed_ints,
-    replace_nodes,
-    set_attribute,
-    text_attribute,
-)
+from convert.graph.rewrite import add_constant, constants, fixed_ints, replace_nodes, set_attribute, text_attribute
 from convert.passes.nearest import ASYMMETRIC, COORDINATES, ROUNDINGS, Rows, card_rows, onnx_rows
 
 OPTIONAL_SINCE = 13

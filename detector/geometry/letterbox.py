@@ -1,8 +1,9 @@
 """Letterbox: where an image lies on the canvas, and boxes from the one to the other in both directions."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,3 +166,15 @@ class Letterbox:
     @property
     def _offset_xyxy(self) -> NDArray[np.float64]:
         return np.array([self.left, self.top, self.left, self.top], np.float64)
+
+
+def place_on_best(image: Size, canvases: Iterable[Size], **sizing: Any) -> Letterbox:
+    """The image on the canvas where it is largest; of several such on the smallest one.
+
+    Args:
+        image: size of the image.
+        canvases: to choose from.
+        sizing: keywords of `Letterbox.fit`.
+    """
+    boxes = [Letterbox.fit(image, canvas, **sizing) for canvas in canvases]
+    return max(boxes, key=lambda box: (math.prod(box.resized), -math.prod(box.canvas)))

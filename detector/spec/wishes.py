@@ -16,11 +16,7 @@ from detector.spec.graph import GraphSpec
 from detector.spec.image import ImageSpec
 from detector.spec.strict_model import StrictModel
 
-FamilyName = Literal[
-    "fcos",
-    "retinanet",
-    "atss",
-]
+FamilyName = Literal["fcos", "retinanet", "atss"]
 """Detectors that an export makes; each is a file of export/families/."""
 CANVAS_SIDE_MAX = 16384
 _Id = Annotated[int, Field(ge=-(2**63), lt=2**63)]

@@ -167,12 +167,7 @@ def _parser() -> Parser:
 def _add_data_options(parser: Parser) -> None:
     add = parser.add_argument
     add("--model", "-m", type=model_file, required=True, help=".om for the Ascend card, .onnx for the CPU")
-    add(
-        "--input",
-        "-i",
-        type=input_paths,
-        help="folders, one per model input, or files; none: pure inference",
-    )
+    add("--input", "-i", type=input_paths, help="folders, one per model input, or files; none: pure inference")
     add("--output", "-o", type=output_path, help="parent folder of the results; none: nothing is written")
     add("--output_dirname", type=given, help="name of the result folder below --output; default: date and time")
     add("--outfmt", choices=["NPY", "BIN", "TXT"], help="format of the results (default BIN)")
@@ -183,12 +178,7 @@ def _add_data_options(parser: Parser) -> None:
     add("--dymHW", dest="dym_hw", type=text, help="dynamic image size: h,w")
     add("--dymDims", dest="dym_dims", type=text, help="dynamic dims: name:d,d,..;name2:..")
     add("--dymShape", dest="dym_shape", type=text, help="dynamic shape: name:d,d,..;name2:..")
-    add(
-        "--outputSize",
-        dest="output_size",
-        type=byte_sizes,
-        help="bytes allowed per output, for dynamic shapes",
-    )
+    add("--outputSize", dest="output_size", type=byte_sizes, help="bytes allowed per output, for dynamic shapes")
     add("--auto_set_dymshape_mode", type=switch, metavar="BOOL", help="take each run's shape from its .npy files")
     add("--auto_set_dymdims_mode", type=switch, metavar="BOOL", help="the same for dims")
 

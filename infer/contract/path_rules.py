@@ -53,14 +53,12 @@ def read_problem(path: str, *, limit: int | None = None) -> str | None:
         path: as ais_bench gets it.
         limit: largest size of a file in bytes.
     """
-    problem = _name_problem(path)
-    if problem:
+    if problem := _name_problem(path):
         return problem
     found = _stat(path)
     if found is None:
         return f"{path} does not exist"
-    problem = _owner_problem(path, found)
-    if problem:
+    if problem := _owner_problem(path, found):
         return problem
     if found.st_mode & READ_REFUSED:
         return (
@@ -79,16 +77,14 @@ def write_problem(path: str) -> str | None:
 
     A folder that does not exist yet is no problem: it is created with mode 0750.
     """
-    problem = _name_problem(path)
-    if problem:
+    if problem := _name_problem(path):
         return problem
     found = _stat(path)
     if found is None:
         return _parent_problem(path)
     if not stat.S_ISDIR(found.st_mode):
         return f"{path} is a file: ais_bench writes to a folder of that name, give another one or move the file"
-    problem = _owner_problem(path, found)
-    if problem:
+    if problem := _owner_problem(path, found):
         return problem
     if found.st_mode & WRITE_REFUSED:
         return (

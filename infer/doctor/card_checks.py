@@ -5,16 +5,32 @@ import platform
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from detector import tools
 from detector.diagnosis.log import explain_log
 from infer.doctor import npu_host
-from infer.doctor.check import Check
 
 CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
 ACLRUNTIME = "0.0.2"
 CANN_MIN = (6, 0)  # of ais_bench (docs/facts/ais_bench.md, section 0.1)
 GUIDE = "docs/npu_host.md"
+
+State = Literal["ok", "note", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look: what was found and, unless all is well, what to do.
+
+    States: "ok"; "note": works, but worth knowing; "missing": needed here and not there.
+    """
+
+    name: str
+    state: State
+    found: str
+    fix: str | None = None
 
 
 def card_checks(

@@ -17,8 +17,7 @@ from typing import Any, Literal
 from detector import tools
 from infer.contract import path_rules
 from infer.doctor import npu_host
-from infer.doctor.card_checks import card_checks
-from infer.doctor.check import Check, State
+from infer.doctor.card_checks import Check, State, card_checks
 
 Purpose = Literal["auto", "laptop", "npu"]
 PYTHON_MIN = (3, 11)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infer.doctor import npu_host
-from infer.doctor.check import Check
+from infer.doctor.card_checks import Check
 from infer.doctor.examine import Report, examine
 from tests.infer.conftest import NPU_SMI, device_tools, program
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infer.doctor import examine as doctor
-from infer.doctor.check import Check
+from infer.doctor.card_checks import Check
 from infer.doctor.examine import Report, examine
 
 ROOT = Path(__file__).resolve().parents[3]
