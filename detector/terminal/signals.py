@@ -54,6 +54,11 @@ def handled() -> Iterator[None]:
             signal.signal(number, ears.hear)
         try:
             yield
+        except Exception as error:
+            if not ears.heard:
+                raise
+            # A library took what was raised for its own failure, in compiled code perhaps, where no chain of causes is.
+            raise _ending(ears.heard[0]) from error
         finally:
             for number, handler in taken.items():
                 # Of a command of ours nothing is left but to say how it ended.
@@ -78,11 +83,10 @@ class _Ears:
             signal.setitimer(signal.ITIMER_REAL, AGAIN)
             return
         self.heard.append(number)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        for each in ENDING:  # cleaning up is not interrupted by the next one; SIGKILL ends that too
-            signal.signal(each, signal.SIG_IGN)
-        raise Ended(number)
+        if number != signal.SIGINT:
+            for each in ENDING:  # cleaning up is not interrupted by the next one; SIGKILL ends that too
+                signal.signal(each, signal.SIG_IGN)
+        raise _ending(number)
 
     @contextlib.contextmanager
     def hearing_again(self) -> Iterator[None]:
@@ -103,6 +107,10 @@ class _Ears:
             sys.unraisablehook = unraisable
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
+
+
+def _ending(number: int) -> KeyboardInterrupt:
+    return KeyboardInterrupt() if number == signal.SIGINT else Ended(number)
 
 
 def _imports(frame: FrameType | None) -> bool:

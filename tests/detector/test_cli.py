@@ -1,6 +1,7 @@
 """The edge: what an error, an interrupt and a closed pipe look like from outside."""
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -282,6 +283,20 @@ def test_the_handlers_are_taken_back():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
     code_of(lambda _: None)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize(("number", "line"), [(signal.SIGTERM, "ended by SIGTERM"), (signal.SIGINT, "interrupted")])
+@pytest.mark.parametrize("error", [RuntimeError("no graph"), DataError("damaged"), OSError(5, "odd"), MemoryError()])
+def test_a_signal_that_compiled_code_took_for_its_own_failure(
+    number: signal.Signals, line: str, error: Exception, capsys: pytest.CaptureFixture[str]
+):
+    def main(_: Sequence[str]) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # which then is no cause of the error, nor its context
+            signal.raise_signal(number)
+        raise error
+
+    assert code_of(main) == (130 if number == signal.SIGINT else 128 + number)
+    assert capsys.readouterr().err == f"error: {line}; {signals.UNFINISHED}\n"
 
 
 @pytest.mark.parametrize("program", ["infer", "preprocess", "postprocess", "convert", "export", "pipeline"])
