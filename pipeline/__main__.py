@@ -60,8 +60,8 @@ def main(argv: Sequence[str]) -> None:
         return
     args = parser().parse_args(argv)
     from pipeline.stream import stream
+    from postprocess.metrics.metrics_file import METRICS_NAME
     from postprocess.metrics.terminal import to_text
-    from postprocess.score_results import METRICS_NAME
 
     out: Path = args.det_results_path
     try:

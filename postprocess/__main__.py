@@ -11,7 +11,7 @@ from detector import cli
 from detector.files.lock import exclusive
 
 if TYPE_CHECKING:
-    from postprocess.metrics.metrics_file import End
+    from postprocess.metrics.evaluation import End
 
 EPILOG = """examples:
   python -m postprocess eval --bin_data_path work/result --test_annotation work/bins \\
@@ -209,8 +209,8 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _end(folder: Path) -> "End":
-    from postprocess.metrics.metrics_file import End
-    from postprocess.report.scored import read_record
+    from postprocess.metrics.evaluation import End
+    from postprocess.metrics.metrics_file import read_record
 
     record = read_record(folder)
     return End(
@@ -224,10 +224,10 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace, command: tuple
         options = ", ".join(f"--{option}" for option in (*alone, "no_annotations"))
         top.error(f"--detections scores a result file alone: leave out {options}")
 
+    from postprocess.metrics.metrics_file import METRICS_NAME, read_record
     from postprocess.metrics.terminal import beside, to_text
     from postprocess.outputs.bins import Told
-    from postprocess.report.scored import read_record
-    from postprocess.score_results import METRICS_NAME, Rules, detect_folder, score_file, score_folder
+    from postprocess.score_results import Rules, detect_folder, score_file, score_folder
 
     out: Path | None = args.det_results_path
     truth: Path = args.annotations_path or ANNOTATIONS

@@ -19,17 +19,15 @@ from postprocess.hints.places import count_strange_places
 from postprocess.hints.trials import better_reading
 from postprocess.image_names import join_images
 from postprocess.metrics.coco_metrics import MAX_DETECTIONS, evaluate
-from postprocess.metrics.metrics_file import UNKNOWN, End, Evaluation, Ran, to_record
+from postprocess.metrics.evaluation import End, Evaluation
+from postprocess.metrics.metrics_file import DETECTIONS_NAME, METRICS_NAME, to_record
 from postprocess.outputs.bins import Told, images_of, read_bins
-from postprocess.outputs.collected import collect
-from postprocess.outputs.origin import model_of
+from postprocess.outputs.detections import collect
+from postprocess.outputs.origin import UNKNOWN, Ran, model_of
 from postprocess.outputs.results import ImageResult, read_all
 from postprocess.pictures import PICTURES_NAME, pictures_text
 from postprocess.rows.columns import Detection, Detections
 from postprocess.rows.oddities import Oddities, row_name, say, sourced
-
-DETECTIONS_NAME = "detections.json"
-METRICS_NAME = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Rules:
         only_annotated: only the images that are annotated; otherwise every preprocessed image must be.
         any_size: the annotated sizes of images are not compared.
         limits: most confident detections per image and category that count, three, ascending.
-        ends: of a forecast, see `postprocess.metrics.metrics_file.Evaluation`, as is the next.
+        ends: of a forecast, see `postprocess.metrics.evaluation.Evaluation`, as is the next.
         command: what was run.
     """
 

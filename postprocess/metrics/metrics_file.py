@@ -1,283 +1,225 @@
 """metrics.json: the figures, what they were computed on and by, and the published AP they answer to."""
 
-from dataclasses import dataclass
-from typing import Any
+import codecs
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from detector.errors import DataError
+import pydantic
+
+from detector.errors import ArtifactError
+from detector.files.bounds import SMALL_BYTES
 from detector.files.digest import digest_of
+from detector.files.json_text import JsonError, parse_json
+from detector.products.product_file import read_product
 from detector.products.results_origin import ModelFile, RunFacts
-from detector.spec import DetectorSpec, Reference
-from postprocess.coco_files import Annotations
-from postprocess.metrics.coco_metrics import Metrics
+from detector.spec import Checkpoint, Reference, spec_problem
+from postprocess.metrics.coco_metrics import MAX_DETECTIONS, figures_of
+from postprocess.metrics.evaluation import Evaluation, ap_range, precision_of
+from postprocess.metrics.remarks import caveats, comparable_ap, reference_note, reference_of, remarks
+from postprocess.outputs.detections import Squeeze
+from postprocess.rows.oddities import say, sourced
 
+METRICS_NAME = "metrics.json"
+DETECTIONS_NAME = "detections.json"
 # The key of metrics.json that binds all others.
 DIGEST = "metrics_sha256"
-# What the stand-in computes with unless its spec names another precision.
-STAND_IN_PRECISION = "fp32"
+UNBOUND = "metrics.json has no digest (an earlier version's): whether it was changed since is not checked"
+Percent = Annotated[float, pydantic.Field(ge=0, le=100.001, allow_inf_nan=False)]
+Count = Annotated[int, pydantic.Field(ge=0, lt=2**53)]
 
 
-@dataclass(frozen=True, slots=True)
-class Squeeze:
-    """Images that the canvas makes smaller than the training framework would run them.
+class Counts(pydantic.BaseModel):
+    """What was scored, out of what was annotated."""
 
-    Attributes:
-        images: how many.
-        scale: their mean ratio of longer sides, below 1.
+    images: Count
+    annotated_images: Count
+    categories: Count
+    annotated_categories: Count
+    objects: Count
+    detections: Count
+    detections_in_padding: Count
+
+
+class ClassRecord(pydantic.BaseModel):
+    """One scored category; AP in percent, None where it has no object."""
+
+    id: int | str
+    name: str
+    AP: Percent | None
+    AP50: Percent | None
+    objects: int
+
+
+class ReferenceRecord(Reference):
+    """The published AP of this checkpoint, how far ours is above it in percent points, and why that says little.
+
+    Earlier versions recorded no reason, or only whether there is one.
     """
 
-    images: int
-    scale: float
+    difference: float | None
+    comparable: bool = True
+    caveats: list[str] = pydantic.Field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What the results were computed by, as far as inference recorded it."""
+class Record(pydantic.BaseModel):
+    """metrics.json, written and read: its keys in the file's order, the 12 figures gathered by name.
 
+    What earlier versions did not record has a default.
+    """
+
+    model_config = pydantic.ConfigDict(allow_inf_nan=False)
+
+    format: Literal["omline-metrics-1"]
+    figures: Mapping[str, Percent | None]
+    max_detections: tuple[int, ...] = MAX_DETECTIONS
+    pycocotools: Mapping[str, Percent | None] | None = None
+    model: str | None
+    checkpoint: Checkpoint | None
+    departures: list[str] = []
+    precision: str | None = None
+    AP_range: tuple[Percent, Percent] | None = None
+    canvases: list[str] = []
     run: RunFacts | None = None
-    model: ModelFile | None = None
-
-
-UNKNOWN = Ran()
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """An end of the range that a forecast has: what the same bins gave by another simulated graph.
-
-    Attributes:
-        where: folder of its metrics.json.
-        ap: in percent, or None.
-        images: how many were scored.
-        limits: most confident detections per image and category that counted.
-        annotations_sha256: hex.
-    """
-
-    where: str
-    ap: float | None
-    images: int
-    limits: tuple[int, ...]
-    annotations_sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One scored result.
-
-    Attributes:
-        metrics: the figures.
-        annotations: the truth they were computed against.
-        detections_file: the COCO result file that has the scored detections, or None.
-        spec: of the detector; None for a result file of unknown origin.
-        hidden: boxes dropped because they lay wholly in the padding of their canvas.
-        ran: what gave the results.
-        squeeze: what the canvas costs; None: nothing, or not known.
-        oddities: what was taken although it is odd, one line per kind.
-        detections_sha256: of the file, hex.
-        pictures_sha256: of pictures.json, hex; None: there is none.
-        numbering: what to know about how the labels are numbered, or None.
-        ends: of a forecast, what operators that may compute in float16 inside give at both ends of what they may do.
-        command: what was run, words after `python -m`; empty: not known.
-        reading: how boxes or categories must be taken to be found, where they are not as they stand; None: no hint.
-    """
-
-    metrics: Metrics
-    annotations: Annotations
+    product: ModelFile | None = None
+    reference: ReferenceRecord | None
+    note: str
+    remarks: list[str] = []
+    squeezed: Squeeze | None = None
+    oddities: list[str] = []
+    counts: Counts
+    classes: Annotated[tuple[ClassRecord, ...], pydantic.Field(min_length=1)]
+    command: list[str] = []
+    annotations_file: str
+    annotations_sha256: str | None = None
     detections_file: str | None
-    spec: DetectorSpec | None = None
-    hidden: int = 0
-    ran: Ran = UNKNOWN
-    squeeze: Squeeze | None = None
-    oddities: tuple[str, ...] = ()
     detections_sha256: str | None = None
     pictures_sha256: str | None = None
-    numbering: str | None = None
-    reading: str | None = None
-    ends: tuple[End, ...] = ()
-    command: tuple[str, ...] = ()
+    metrics_sha256: str | None = None
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _gather(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        limits = value.get("max_detections", list(MAX_DETECTIONS))
+        numbers = isinstance(limits, list | tuple) and all(type(limit) is int and 0 < limit < 2**31 for limit in limits)
+        if not numbers or len(limits) != 3:
+            raise ValueError(f"max_detections: expected three whole numbers, got {str(limits)[:80]}")
+        names = [figure.name for figure in figures_of(limits)]
+        absent = [name for name in names if name not in value]
+        if absent:
+            raise ValueError(f"the figure {absent[0]} is missing")
+        return {**value, "figures": {name: value[name] for name in names}}
 
-def reference_of(spec: DetectorSpec) -> Reference | None:
-    """The published AP bound to the checkpoint that the model was made from, or None."""
-    if spec.checkpoint is None:
-        return None
-    found = (reference for reference in spec.references if spec.checkpoint.sha256.startswith(reference.sha256))
-    return next(found, None)
-
-
-def precision_of(evaluation: Evaluation) -> str | None:
-    """What the model computed with; None: not known, or left to atc's `precision_mode`."""
-    spec, run = evaluation.spec, evaluation.ran.run
-    if spec is not None and spec.precision is not None:
-        return spec.precision
-    return STAND_IN_PRECISION if run is not None and run.backend == "onnxruntime" else None
-
-
-def comparable_ap(metrics: Metrics) -> float | None:
-    """The AP to compare with published ones, which are pycocotools'."""
-    return (metrics.pycocotools or metrics.figures)["AP"]
-
-
-def ap_range(evaluation: Evaluation) -> tuple[float, float] | None:
-    """Least and largest AP of a forecast, in percent; None: it has no range, or no AP.
-
-    Raises:
-        DataError: an end was scored on something else.
-    """
-    metrics, truth = evaluation.metrics, evaluation.annotations
-    ours = (metrics.images, tuple(metrics.limits), truth.sha256)
-    for end in evaluation.ends:
-        if (end.images, end.limits, end.annotations_sha256) != ours:
-            raise DataError(
-                f"{end.where} was scored on other images, annotations or limits, so that it is no end of this "
-                "forecast's range; run `make forecast` again, or leave --ends out"
-            )
-    figures = [metrics.figures["AP"], *(end.ap for end in evaluation.ends)]
-    known = [ap for ap in figures if ap is not None]
-    return (min(known), max(known)) if evaluation.ends and len(known) == len(figures) else None
-
-
-def reference_note(evaluation: Evaluation) -> str:
-    """One line: how the AP compares with the published one, or why it cannot be compared."""
-    spec = evaluation.spec
-    if spec is None:
-        return "no reference: a result file does not say which model made it"
-    if spec.checkpoint is None:
-        return f"no reference: the spec of {spec.name} names no checkpoint; give --model the exported .onnx or the .om"
-    reference = reference_of(spec)
-    if reference is None:
-        return (
-            f"no reference AP is bound to the checkpoint {spec.checkpoint.file} (sha256 {spec.checkpoint.sha256[:8]})"
-        )
-    ap = comparable_ap(evaluation.metrics)
-    by = f" by {spec.precision}" if spec.precision else ""
-    compared = "AP is undefined" if ap is None else f"AP {ap:.2f}{by}, {ap - reference.ap:+.2f}"
-    return (
-        f"reference AP {reference.ap} of {reference.checkpoint} ({reference.source}): {compared}{_caveat(evaluation)}"
-    )
-
-
-def _caveat(evaluation: Evaluation) -> str:
-    reasons = caveats(evaluation)
-    return f" (not comparable: {'; '.join(reasons)})" if reasons else ""
-
-
-def caveats(evaluation: Evaluation) -> list[str]:
-    """Why the difference from the reference says little, one reason each; none if it says something."""
-    metrics, annotations = evaluation.metrics, evaluation.annotations
-    reasons = []
-    if metrics.images != len(annotations.images):
-        reasons.append(f"a subset, {metrics.images} of {len(annotations.images)} images")
-    if other := _other_data_set(evaluation):
-        reasons.append(other)
-    if 100 not in metrics.limits:
-        reasons.append(f"of the best {metrics.limits[-1]} detections of a class on an image, published ones of 100")
-    return reasons
-
-
-def _other_data_set(evaluation: Evaluation) -> str | None:
-    """What tells the data set from the one that the reference holds for; None if it is that one, or has none."""
-    reference = reference_of(evaluation.spec) if evaluation.spec else None
-    annotations = evaluation.annotations
-    if reference is None:
-        return None
-    what = f"{len(annotations.images)} images, {len(annotations.objects)} annotations"
-    if reference.data_set is not None:
-        return None if annotations.sha256 == reference.data_set else f"another data set ({what}) than the reference's"
-    return None if annotations.is_coco_val2017 else f"not COCO val2017 ({what}), which the reference is of"
-
-
-def remarks(evaluation: Evaluation) -> list[str]:
-    """What to know about the figures, one line each."""
-    metrics, squeeze, spec = evaluation.metrics, evaluation.squeeze, evaluation.spec
-    lines = [line for line in (evaluation.reading, evaluation.numbering) if line is not None]
-    if spec is not None and spec.graph is not None and not spec.image.is_sized:
-        lines.append(
-            "the spec has no image.short, long or stretch: the canvas alone bounds the size of images, which is assumed"
-        )
-    if metrics.pycocotools is not None:
-        ap = metrics.pycocotools["AP"]
-        lines.append(
-            f"pycocotools, and what scores with it, says AP {'undefined' if ap is None else f'{ap:.2f}'}: there the "
-            "annotation with the id 0 is never found, because 0 means 'no match'; the figures here count it, and a "
-            "published AP is compared with pycocotools'"
-        )
-    if (between := ap_range(evaluation)) is not None:
-        lines.append(
-            f"a forecast of AP {between[0]:.2f} to {between[1]:.2f}: operators such as Exp and Div may compute in "
-            "float16 inside, which is simulated at both ends of what that may do (UNCONFIRMED on a device)"
-        )
-    last = metrics.limits[-1]
-    if metrics.crowded:
-        lines.append(f"{metrics.crowded} images have more than {last} objects{_advice(last)}")
-    if metrics.cut:
-        lines.append(
-            f"{metrics.cut} detections beyond the best {last} of a class on an image do not count{_advice(last)}"
-        )
-    if squeeze is not None:
-        lines.append(
-            f"the canvas makes {squeeze.images} of {metrics.images} images smaller than the training framework would "
-            f"run them, to {squeeze.scale:.3f} of that size on average: AP suffers; a larger canvas mends it"
-        )
-    return lines
-
-
-def _advice(limit: int) -> str:
-    return "; --max_detections 100,300,1000 scores as mmdetection's CocoMetric" if limit <= 100 else ""
+    def to_json(self) -> dict[str, Any]:
+        """The content of the file: the figures stand among the others, and the digest is of what stands there."""
+        fields = self.model_dump()
+        record = {"format": fields.pop("format"), **fields.pop("figures"), **fields}
+        return {**record, DIGEST: digest_of(record, key=DIGEST)}
 
 
 def to_record(evaluation: Evaluation) -> dict[str, Any]:
     """The content of metrics.json, with its digest; AP in percent, null where undefined."""
-    metrics, spec, ran = evaluation.metrics, evaluation.spec, evaluation.ran
-    squeeze = evaluation.squeeze
-    record = {
-        "format": "omline-metrics-1",
-        **metrics.figures,
-        "max_detections": list(metrics.limits),
-        "pycocotools": metrics.pycocotools and dict(metrics.pycocotools),
-        "model": spec.name if spec else None,
-        "checkpoint": spec.checkpoint.model_dump() if spec and spec.checkpoint else None,
-        "departures": list(spec.departures) if spec else [],
-        "precision": precision_of(evaluation),
-        "AP_range": ap_range(evaluation),
-        "canvases": [str(canvas) for canvas in spec.canvases] if spec else [],
-        "run": ran.run.model_dump() if ran.run else None,
-        "product": ran.model.model_dump() if ran.model else None,
-        "reference": _reference(evaluation),
-        "note": reference_note(evaluation),
-        "remarks": remarks(evaluation),
-        "squeezed": {"images": squeeze.images, "mean_scale": squeeze.scale} if squeeze else None,
-        "oddities": list(evaluation.oddities),
-        "counts": {
-            "images": metrics.images,
-            "annotated_images": len(evaluation.annotations.images),
-            "categories": len(metrics.classes),
-            "annotated_categories": len(evaluation.annotations.categories),
-            "objects": metrics.objects,
-            "detections": metrics.detections,
-            "detections_in_padding": evaluation.hidden,
-        },
-        "classes": [
-            {"id": item.category_id, "name": item.name, "AP": item.ap, "AP50": item.ap50, "objects": item.objects}
+    metrics, annotations, spec, ran = evaluation.metrics, evaluation.annotations, evaluation.spec, evaluation.ran
+    # Not validated: a name that is no UTF-8 is refused where the file is written.
+    return Record.model_construct(
+        format="omline-metrics-1",
+        figures=metrics.figures,
+        max_detections=metrics.limits,
+        pycocotools=metrics.pycocotools,
+        model=spec.name if spec else None,
+        checkpoint=spec.checkpoint if spec else None,
+        departures=list(spec.departures) if spec else [],
+        precision=precision_of(evaluation),
+        AP_range=ap_range(evaluation),
+        canvases=[str(canvas) for canvas in spec.canvases] if spec else [],
+        run=ran.run,
+        product=ran.model,
+        reference=_reference(evaluation),
+        note=reference_note(evaluation),
+        remarks=remarks(evaluation),
+        squeezed=evaluation.squeeze,
+        oddities=list(evaluation.oddities),
+        counts=Counts(
+            images=metrics.images,
+            annotated_images=len(annotations.images),
+            categories=len(metrics.classes),
+            annotated_categories=len(annotations.categories),
+            objects=metrics.objects,
+            detections=metrics.detections,
+            detections_in_padding=evaluation.hidden,
+        ),
+        classes=tuple(
+            ClassRecord.model_construct(
+                id=item.category_id, name=item.name, AP=item.ap, AP50=item.ap50, objects=item.objects
+            )
             for item in metrics.classes
-        ],
-        "command": list(evaluation.command),
-        "annotations_file": evaluation.annotations.source,
-        "annotations_sha256": evaluation.annotations.sha256,
-        "detections_file": evaluation.detections_file,
-        "detections_sha256": evaluation.detections_sha256,
-        "pictures_sha256": evaluation.pictures_sha256,
-    }
-    return {**record, DIGEST: digest_of(record, key=DIGEST)}
+        ),
+        command=list(evaluation.command),
+        annotations_file=annotations.source,
+        annotations_sha256=annotations.sha256,
+        detections_file=evaluation.detections_file,
+        detections_sha256=evaluation.detections_sha256,
+        pictures_sha256=evaluation.pictures_sha256,
+    ).to_json()
 
 
-def _reference(evaluation: Evaluation) -> dict[str, Any] | None:
+def _reference(evaluation: Evaluation) -> ReferenceRecord | None:
     reference = reference_of(evaluation.spec) if evaluation.spec else None
     if reference is None:
         return None
     ap, reasons = comparable_ap(evaluation.metrics), caveats(evaluation)
-    return {
+    return ReferenceRecord(
         **reference.model_dump(),
-        "difference": None if ap is None else ap - reference.ap,
-        "comparable": not reasons,
-        "caveats": reasons,
-    }
+        difference=None if ap is None else ap - reference.ap,
+        comparable=not reasons,
+        caveats=reasons,
+    )
+
+
+def read_record(results: Path) -> Record:
+    """Read the metrics.json of a folder; one of an earlier version, which has no digest, is said to be unbound.
+
+    Raises:
+        ArtifactError: there is none, it is not what `eval` writes, or it was changed since.
+    """
+    path = results / METRICS_NAME
+    again = eval_again(results)
+    try:
+        data = read_product(path, SMALL_BYTES, again=again)
+        facts = parse_json(data)  # refuses a key that stands twice
+        record = Record.model_validate_json(data.removeprefix(codecs.BOM_UTF8))
+    except JsonError as error:
+        raise ArtifactError(f"{path} is not what eval writes: {error}; {again}") from error
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} not found: nothing was scored there; {again}") from error
+    except pydantic.ValidationError as error:
+        raise ArtifactError(f"{path} is not what eval writes: {spec_problem(error)}; {again}") from error
+    if record.metrics_sha256 is None:
+        say(sourced(str(path), [UNBOUND]))
+    elif record.metrics_sha256 != digest_of(facts, key=DIGEST):
+        again = eval_again(results, record)
+        raise ArtifactError(f"{path} is not as eval wrote it (its SHA-256 is another): changed since; {again}")
+    return record
+
+
+def result_file(record: Record) -> Path | None:
+    """The file of another name than detections.json that was scored (`eval --detections`), or None."""
+    file = record.detections_file
+    return None if file is None or os.path.basename(file) == DETECTIONS_NAME else Path(file)
+
+
+def eval_again(results: Path, record: Record | None = None) -> str:
+    """How metrics.json is written again; what is not known stands in capitals."""
+    if record is not None and record.command:
+        return (
+            f"run `python -m {shlex.join(record.command)}` (make {'stream' if 'run' in record.command[:2] else 'eval'})"
+        )
+    detections = result_file(record) if record is not None else None
+    source = f"--detections {detections}" if detections else "--bin_data_path RESULT --test_annotation BINS"
+    annotations = record.annotations_file if record is not None else "ANNOTATIONS"
+    options = f"{source} --annotations_path {annotations} --det_results_path {results}"
+    return f"run `python -m postprocess eval {options}` (make eval)"

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from detector.terminal.text import shown
 from postprocess.metrics.coco_metrics import ClassMetrics, Figure, figures_of
-from postprocess.metrics.metrics_file import Evaluation, ap_range, precision_of, reference_note, remarks
-from postprocess.report.scored import Record
+from postprocess.metrics.evaluation import Evaluation, ap_range, precision_of
+from postprocess.metrics.metrics_file import Record
+from postprocess.metrics.remarks import reference_note, remarks
 
 CLASS_COLUMNS = 3
 # Classes that still fit a screen or two.

@@ -1,16 +1,27 @@
 """Results are scored only with the bins, weights and classes that they come from, as far as inference recorded them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import ArtifactError
 from detector.files.digest import sha256_of
 from detector.products.bins_manifest import BinsManifest
 from detector.products.manifest_seal import DIGEST as MANIFEST_DIGEST
-from detector.products.results_origin import ResultsOrigin, find_origin, origin_path
+from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, find_origin, origin_path
 from detector.spec import DetectorSpec
-from postprocess.metrics.metrics_file import Ran
 from postprocess.rows.oddities import sourced
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What the results were computed by, as far as inference recorded it."""
+
+    run: RunFacts | None = None
+    model: ModelFile | None = None
+
+
+UNKNOWN = Ran()
 
 
 def model_of(

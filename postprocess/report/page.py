@@ -9,11 +9,11 @@ from detector.files.atomic import make_folder, write_bytes
 from detector.products.product_file import require_apart
 from detector.spec import Checkpoint
 from postprocess.metrics.coco_metrics import Figure, figures_of
-from postprocess.metrics.metrics_file import STAND_IN_PRECISION
+from postprocess.metrics.evaluation import STAND_IN_PRECISION
+from postprocess.metrics.metrics_file import DETECTIONS_NAME, METRICS_NAME, UNBOUND, ClassRecord, Record
 from postprocess.pictures import PICTURES_NAME
 from postprocess.report.gallery import FEW, FOUND_IOU, SHOWN_SCORE, Box, Gallery, Tile, build_gallery
-from postprocess.report.scored import UNBOUND, ClassRecord, Record, read_scored
-from postprocess.score_results import DETECTIONS_NAME, METRICS_NAME
+from postprocess.report.scored import read_scored
 
 # Digits of a SHA-256 that are shown: enough to tell any two checkpoints apart.
 SHOWN_DIGITS = 16
@@ -216,8 +216,8 @@ def _meaning(figure: Figure) -> str:
 
 def _classes(classes: Sequence[ClassRecord]) -> str:
     """Classes by AP, best first; those without objects last."""
-    ordered = sorted(classes, key=lambda item: (item.ap is None, -(item.ap or 0.0), item.name))
-    rows = [[escape(item.name), f"{item.objects:,}", _percent(item.ap50), *_measured(item.ap)] for item in ordered]
+    ordered = sorted(classes, key=lambda item: (item.AP is None, -(item.AP or 0.0), item.name))
+    rows = [[escape(item.name), f"{item.objects:,}", _percent(item.AP50), *_measured(item.AP)] for item in ordered]
     half = -(-len(rows) // (1 if len(rows) < LONG_TABLE else 2))
     head = ["Class", "Objects", "AP50", "", "AP %"]
     tables = [_table(head, rows[start : start + half]) for start in range(0, len(rows), half)]

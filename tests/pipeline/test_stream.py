@@ -18,7 +18,8 @@ from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec
 from infer.__main__ import main
 from pipeline.stream import stream
-from postprocess.metrics.metrics_file import DIGEST, Evaluation
+from postprocess.metrics.evaluation import Evaluation
+from postprocess.metrics.metrics_file import DIGEST
 from postprocess.outputs.bins import Told
 from postprocess.score_results import Rules, score_folder
 from preprocess.folder import preprocess_folder

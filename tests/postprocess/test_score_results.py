@@ -14,7 +14,8 @@ from detector.products.manifest_files import write_manifest, write_manifests
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import DetectorSpec, replace
 from postprocess.coco_files import read_detections
-from postprocess.metrics.metrics_file import Evaluation, remarks
+from postprocess.metrics.evaluation import Evaluation
+from postprocess.metrics.remarks import remarks
 from postprocess.metrics.terminal import to_text
 from postprocess.outputs.bins import Told
 from postprocess.score_results import Rules, detect_folder, score_file, score_folder

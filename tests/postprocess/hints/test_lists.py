@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postprocess.metrics.metrics_file import Evaluation
+from postprocess.metrics.evaluation import Evaluation
 from postprocess.score_results import score_file
 
 Rows = list[dict[str, Any]]

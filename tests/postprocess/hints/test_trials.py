@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from detector.errors import DataError
-from postprocess.metrics.metrics_file import Evaluation, remarks
+from postprocess.metrics.evaluation import Evaluation
+from postprocess.metrics.remarks import remarks
 from postprocess.score_results import score_file
 
 SIZES = {1: (640, 480), 2: (320, 500), 3: (500, 375), 4: (480, 640)}

@@ -10,19 +10,12 @@ from detector.spec import Checkpoint, DetectorSpec, Reference, replace
 from detector.spec.coco_classes import COCO_CATEGORIES
 from postprocess.coco_files import Annotations
 from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
-from postprocess.metrics.metrics_file import (
-    DIGEST,
-    End,
-    Evaluation,
-    Ran,
-    Squeeze,
-    reference_note,
-    reference_of,
-    remarks,
-    to_record,
-)
+from postprocess.metrics.evaluation import End, Evaluation
+from postprocess.metrics.metrics_file import DIGEST, Record, to_record
+from postprocess.metrics.remarks import reference_note, reference_of, remarks
 from postprocess.metrics.terminal import beside
-from postprocess.report.scored import Record
+from postprocess.outputs.detections import Squeeze
+from postprocess.outputs.origin import Ran
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.columns import AnnotatedObject
 
@@ -169,7 +162,7 @@ def test_a_published_ap_is_compared_with_pycocotools(published: DetectorSpec):
 def test_what_limits_and_canvas_cost_is_remarked(spec: DetectorSpec):
     found = evaluation(spec)
     metrics = dataclasses.replace(found.metrics, crowded=3, cut=7)
-    found = dataclasses.replace(found, metrics=metrics, squeeze=Squeeze(2, 0.5))
+    found = dataclasses.replace(found, metrics=metrics, squeeze=Squeeze(images=2, mean_scale=0.5))
     crowded, cut, squeezed = to_record(found)["remarks"]
     assert crowded.startswith("3 images have more than 100 objects; --max_detections 100,300,1000")
     assert cut.startswith("7 detections beyond the best 100 of a class on an image do not count; --max")
@@ -224,7 +217,7 @@ def test_undefined_stays_null(published: DetectorSpec):
 def test_figures_classes_and_counts_are_recorded(spec: DetectorSpec):
     record = to_record(evaluation(spec))
     assert record["AP"] == 35.5
-    assert record["classes"] == [{"id": 1, "name": "circle", "AP": 35.5, "AP50": 35.5, "objects": 3}]
+    assert list(record["classes"]) == [{"id": 1, "name": "circle", "AP": 35.5, "AP50": 35.5, "objects": 3}]
     assert record["counts"] == {
         "images": 2,
         "annotated_images": 2,

@@ -1,6 +1,6 @@
 from postprocess.coco_files import AnnotatedImage, Annotations
 from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
-from postprocess.metrics.metrics_file import Evaluation
+from postprocess.metrics.evaluation import Evaluation
 from postprocess.metrics.terminal import figure_line, to_text
 
 # The lines of pycocotools, which scripts look for.

@@ -10,8 +10,7 @@ from detector.products.bins_manifest import BinsManifest
 from detector.products.manifest_files import read_manifest
 from detector.products.results_origin import ModelFile, ResultsOrigin, RunFacts, origin_path, write_origin
 from detector.spec import Checkpoint, DetectorSpec, replace
-from postprocess.metrics.metrics_file import Ran
-from postprocess.outputs.origin import model_of, require_origin
+from postprocess.outputs.origin import Ran, model_of, require_origin
 from postprocess.outputs.results import read_results
 
 OURS = Checkpoint(file="a.pth", sha256="a" * 64, dialect="mmdet3")

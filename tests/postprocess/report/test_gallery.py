@@ -12,9 +12,10 @@ from detector.errors import DataError
 from detector.geometry import Size
 from postprocess.coco_files import AnnotatedImage, AnnotatedObject, Annotations, Detection
 from postprocess.metrics.coco_metrics import evaluate
-from postprocess.metrics.metrics_file import Evaluation, to_record
+from postprocess.metrics.evaluation import Evaluation
+from postprocess.metrics.metrics_file import Record, to_record
 from postprocess.report.gallery import LONGEST_SIDE, SHOWN_SCORE, Gallery, build_gallery, match, spread
-from postprocess.report.scored import Record, Scored
+from postprocess.report.scored import Scored
 
 NUMBERS = itertools.count(1)
 

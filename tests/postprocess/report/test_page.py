@@ -9,7 +9,7 @@ import pytest
 
 from postprocess.coco_files import AnnotatedImage, Annotations
 from postprocess.metrics.coco_metrics import FIGURES, ClassMetrics, Metrics
-from postprocess.metrics.metrics_file import Evaluation
+from postprocess.metrics.evaluation import Evaluation
 from postprocess.report.page import write_report
 from postprocess.score_results import Rules, score_file, write_evaluation
 from tests.postprocess.report.pages import NASTY, Parsed, change
