@@ -17,12 +17,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from detector.card.sheet import NMS_ROWS
 from detector.errors import SpecError
 
 Floats = NDArray[np.floating[Any]]
 
 CANDIDATES_PER_CLASS = 4080
-MAX_SIZE = 1000  # of both limits of rows; atc stops at more
 SCALE, BACK, FAR_SHIFT = 0.1, 10.0, 1.0
 # The card leaves what happens to be there; this is no class of any detector, so that whoever reads it notices.
 UNUSED_CLASS = 12344.0
@@ -53,9 +53,9 @@ class CardNms:
 
     def __post_init__(self) -> None:
         for name in ("max_size_per_class", "max_total_size"):
-            if not 1 <= getattr(self, name) <= MAX_SIZE:
+            if not 1 <= getattr(self, name) <= NMS_ROWS:
                 raise SpecError(
-                    f"{name} is {getattr(self, name)}, the card's operator takes 1 to {MAX_SIZE}: set "
+                    f"{name} is {getattr(self, name)}, the card's operator takes 1 to {NMS_ROWS}: set "
                     "decode.max_detections of the spec"
                 )
 

@@ -14,7 +14,6 @@ from convert.graph.inference import inferred, require_legal
 from convert.graph.isolated import IllegalGraphError
 from convert.graph.rewrite import copy_of
 from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, called, default_opset, name_nodes, opset_versions
-from convert.lint.facts import DEFAULT_CANN, facts
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import parser_problems
 from convert.lint.tensors import known_tensors
@@ -34,6 +33,7 @@ from convert.passes.refine import look_up_picked
 from convert.passes.resize import copy_nearest_rows, resize_by_factors
 from convert.passes.unread import say_unread
 from convert.passes.where import where_as_gather
+from detector.card.sheet import DEFAULT_CANN, RELEASES
 from detector.errors import SpecError
 from detector.nms.function import NMS_DOMAIN, NMS_OP
 from detector.spec.atc import AtcSpec
@@ -133,7 +133,7 @@ def _require_legal(lowered: onnx.ModelProto) -> None:
 
 
 def _require_read(lowered: onnx.ModelProto) -> None:
-    known = Known(known_tensors(lowered), default_opset(lowered), facts().releases[DEFAULT_CANN])
+    known = Known(known_tensors(lowered), default_opset(lowered), RELEASES[DEFAULT_CANN])
     for node in lowered.graph.node:
         for problem in parser_problems(node, known):
             raise SpecError(f"{called(node)}: {problem.cause}; {problem.fix}")

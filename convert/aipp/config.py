@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.card.sheet import FLOAT16_MAX
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
 from detector.spec.image import ImageSpec
@@ -21,7 +22,6 @@ CHANNELS = 3
 MAX_SIDES = (4096, 4096)  # src_image_size_h, src_image_size_w
 MIN_WIDTH = 2
 SMALLEST_NORMAL = 2.0**-14  # of float16: a smaller reciprocal loses digits
-LARGEST = 65504.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _value_obstacle(image: ImageSpec, fix: str) -> str | None:
         if not 0 <= mean < 256:
             return f"mean_chn is 0 to 255, image.mean has {mean:g}; {fix}"
     for std in image.std:
-        if not SMALLEST_NORMAL <= 1 / std <= LARGEST:
+        if not SMALLEST_NORMAL <= 1 / std <= FLOAT16_MAX:
             return f"var_reci_chn is a float16, 1 / {std:g} (image.std) is none; {fix}"
     return None
 

@@ -7,6 +7,8 @@ limits of the 310P kernel: impl/aipp_comm.py of CANN 8.1.RC1 (docs/facts/atc.md,
 import re
 from collections.abc import Iterator, Sequence
 
+from detector.card.sheet import FLOAT16_MAX
+
 FORMATS = ("YUV420SP_U8", "XRGB8888_U8", "RGB888_U8", "YUV400_U8")
 SWITCHES = ("crop", "padding", "csc_switch", "rbuv_swap_switch", "ax_swap_switch")
 RESERVED = ("resize", "resize_output_w", "resize_output_h", "cpadding_value", "single_line_mode", "support_rotation")
@@ -14,7 +16,6 @@ RESERVED = ("resize", "resize_output_w", "resize_output_h", "cpadding_value", "s
 CHANNELS = {"YUV420SP_U8": (3, 1), "RGB888_U8": (3, 1), "XRGB8888_U8": (4, 3, 1), "YUV400_U8": (1,)}
 MAX_PADDING = 32  # pixels a side
 MAX_PADDED_WIDTH = 1080  # on 310P
-FLOAT16_MAX = 65504.0
 _SIDES = ("left", "right", "top", "bottom")
 # Whole numbers: first and last legal value.
 WHOLE = {

@@ -8,10 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from detector.spec.atc import AtcSpec, PrecisionMode, PrecisionModeV2
-
-CHIPS: tuple[str, ...] = get_args(AtcSpec.model_fields["soc_version"].annotation)
-"""Names of the 310P family: those with a platform file in CANN 8.1.RC1."""
+from detector.spec.atc import PrecisionMode, PrecisionModeV2
 
 SINGLE_OPERATOR = ("output", "soc_version")
 """The same under `--singleop`."""

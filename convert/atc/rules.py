@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from convert.atc.line import Fault, Line, Values, entries, read_line
-from convert.atc.options import CHIPS, OPTIONS, OTHER_ATC, OTHER_CHIP, REQUIRED, SINGLE_OPERATOR
+from convert.atc.options import OPTIONS, OTHER_ATC, OTHER_CHIP, REQUIRED, SINGLE_OPERATOR
 from convert.atc.shapes import exclusive_gears, shape_problems
+from detector.card.sheet import CHIPS, PRECISION_MODES
 
 ONNX_FRAMEWORK = "5"
 MAKE_OM = "0"  # --mode
@@ -16,7 +17,7 @@ _PATH = re.compile(r"[A-Za-z0-9_./\u4e00-\u9fff-]+")
 _PATH_WITH_COLON = re.compile(r"[A-Za-z0-9_./:\u4e00-\u9fff-]+")
 OUTPUT_TYPES = ("FP32", "FP16", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64", "INT64", "DOUBLE")
 LineRule = Callable[[Values], Iterator[Fault]]
-MIXED = ("allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16")
+MIXED = tuple(name for name, meant in PRECISION_MODES.items() if meant == "allow_mix_precision")
 
 
 def check_arguments(arguments: Sequence[str]) -> list[Fault]:

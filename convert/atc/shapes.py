@@ -8,11 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from convert.atc.line import Fault, entries, whole
 from convert.atc.options import GEARS
+from detector.card.sheet import MAX_GEARS, MIN_GEARS, SUGGESTED_BATCH
 
-MIN_GEARS, MAX_GEARS = 2, 100
-"""On every chip but the Ascend 950; one gear is illegal: make the shape static instead."""
-
-SUGGESTED_BATCH = 2048
 _DIMENSION = re.compile(r"-1|[0-9]{1,18}(~[0-9]{1,18})?")
 _FIX = "write NAME:D,D,D,D, inputs separated by ;"
 

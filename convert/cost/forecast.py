@@ -14,18 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convert.cost.macs import Work
+from detector.card.sheet import CHIPS
 from detector.errors import SpecError
 from detector.spec import DetectorSpec
 
 Provenance = Literal["measured", "computed", "from source", "not known"]
 MACS_PER_CYCLE = 4096  # of one core, float16
-CORES_AND_MHZ = {
-    "Ascend310P1": (10, 1060),
-    "Ascend310P3": (8, 1060),
-    "Ascend310P5": (8, 800),
-    "Ascend310P7": (8, 550),
-}
-BYTES_PER_SECOND = {"Ascend310P3": 204e9}
 PUBLISHED_FPS = {1: 58, 4: 65, 8: 58, 16: 58, 32: 58, 64: 45}
 """Images per second on one 310P3 by batch, of ModelZoo-PyTorch's FCOS guide."""
 GUIDE_MACS = {"fcos": 214.7e9, "retinanet": 249.4e9}
@@ -120,17 +114,15 @@ def size_figures(spec: DetectorSpec, work: Work, *, images: int, counted: bool) 
 
 def peak_macs(chip: str) -> float:
     """Multiply-accumulates per second that the matrix units of a chip can do, float16."""
-    cores, mhz = CORES_AND_MHZ[chip]
-    return cores * MACS_PER_CYCLE * mhz * 1e6
+    return CHIPS[chip].ai_cores * MACS_PER_CYCLE * CHIPS[chip].mhz * 1e6
 
 
 def card_figures(chip: str, work: Work) -> list[Figure]:
     """What the roofline rests on."""
     reached = max(PUBLISHED_FPS.values()) * GUIDE_MACS["fcos"] / peak_macs("Ascend310P3")
-    cores, mhz = CORES_AND_MHZ[chip]
-    facts = f"{cores} cores, {mhz} MHz, {MACS_PER_CYCLE} MAC"
+    facts = f"{CHIPS[chip].ai_cores} cores, {CHIPS[chip].mhz} MHz, {MACS_PER_CYCLE} MAC"
     guide = "65 images/s at batch 4"
-    bandwidth = BYTES_PER_SECOND.get(chip)
+    bandwidth = CHIPS[chip].bytes_per_second
     label = "  memory, bytes per second"
     memory = Figure("memory_bandwidth", label, bandwidth, "from source", "UNCONFIRMED, press reports")
     if bandwidth is None:
@@ -162,9 +154,10 @@ def card_speeds(work: Work, chip: str, batch_sizes: Sequence[int]) -> list[Speed
 
 
 def _by_memory(work: Work, chip: str, batch_size: int) -> float | None:
-    if chip not in BYTES_PER_SECOND or not work.values:
+    bandwidth = CHIPS[chip].bytes_per_second
+    if bandwidth is None or not work.values:
         return None
-    return BYTES_PER_SECOND[chip] / (FLOAT16_BYTES * (work.values + work.parameters / batch_size))
+    return bandwidth / (FLOAT16_BYTES * (work.values + work.parameters / batch_size))
 
 
 def machine_figures(macs: int, *, images: int, cores: int, measured_seconds: float | None) -> list[Figure]:

@@ -8,7 +8,7 @@ from convert.gears.kernels import listed
 from convert.gears.open_shapes import OpenShape, computes_shapes, open_shapes, with_input_shapes
 from convert.graph.fold import fold_constants
 from convert.graph.walk import DEFAULT_DOMAINS, all_nodes, opset_versions
-from convert.lint.facts import DEFAULT_CANN, facts
+from convert.lint.facts import facts
 from convert.lint.findings import Finding, LintReport, Problem, Verdict, rows_of, worst
 from convert.lint.folded import folded
 from convert.lint.graph_rules.gear_shapes import open_shape_findings
@@ -26,6 +26,7 @@ from convert.lint.operator_rules.batch_multi_class_nms import row_problem
 from convert.lint.operator_rules.rule import Known
 from convert.lint.operator_rules.table import card_problems, parser_problems
 from convert.lint.tensors import known_tensors
+from detector.card.sheet import CHIPS, DEFAULT_CANN, RELEASES
 from detector.errors import SpecError
 from detector.nms.function import NMS_OP
 
@@ -45,9 +46,9 @@ def lint(
         SpecError: chip or release is not in the table.
     """
     soc = _known_soc(soc)
-    release = facts().releases.get(cann)
+    release = RELEASES.get(cann)
     if release is None:
-        raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(facts().releases)}")
+        raise SpecError(f"CANN {cann} is not in our table; known are {', '.join(RELEASES)}")
     gears = gears or GearOptions()
     versions = opset_versions(model)
     opset = versions[0] if versions else None
@@ -58,7 +59,9 @@ def lint(
     known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
     tensors = known_tensors(known)
     kept_open = _kept_open(known) if not (shapes or broken) and computes_shapes(known.graph) else {}
-    context = _Context(given, Known(tensors, opset or release.last, release), computed, bool(gears.given), kept_open)
+    context = _Context(
+        given, Known(tensors, opset or release.opset[1], release), computed, bool(gears.given), kept_open
+    )
     findings, verdicts = _of_nodes(context)
     needed = memory_bytes(known.graph, tensors)
     of_graph = [
@@ -76,8 +79,8 @@ def lint(
 
 def _known_soc(soc: str) -> str:
     name = soc if soc.startswith("Ascend") else f"Ascend{soc}"
-    if name not in facts().memory:
-        raise SpecError(f"chip {soc} is not in our table; known are {', '.join(facts().memory)}")
+    if name not in CHIPS:
+        raise SpecError(f"chip {soc} is not in our table; known are {', '.join(CHIPS)}")
     return name
 
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from convert.lint.facts import DEFAULT_CANN
 from detector import cli
+from detector.card.sheet import DEFAULT_CANN, RELEASES
 
-CANNS = ("6.0.1", "7.0", "8.0", "8.1", "8.2", "8.5", "9.0", "9.1", "9.2")
 EPILOG = """examples:
   python -m convert lint om_models/demo_bs8.atc.onnx
   python -m convert lint theirs.onnx --soc Ascend310P3 --cann 6.0.1 --json
@@ -33,7 +32,9 @@ def parser() -> cli.Parser:
 
 def add_cann(options: cli.Parser) -> None:
     """Add `--cann`, the release of atc that is asked about."""
-    options.add_argument("--cann", choices=CANNS, default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})")
+    options.add_argument(
+        "--cann", choices=tuple(RELEASES), default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})"
+    )
 
 
 def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:

@@ -1,4 +1,7 @@
-"""The tables of what atc, the 310P kernels (`operators.yaml`) and the AI CPU (`ai_cpu.yaml`) take, typed."""
+"""The tables of what atc, the 310P kernels (`operators.yaml`) and the AI CPU (`ai_cpu.yaml`) take, typed.
+
+Releases, chips and limits: detector/card/sheet.toml.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -9,9 +12,10 @@ from typing import Any, Literal
 import yaml
 from onnx import TensorProto
 
+from detector.card.sheet import NMS_OPSET, SOURCES
+
 FACTS_FILE = Path(__file__).with_name("operators.yaml")
 AI_CPU_FILE = Path(__file__).with_name("ai_cpu.yaml")
-DEFAULT_CANN = "8.1"
 DEFAULT_OPSETS = (8, 18)
 DEFAULT_SOURCES = ("ops-info", "plugin")
 _TYPES = {
@@ -73,46 +77,17 @@ class AiCpu:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """One release of CANN.
-
-    Attributes:
-        first: opset of ai.onnx.
-        last: opset of ai.onnx.
-        source: key of `Facts.sources`.
-        codes: first digits of the errors of its ONNX parser: E19009 became E13009.
-        counts_from_the_end: Gather takes negative indices; None: not known.
-        has_several_domains: it takes a file that imports several opset domains.
-        wires_empty_names: an output named '' is connected to every empty optional input.
-        reads_reduction: one of its two parsers of ScatterND reads `reduction`.
-    """
-
-    first: int
-    last: int
-    source: str
-    codes: str
-    counts_from_the_end: bool | None
-    has_several_domains: bool
-    wires_empty_names: bool
-    reads_reduction: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """The whole table.
+    """The tables of operators.
 
     Attributes:
         operators: by ONNX name.
         ai_cpu: by ONNX name.
-        releases: by release of CANN, the oldest first.
-        memory: bytes of device memory per chip.
         sources: what each source key stands for.
     """
 
     operators: dict[str, Operator]
     ai_cpu: dict[str, AiCpu]
-    releases: dict[str, Release]
-    memory: dict[str, int]
     sources: dict[str, str]
 
 
@@ -124,14 +99,13 @@ def facts() -> Facts:
     return Facts(
         operators={name: _operator(entry) for name, entry in document["operators"].items()},
         ai_cpu={name: _ai_cpu(entry) for name, entry in ai_cpu.items()},
-        releases={name: _release(entry) for name, entry in document["cann"].items()},
-        memory={name: entry["memory"] for name, entry in document["socs"].items()},
-        sources=document["sources"],
+        sources=SOURCES | document["sources"],
     )
 
 
 def _operator(entry: dict[str, Any]) -> Operator:
-    first, last = entry.get("opset", DEFAULT_OPSETS)
+    given = entry.get("opset", DEFAULT_OPSETS)
+    first, last = NMS_OPSET if given == "nms_opset" else given
     return Operator(
         ascend=entry.get("as", ""),
         inputs=tuple(_types(text) for text in entry.get("in", ())),
@@ -144,20 +118,6 @@ def _operator(entry: dict[str, Any]) -> Operator:
 
 def _ai_cpu(entry: dict[str, Any]) -> AiCpu:
     return AiCpu(entry["as"], tuple(entry["list"]), tuple(_types(text) for text in entry["in"]))
-
-
-def _release(entry: dict[str, Any]) -> Release:
-    first, last = entry["opset"]
-    return Release(
-        first,
-        last,
-        entry["source"],
-        codes=entry["codes"],
-        counts_from_the_end=entry.get("negative_gather"),
-        has_several_domains=entry.get("several_domains", False),
-        wires_empty_names=entry.get("wires_empty_names", True),
-        reads_reduction=entry.get("reads_reduction", False),
-    )
 
 
 def _types(text: str) -> frozenset[int] | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import onnx
 
-from convert.precision.modes import HALF_ONLY_OPS, MATRIX_OPS, MODES, Keep, Rules
+from convert.precision.modes import HALF_ONLY_OPS, MATRIX_OPS, Keep, Rules
 from convert.precision.search import Search
 from convert.precision.simulate import CardGraph
+from detector.card.sheet import FLOAT16_MAX, PRECISION_MODES
 from detector.errors import AccuracyError, SpecError
 from detector.nms.function import NMS_OP
 
@@ -56,7 +57,7 @@ def bisect(card: CardGraph, rules: Rules, measure: Measure, *, accept: float, ru
         SpecError: the mode ignores --keep_dtype.
         AccuracyError: not even keeping every node is enough.
     """
-    if MODES[rules.mode] == "must_keep_origin_dtype":
+    if PRECISION_MODES[rules.mode] == "must_keep_origin_dtype":
         raise SpecError(f"precision_mode {rules.mode} ignores --keep_dtype, so that there is nothing to search for")
     names = card.float_nodes
     losses: dict[frozenset[int], float] = {}
@@ -99,7 +100,7 @@ def _hopeless(card: CardGraph, at_best: float, without: float, accept: float) ->
     limited = sorted({node.op_type for node in card.model.graph.node} & (MATRIX_OPS | HALF_ONLY_OPS))
     step = (
         "accept more (--accept counts points against the float32 graph), or mend the weights that overflow float16 "
-        "(65504)"
+        f"({FLOAT16_MAX:g})"
     )
     if at_best > without and NMS_OP in limited:
         step = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from convert.arguments import add_source, canvas
 from detector import cli
+from detector.card.sheet import PRECISION_MODES
 from detector.errors import SpecError
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from convert.precision.modes import Rules
 
 ROOT = Path(__file__).resolve().parents[2]
-MODES = (
-    "force_fp16", "fp16", "allow_fp32_to_fp16", "cube_fp16in_fp32out", "force_fp32", "must_keep_origin_dtype",
-    "origin", "allow_mix_precision", "allow_mix_precision_fp16", "mixed_float16",
-)  # fmt: skip
-
 SIMULATE_EPILOG = """example:
   python -m convert simulate --onnx work/demo/demo.onnx --batch_size 8 --output work/demo/forecast_bs8
   python -m infer --model work/demo/forecast_bs8.onnx --input work/demo/bins --output work/demo/results \\
@@ -80,8 +76,8 @@ def _options(name: str, description: str, epilog: str) -> cli.Parser:
         "--dtype", choices=("float32", "uint8"), help="bins that the product takes; default: the spec's"
     )
     options.add_argument(
-        "--precision_mode", choices=MODES, metavar="MODE",
-        help=f"atc's: {', '.join(MODES)}; default: the spec's, else force_fp16",
+        "--precision_mode", choices=tuple(PRECISION_MODES), metavar="MODE",
+        help=f"atc's: {', '.join(PRECISION_MODES)}; default: the spec's, else force_fp16",
     )  # fmt: skip
     options.add_argument(
         "--keep_dtype", type=Path, metavar="FILE", help="a node name or OpType::<Ascend type> per line"
@@ -157,7 +153,6 @@ def plan_with_rules(args: argparse.Namespace, *, with_gears: bool = True) -> "tu
     from convert.conversion_plan import NO_GEARS, plan_conversion
     from convert.precision.files import read_keep, read_mixlist, read_operator_modes
     from convert.precision.inside import OperatorModes
-    from convert.precision.modes import MODES as SYNONYMS
     from convert.precision.modes import Keep, Rules
     from detector.geometry import Size
     from detector.spec.settings import Settings
@@ -180,7 +175,7 @@ def plan_with_rules(args: argparse.Namespace, *, with_gears: bool = True) -> "tu
     if atc.customize_dtypes:
         logging.getLogger("convert").warning("customize_dtypes of the spec is not simulated")
     mode = args.precision_mode or atc.precision_mode or atc.precision_mode_v2 or "force_fp16"
-    if args.modify_mixlist and SYNONYMS[mode] != "allow_mix_precision":
+    if args.modify_mixlist and PRECISION_MODES[mode] != "allow_mix_precision":
         raise SpecError(f"--modify_mixlist needs --precision_mode allow_mix_precision or mixed_float16, got {mode}")
     keep, mixlist = args.keep_dtype or atc.keep_dtype, args.modify_mixlist or atc.modify_mixlist
     rules = Rules(

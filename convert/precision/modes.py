@@ -15,6 +15,7 @@ import onnx
 
 from convert.precision.inside import KERNELS, Inside, Kernel, OperatorModes
 from convert.precision.ir_types import all_types, as_parsed, ir_types, main_type
+from detector.card.sheet import PRECISION_MODES
 from detector.errors import SpecError
 
 log = logging.getLogger(__name__)
@@ -28,15 +29,6 @@ class Compute(Enum):
     FULL = "float32"
 
 
-# --precision_mode and its --precision_mode_v2 synonyms; the bf16 and hif8 ones are not on 310P.
-MODES = {
-    "force_fp16": "force_fp16", "fp16": "force_fp16",
-    "allow_fp32_to_fp16": "allow_fp32_to_fp16",
-    "cube_fp16in_fp32out": "cube_fp16in_fp32out", "force_fp32": "cube_fp16in_fp32out",
-    "must_keep_origin_dtype": "must_keep_origin_dtype", "origin": "must_keep_origin_dtype",
-    "allow_mix_precision": "allow_mix_precision", "allow_mix_precision_fp16": "allow_mix_precision",
-    "mixed_float16": "allow_mix_precision",
-}  # fmt: skip
 # Run by the matrix unit, which takes float16 only and can give float32. They are also the white list: no other
 # operator of a detector has a precision_reduce flag (the 16 black ones are losses, sparse optimizers and the like).
 MATRIX_OPS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm"})
@@ -66,7 +58,7 @@ class Rules:
     """Everything that decides what an operator computes with.
 
     Attributes:
-        mode: a key of MODES.
+        mode: a key of PRECISION_MODES.
         keep: the --keep_dtype file.
         mix: per Ascend IR type whether the mixed mode may lower it: True white, False black, None grey; what is not
             named is as CANN has it.
@@ -99,7 +91,7 @@ def assign(graph: onnx.GraphProto, rules: Rules, opset: int) -> list[Compute]:
     """
     keep, types = parsed_keep(graph, rules.keep, opset), mix_types(graph, rules.mix, opset)
     mix = {type_: lower for name, lower in rules.mix.items() for type_ in types[name]}
-    mode = MODES[rules.mode]
+    mode = PRECISION_MODES[rules.mode]
     chosen: list[Compute] = []
     producers: dict[str, Compute] = {}
     for node in graph.node:

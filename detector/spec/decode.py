@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from detector.card.sheet import NMS_ROWS
 from detector.spec.strict_model import StrictModel
 
 Candidates = Annotated[int, Field(ge=1, le=2**31 - 1)]  # the K of an operator TopK, int32 on the card
-MOST_DETECTIONS = 1000  # rows that the Ascend NMS operator puts out at most
 
 
 class DecodeSpec(StrictModel):
@@ -51,7 +51,7 @@ class DecodeSpec(StrictModel):
     nms: Literal["iou", "iou_plus_one", "areas_plus_one", "diou_plus_one"] = "iou"
     nms_score_threshold: Annotated[float, Field(ge=0, lt=1)] = 0.0
     iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    max_detections: Annotated[int, Field(ge=1, le=MOST_DETECTIONS)] = 100
+    max_detections: Annotated[int, Field(ge=1, le=NMS_ROWS)] = 100
     clip: Literal["before_nms", "after_nms"] = "before_nms"
     last_pixel: bool = False
     inclusive: bool = False

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from detector import tools
+from detector.card.sheet import CHIPS, TOOL_CANN, TOOL_COMMIT, TOOL_VERSION, nms_opsets, number
 from detector.diagnosis.log import explain_log
 from infer.doctor import npu_host
 
-CHIPS = ("Ascend310P1", "Ascend310P3", "Ascend310P5", "Ascend310P7")
-ACLRUNTIME = "0.0.2"
-CANN_MIN = (6, 0)  # of ais_bench (docs/facts/ais_bench.md, section 0.1)
 GUIDE = "docs/npu_host.md"
 
 State = Literal["ok", "note", "missing"]
@@ -109,10 +107,10 @@ def _cann(cann: npu_host.Cann | None) -> Check:
         return Check("cann", "missing", f"{version} in {cann.folder}, not set here", f"run `source {cann.set_env}`")
     if cann.version is None:
         return Check("cann", "note", f"{version} in {cann.folder}", "opsets by release: " + GUIDE)
-    if npu_host.release(cann.version) < CANN_MIN:
-        fix = "ais_bench asks for CANN 6.0.RC1 or later; atc of this one takes opset 11 (UNCONFIRMED for 5.1)"
+    if number(cann.version) < number(TOOL_CANN):
+        fix = f"ais_bench asks for CANN {TOOL_CANN} or later; atc of this one takes opset 11 (UNCONFIRMED for 5.1)"
         return Check("cann", "note", f"{version} in {cann.folder}", fix)
-    opset = f"opset up to {npu_host.opset_max(cann.version)} with the NMS operator"
+    opset = f"opset up to {nms_opsets(cann.version)[1]} with the NMS operator"
     return Check("cann", "ok", f"{version} in {cann.folder}, {opset}")
 
 
@@ -136,7 +134,7 @@ def _tools(run: tools.Runner) -> Iterator[Check]:
     pythons = ("python3", sys.executable)
     looks = [npu_host.read_device_tools(python, run) for python in pythons]
     usable = next((found for found in looks if found and found.ais_bench), None)
-    install = f"install the ais_bench and aclruntime {ACLRUNTIME} wheels of its Python and processor ({GUIDE})"
+    install = f"install the ais_bench and aclruntime {TOOL_VERSION} wheels of its Python and processor ({GUIDE})"
     if usable is None:
         yield Check("ais_bench", "missing", f"not in {' or '.join(pythons)}", install)
         return
@@ -149,8 +147,9 @@ def _ais_bench(found: npu_host.DeviceTools, install: str) -> Check:
     if not found.is_runner:
         fix = f"it is another program of that name (ais-bench-benchmark): uninstall it; {install}"
         return Check("ais_bench", "missing", f"{where}, which cannot run an OM", fix)
-    if found.ais_bench not in {ACLRUNTIME, npu_host.UNKNOWN}:
-        fix = f"this project speaks to {ACLRUNTIME} (commit 8da7f645); a newer one has another command line: {install}"
+    if found.ais_bench not in {TOOL_VERSION, npu_host.UNKNOWN}:
+        known = f"this project speaks to {TOOL_VERSION} (commit {TOOL_COMMIT})"
+        fix = f"{known}; a newer one has another command line: {install}"
         return Check("ais_bench", "note", where, fix)
     return Check("ais_bench", "ok", where)
 
@@ -159,7 +158,7 @@ def _aclruntime(found: npu_host.DeviceTools, install: str) -> Check:
     where = f"for {found.python} {found.python_version}"
     if found.problem:
         return Check("aclruntime", "missing", f"{found.problem} {where}", _mend(found, found.problem, install))
-    if found.aclruntime != ACLRUNTIME:
+    if found.aclruntime != TOOL_VERSION:
         fix = f"ais_bench falls back to --run_mode tensor; {install}"
         return Check("aclruntime", "note", f"{found.aclruntime} {where}", fix)
     if not found.has_pkg_resources:
@@ -185,4 +184,4 @@ def _mend(found: npu_host.DeviceTools, problem: str, install: str) -> str:
 def _wheel(found: npu_host.DeviceTools) -> str:
     """The name of the wheel for a Python on this machine."""
     tag = "cp" + "".join(found.python_version.split(".")[:2])
-    return f"aclruntime-{ACLRUNTIME}-{tag}-{tag}{'m' if tag == 'cp37' else ''}-linux_{platform.machine()}.whl"
+    return f"aclruntime-{TOOL_VERSION}-{tag}-{tag}{'m' if tag == 'cp37' else ''}-linux_{platform.machine()}.whl"

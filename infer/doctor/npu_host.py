@@ -31,9 +31,6 @@ CARD = re.compile(
     re.MULTILINE,
 )
 VERSION = re.compile(r"^\|\s*npu-smi\s+\S+\s+Version:\s*(\S+)", re.MULTILINE)
-# Highest ai.onnx opset that a release documents (docs/facts/atc.md, section 10); the NMS operator ends at 16.
-OPSETS = (((7, 0), 18), ((6, 0), 13), ((0, 0), 11))
-NMS_OPSET_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +141,6 @@ def _cann_version(folder: Path) -> str | None:
                 if found:
                     return found[1]
     return None
-
-
-def opset_max(version: str) -> int:
-    """Highest opset of a graph with the NMS operator that this CANN documents."""
-    return min(next(opset for first, opset in OPSETS if release(version) >= first), NMS_OPSET_MAX)
-
-
-def release(version: str) -> tuple[int, ...]:
-    """The first two numbers of a CANN version: (8, 1) of 8.1.RC1."""
-    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def device_nodes() -> list[Path]:

@@ -9,7 +9,6 @@ from detector.diagnosis.tables import returns
 from detector.spec.atc import AtcSpec
 from infer.contract.gears import OPTIONS
 from infer.doctor.card_checks import GUIDE
-from infer.doctor.npu_host import opset_max
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / GUIDE).read_text()
@@ -30,13 +29,6 @@ def test_the_gear_keys_and_options_are_the_specs():
     assert {"batch_sizes", "image_sizes", "dims"} <= set(AtcSpec.model_fields)
     assert all(f"`{key}`" in text or f"{key}: " in text for key in ("batch_sizes", "image_sizes", "dims"))
     assert all(option in text for name, option in OPTIONS.items() if name != "dym_shape")
-
-
-def test_the_opsets_are_those_of_the_doctor():
-    rows = re.findall(r"^\| (\d[\d.]*)[^|]*\| (?:\d+ to )?(\d+) \|", section("Versions"), re.MULTILINE)
-    assert len(rows) >= 5
-    for version, opset in rows:
-        assert opset_max(version) == int(opset), version
 
 
 @pytest.mark.parametrize("path", re.findall(r"`(tests/[\w/]+\.py)`", PAGE))

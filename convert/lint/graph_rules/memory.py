@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import onnx
 
-from convert.lint.facts import facts
 from convert.lint.findings import Problem
 from convert.lint.tensors import Tensors
+from detector.card.sheet import CHIPS
 
 # atc's default precision mode stores every float tensor in float16.
 FLOAT_BYTES = 2
@@ -42,7 +42,7 @@ def memory_bytes(graph: onnx.GraphProto, tensors: Tensors) -> int:
 
 def memory_problems(needed: int, soc: str) -> Iterator[Problem]:
     """Whether the estimate fits the chip."""
-    available = facts().memory[soc]
+    available = CHIPS[soc].memory
     if needed > available:
         yield Problem(
             "memory",

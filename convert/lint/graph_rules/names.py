@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import onnx
 
 from convert.graph.walk import inner_graphs
-from convert.lint.facts import Release
 from convert.lint.findings import Finding, Problem
+from detector.card.sheet import Release
 
 SOURCES = ("ge", "parser")
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import onnx
 
-from convert.lint.facts import facts
 from convert.lint.findings import Problem
+from detector.card.sheet import RELEASES
 
 
 def opset_problems(model: onnx.ModelProto, opset: int | None, cann: str) -> Iterator[Problem]:
     """What a release of atc makes of them; opset None: the file names none."""
-    release = facts().releases[cann]
-    first, last = release.first, release.last
+    release = RELEASES[cann]
+    first, last = release.opset
     if opset is None:
         yield Problem("opset", "fails", "the file names no opset of ai.onnx", "export it again", ("ge",))
     elif not first <= opset <= last:

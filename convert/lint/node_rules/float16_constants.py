@@ -8,8 +8,7 @@ from onnx import TensorProto
 
 from convert.lint.findings import Problem
 from convert.lint.tensors import Tensors
-
-FLOAT16_MAX = 65504.0
+from detector.card.sheet import FLOAT16_MAX
 
 
 def constant_problems(node: onnx.NodeProto, tensors: Tensors) -> Iterator[Problem]:

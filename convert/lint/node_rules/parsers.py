@@ -5,15 +5,16 @@ from collections.abc import Iterator
 import onnx
 
 from convert.graph.walk import DEFAULT_DOMAINS
-from convert.lint.facts import Operator, Release, facts
+from convert.lint.facts import Operator, facts
 from convert.lint.findings import Problem
+from detector.card.sheet import RELEASES, Release
 from detector.nms.function import NMS_DOMAIN, NMS_OP
 
 CONTROL_FLOW_OPS = frozenset({"If", "Loop", "Scan"})
 # Beyond what any release takes, the graph's own opset is the problem, not each of its nodes.
 _ANY_OPSET = range(
-    min(release.first for release in facts().releases.values()),
-    max(release.last for release in facts().releases.values()) + 1,
+    min(release.opset[0] for release in RELEASES.values()),
+    max(release.opset[1] for release in RELEASES.values()) + 1,
 )
 
 

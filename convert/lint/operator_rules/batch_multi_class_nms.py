@@ -8,6 +8,7 @@ from onnx import AttributeProto, TensorProto
 from convert.lint.findings import Problem
 from convert.lint.operator_rules.rule import Known, Rule
 from convert.lint.tensors import Tensors
+from detector.card.sheet import NMS_ROWS
 from detector.nms.function import NMS_OP
 
 SOURCES = ("nms-kernel",)
@@ -19,7 +20,6 @@ REQUIRED = {
     "max_total_size": AttributeProto.INT,
 }
 OPTIONAL = {"image_size": AttributeProto.INTS}
-MAX_SIZE = 1000
 MAX_COUNTED = 1024  # boxes, with the input num_valid_boxes
 
 
@@ -58,9 +58,9 @@ def _attributes(node: onnx.NodeProto) -> Iterator[Problem]:
             )
     for name in ("max_size_per_class", "max_total_size"):
         attribute = given.get(name)
-        if attribute is not None and attribute.type == AttributeProto.INT and not 1 <= attribute.i <= MAX_SIZE:
+        if attribute is not None and attribute.type == AttributeProto.INT and not 1 <= attribute.i <= NMS_ROWS:
             yield _fails(
-                "nms-limit", f"{name} is {attribute.i}, the kernel takes 1 to {MAX_SIZE}", "set decode.max_detections"
+                "nms-limit", f"{name} is {attribute.i}, the kernel takes 1 to {NMS_ROWS}", "set decode.max_detections"
             )
 
 

@@ -9,9 +9,9 @@ import onnx
 from numpy.typing import NDArray
 
 from convert.graph.rewrite import int_attribute
-from convert.lint.facts import Release
 from convert.lint.findings import Problem
 from convert.lint.tensors import Tensors
+from detector.card.sheet import Release
 
 SOURCES = ("plugin", "parser")
 CONVERT = "`python -m convert` writes it in operators that are read"

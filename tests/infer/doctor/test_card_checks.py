@@ -203,13 +203,6 @@ def test_the_chip_must_be_the_one_that_the_om_is_for(npu: Path):
     assert find(look(soc_version="Ascend310P3"), "chip").state == "ok"
 
 
-@pytest.mark.parametrize(
-    ("version", "opset"), [("5.1.RC2", 11), ("6.0.1", 13), ("7.0.0", 16), ("8.1.RC1", 16), ("9.0", 16)]
-)
-def test_the_opset_that_a_release_documents(version: str, opset: int):
-    assert npu_host.opset_max(version) == opset
-
-
 def test_the_probe_sees_what_ais_bench_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A real Python with the stand-in for aclruntime and an ais_bench without metadata."""
     (tmp_path / "ais_bench").mkdir()

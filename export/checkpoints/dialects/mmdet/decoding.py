@@ -6,7 +6,8 @@ Sources: mmdet/models/dense_heads/base_dense_head.py 3.3, mmcv/ops/nms.py 2.1; `
 from collections.abc import Mapping
 from typing import Any, Final
 
-from detector.spec.decode import MOST_DETECTIONS, DecodeSpec
+from detector.card.sheet import NMS_ROWS
+from detector.spec.decode import DecodeSpec
 from export.checkpoints.dialects.mmdet.config_text import UNKNOWN
 from export.checkpoints.dialects.mmdet.keys import Keys, ignored, shown
 
@@ -42,7 +43,7 @@ def decoding(config: Mapping[str, Any], model: Mapping[str, Any], notes: list[st
     }
     most = result.pop("max_num", None)
     if most is not None:
-        result["max_detections"] = min(most, result["max_detections"] or MOST_DETECTIONS)
+        result["max_detections"] = min(most, result["max_detections"] or NMS_ROWS)
     return {name: value for name, value in result.items() if value is not None or name == "candidates_per_level"}
 
 
@@ -122,8 +123,8 @@ def _most(boxes: Any, notes: list[str]) -> int | None:
         said = "no max_per_img" if boxes is UNKNOWN else f"max_per_img={shown(boxes)}, which is not honoured"
         notes.append(f"test_cfg has {said}: here {DecodeSpec().max_detections} boxes of an image are kept")
         return None
-    if 0 < boxes <= MOST_DETECTIONS:
+    if 0 < boxes <= NMS_ROWS:
         return boxes
     kept = "no" if boxes == 0 else "all" if boxes < 0 else f"up to {boxes}"
-    notes.append(f"test_cfg: max_per_img={boxes} keeps {kept} boxes of an image, here up to {MOST_DETECTIONS}")
-    return MOST_DETECTIONS
+    notes.append(f"test_cfg: max_per_img={boxes} keeps {kept} boxes of an image, here up to {NMS_ROWS}")
+    return NMS_ROWS
