@@ -22,14 +22,14 @@ from infer.contract.executions import require_filled
 from infer.session import Session
 from pipeline.batches import batch_sizes_of, batches_of, execute
 from postprocess.coco_files import Annotations, find_annotations, read_annotations
-from postprocess.image_names import join_names, other_sizes, require_size
+from postprocess.image_names import join_names, other_sizes, require_all, require_size
 from postprocess.metrics.evaluation import Evaluation
 from postprocess.metrics.metrics_file import DETECTIONS_NAME, METRICS_NAME
 from postprocess.outputs.origin import Ran
 from postprocess.outputs.results import ImageResult
 from postprocess.rows.annotation_rows import AnnotatedImage
 from postprocess.rows.oddities import say, sourced
-from postprocess.score_results import Rules, require_all, score_results
+from postprocess.score_results import Rules, score_results
 from preprocess.folder import Placed, image_stems, read_input
 from preprocess.pool import core_count, map_ordered
 from preprocess.remarks import Seen, log_remarks

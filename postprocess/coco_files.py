@@ -21,7 +21,6 @@ from postprocess.hints.places import count_strange_places
 from postprocess.rows.annotation_rows import (
     KIND,
     AnnotatedImage,
-    AnnotationIds,
     Finite,
     Xywh,
     read_categories,
@@ -30,7 +29,7 @@ from postprocess.rows.annotation_rows import (
     refuse_negative_sizes,
 )
 from postprocess.rows.columns import AnnotatedObject, Detection, Detections, Objects
-from postprocess.rows.ids import Coder, Id, IdColumn, known_as, named
+from postprocess.rows.ids import AnnotationIds, Coder, Id, IdColumn, known_as, named
 from postprocess.rows.oddities import Oddities, row_name
 from postprocess.rows.parse import open_document, parse_rows, require_json, rows_of
 

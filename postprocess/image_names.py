@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from detector.errors import DataError
+from detector.errors import ArtifactError, DataError
 from detector.products.bins_manifest import BinImage
 from postprocess.coco_files import Annotations
 from postprocess.rows.annotation_rows import AnnotatedImage
@@ -144,4 +144,21 @@ def require_size(image: BinImage, annotated: AnnotatedImage, *, source: str) -> 
             f"{image.file_name} was preprocessed at {image.image} (height x width), {source} says "
             f"{annotated.size}: another image, or one turned by its EXIF orientation; annotate the decoded pixels, or "
             "give --ignore_annotated_size if the annotated width and height are wrong and the boxes are right"
+        )
+
+
+def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:
+    """Every annotated image must be among the scored ones, given by their COCO ids.
+
+    Raises:
+        ArtifactError: naming the first that is not.
+    """
+    present = set(scored)
+    absent = [image for image in annotations.images.values() if image.id not in present]
+    if absent:
+        first = absent[0].file_name or f"image id {absent[0].id}"
+        raise ArtifactError(
+            f"{len(absent)} of the {len(annotations.images)} images of {annotations.source} have no result, "
+            f"the first is {first}: only {len(scored)} images were processed; process them all, or score these alone "
+            "with --subset"
         )

@@ -1,23 +1,21 @@
 """From files to an evaluation: a result folder with its bins, or any COCO result file."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
-from detector.errors import ArtifactError
 from detector.files.atomic import as_json, make_folder, write_set
 from detector.files.digest import sha256_of
 from detector.products.product_file import require_apart
 from detector.spec import DetectorSpec
-from postprocess.class_ids import join_classes, other_numbering, own_ids
+from postprocess.class_ids import join_classes, own_ids
 from postprocess.coco_files import OVERFLOW, Annotations, find_annotations, joined, read_annotations, read_detections
 from postprocess.hints.lists import count_repeated, count_scores, silent_images
 from postprocess.hints.places import count_strange_places
-from postprocess.hints.trials import better_reading
-from postprocess.image_names import join_images
+from postprocess.hints.trials import better_reading, numbering_note
+from postprocess.image_names import join_images, require_all
 from postprocess.metrics.coco_metrics import MAX_DETECTIONS, evaluate
 from postprocess.metrics.evaluation import End, Evaluation
 from postprocess.metrics.metrics_file import DETECTIONS_NAME, METRICS_NAME, to_record
@@ -170,40 +168,12 @@ def score_results(
         ends=rules.ends,
         command=rules.command,
         oddities=(*known, *odd[count:], *silent),
-        numbering=_numbering(spec, annotations, category_ids, detections, chosen, rules.limits),
+        numbering=numbering_note(spec, annotations, category_ids, detections, chosen, rules.limits),
         reading=better_reading(
             annotations, detections, metrics, source=written, image_ids=chosen, category_ids=categories
         ),
     )
     return write_evaluation(out, evaluation, detections, found.pictures)
-
-
-_TRAINED_ON = ", right if that is the file that was trained on, or in its order"
-
-
-def _numbering(
-    spec: DetectorSpec,
-    annotations: Annotations,
-    category_ids: Sequence[int | str],
-    detections: Sequence[Detection],
-    image_ids: set[int | str],
-    limits: Sequence[int],
-) -> str | None:
-    """What is to be said where the annotation file numbers the labels, or labels numbered otherwise give another AP."""
-    others = other_numbering(spec, annotations)
-    if others is None:
-        by_file = spec.label_order == "annotations" and spec.category_ids is None
-        return f"labels are numbered in the order of {annotations.source}{_TRAINED_ON}" if by_file else None
-    renumbered = dict(zip(category_ids, others, strict=True))
-    rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
-    ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered, limits=limits).figures["AP"]
-    ways = {"classes": "by the class names", "annotations": f"in the order of the annotation file{_TRAINED_ON}"}
-    other: Literal["classes", "annotations"] = "annotations" if spec.label_order == "classes" else "classes"
-    return (
-        f"{annotations.source} lists the classes in another order than the checkpoint: labels are taken "
-        f"{ways[spec.label_order]}; taken {ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export "
-        f"again with --set label_order={other} if the model was trained so"
-    )
 
 
 def score_file(detections: Path, annotations_path: Path, out: Path | None = None, *, rules: Rules = ALL) -> Evaluation:
@@ -271,20 +241,3 @@ def write_detections(out: Path, detections: list[Detection]) -> None:
     """Write `detections.json`; a `metrics.json` of earlier ones is taken away when they are on the disk."""
     make_folder(out)
     write_set({out / DETECTIONS_NAME: as_json(detections, indent=None)}, stale=[out / METRICS_NAME])
-
-
-def require_all(annotations: Annotations, scored: Collection[int | str]) -> None:
-    """Every annotated image must be among the scored ones, given by their COCO ids.
-
-    Raises:
-        ArtifactError: naming the first that is not.
-    """
-    present = set(scored)
-    absent = [image for image in annotations.images.values() if image.id not in present]
-    if absent:
-        first = absent[0].file_name or f"image id {absent[0].id}"
-        raise ArtifactError(
-            f"{len(absent)} of the {len(annotations.images)} images of {annotations.source} have no result, "
-            f"the first is {first}: only {len(scored)} images were processed; process them all, or score these alone "
-            "with --subset"
-        )

@@ -1,11 +1,14 @@
-"""Where hardly an object is found: whether boxes or categories taken otherwise find them."""
+"""Where hardly an object is found: whether boxes or categories taken otherwise, or other labels, find them."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.spec import DetectorSpec
+from postprocess.class_ids import other_numbering
 from postprocess.coco_files import Annotations
 from postprocess.hints.meant import other_categories
 from postprocess.hints.places import XYWH, sides_of
@@ -202,3 +205,31 @@ def _overlaps(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
     ends = np.minimum(one[..., :2] + one[..., 2:], two[..., :2] + two[..., 2:])
     common = (ends - starts).clip(0).prod(axis=2)
     return np.asarray(common / (one[..., 2:].prod(axis=2) + two[..., 2:].prod(axis=2) - common))
+
+
+_TRAINED_ON = ", right if that is the file that was trained on, or in its order"
+
+
+def numbering_note(
+    spec: DetectorSpec,
+    annotations: Annotations,
+    category_ids: Sequence[int | str],
+    detections: Sequence[Detection],
+    image_ids: set[int | str],
+    limits: Sequence[int],
+) -> str | None:
+    """What is to be said where the annotation file numbers the labels, or labels numbered otherwise give another AP."""
+    others = other_numbering(spec, annotations)
+    if others is None:
+        by_file = spec.label_order == "annotations" and spec.category_ids is None
+        return f"labels are numbered in the order of {annotations.source}{_TRAINED_ON}" if by_file else None
+    renumbered = dict(zip(category_ids, others, strict=True))
+    rows: list[Detection] = [{**row, "category_id": renumbered[row["category_id"]]} for row in detections]
+    ap = evaluate(annotations, rows, image_ids=image_ids, category_ids=renumbered, limits=limits).figures["AP"]
+    ways = {"classes": "by the class names", "annotations": f"in the order of the annotation file{_TRAINED_ON}"}
+    other: Literal["classes", "annotations"] = "annotations" if spec.label_order == "classes" else "classes"
+    return (
+        f"{annotations.source} lists the classes in another order than the checkpoint: labels are taken "
+        f"{ways[spec.label_order]}; taken {ways[other]}, AP were {'undefined' if ap is None else f'{ap:.2f}'}: export "
+        f"again with --set label_order={other} if the model was trained so"
+    )

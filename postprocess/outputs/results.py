@@ -16,10 +16,10 @@ from detector.geometry import Size
 from detector.products.again import INFER_AGAIN
 from detector.products.bins_manifest import BinImage, BinsManifest
 from detector.products.results_origin import origin_path
-from detector.spec import DetectorSpec, TensorSpec, replace
+from detector.spec import DetectorSpec, replace
 from detector.spec.decode import DecodeSpec
 from postprocess.outputs.origin import require_origin
-from postprocess.outputs.output_files import npy_header, read_output
+from postprocess.outputs.output_files import list_outputs, npy_header, output_name, read_output, require_exact
 from postprocess.outputs.suppress import suppress
 
 BOX_BYTES = 16
@@ -55,15 +55,15 @@ def read_results(folder: Path, manifest: BinsManifest) -> Iterator[ImageResult]:
     require_finished(folder, images=len(manifest.images))
     origin = require_origin(folder, manifest.spec, manifest.file_sha256)
     digests = origin.results if origin else None
-    suffix, files = _list_files(folder)
+    suffix, files = list_outputs(folder)
     manifest = _with_candidates(folder, files, suffix, manifest)
     outputs = manifest.spec.outputs
-    _require_exact(folder, files, suffix, manifest)
+    require_exact(folder, files, suffix, manifest)
     strange = next((name for name in files if digests is not None and name not in digests), None)
     if strange is not None:
         raise ArtifactError(f"{folder / strange} is not of the run that {origin_path(folder)} records; {INFER_AGAIN}")
     for image in manifest.images:
-        paths = [folder / _name(image, index, suffix) for index in range(len(outputs))]
+        paths = [folder / output_name(image, index, suffix) for index in range(len(outputs))]
         arrays = [read_output(path, tensor, image, digests) for path, tensor in zip(paths, outputs, strict=True)]
         result = to_result(image, arrays, manifest.spec, where=str(folder))
         require_sound(result, num_classes=len(manifest.spec.classes), where=str(folder))
@@ -109,7 +109,7 @@ def to_result(
 
 def _with_candidates(folder: Path, files: Mapping[str, int], suffix: str, manifest: BinsManifest) -> BinsManifest:
     """The bins' spec may be older than the conversion that fixed the number of candidates: the first file tells it."""
-    spec, first = manifest.spec, _name(manifest.images[0], 0, suffix)
+    spec, first = manifest.spec, output_name(manifest.images[0], 0, suffix)
     if spec.atc.nms != "host" or spec.atc.candidates is not None or first not in files:
         return manifest
     count = (
@@ -196,68 +196,3 @@ def require_sound(result: ImageResult, *, num_classes: int, where: str, advice: 
 def _refuse(bad: NDArray[np.bool_] | np.bool_, message: Callable[[int], str], advice: str) -> None:
     if bad.any():
         raise ArtifactError(f"{message(int(bad.argmax()))}; {advice}")
-
-
-def _name(image: BinImage, index: int, suffix: str) -> str:
-    return f"{image.stem}_{index}{suffix}"
-
-
-def _list_files(folder: Path) -> tuple[str, dict[str, int]]:
-    """The suffix of the outputs and the bytes of each file; a summary inside the folder is no output."""
-    summaries = {path.name for path in folder.glob("*sum*ary.json")}
-    files: dict[str, int] = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = Path(entry.path)  # whose `is_file` takes a link to itself for what it is
-            if not path.is_file() and not path.is_dir():
-                raise ArtifactError(f"{path} is no regular file; remove it, or {INFER_AGAIN}")
-            if path.is_dir():
-                raise ArtifactError(
-                    f"{entry.path} is a folder: give the folder that directly holds <stem>_0.bin (of one device or "
-                    f"canvas); if an earlier run left it, empty {folder} and {INFER_AGAIN}"
-                )
-            if entry.name not in summaries:
-                files[entry.name] = entry.stat().st_size
-    suffixes = {os.path.splitext(name)[1] for name in files}
-    for suffix in (".bin", ".npy"):
-        if suffix in suffixes:
-            return suffix, files
-    if ".txt" in suffixes:
-        raise ArtifactError(
-            f"{folder} holds text outputs, which round to six decimals; run inference with --outfmt BIN"
-        )
-    return ".bin", files
-
-
-def _require_exact(folder: Path, files: Mapping[str, int], suffix: str, manifest: BinsManifest) -> None:
-    outputs = manifest.spec.outputs
-    expected = {_name(image, index, suffix): image for image in manifest.images for index in range(len(outputs))}
-    missing = [name for name in expected if name not in files]
-    if missing:
-        raise ArtifactError(
-            f"{folder / missing[0]} not found: image {expected[missing[0]].file_name} has no whole result "
-            f"({len(missing)} of {len(expected)} files missing); {INFER_AGAIN}"
-        )
-    extra = sorted(set(files) - set(expected))
-    if extra:
-        raise ArtifactError(
-            f"{folder / extra[0]} belongs to no image of the manifest ({len(extra)} such files; "
-            f"expected {len(outputs)} outputs for each of {len(manifest.images)} images): "
-            f"left by another run or model; empty the folder and {INFER_AGAIN}"
-        )
-    if suffix == ".bin":
-        _require_sizes(folder, files, manifest.images, outputs)
-
-
-def _require_sizes(
-    folder: Path, files: Mapping[str, int], images: Sequence[BinImage], outputs: Sequence[TensorSpec]
-) -> None:
-    for image in images:
-        for index, tensor in enumerate(outputs):
-            name = _name(image, index, ".bin")
-            if files[name] != tensor.num_bytes:
-                raise ArtifactError(
-                    f"{folder / name} (image {image.file_name}) has {files[name]} bytes, "
-                    f"expected {tensor.num_bytes} for output {tensor}; {INFER_AGAIN}, or name the model with --model "
-                    "if it has other outputs than the bins say (atc.nms)"
-                )

@@ -24,36 +24,8 @@ CHARACTER, LINE = 7.5, 12
 REPORT_NAME = "report.html"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-# Blue and orange: told apart by colour-blind readers too.
-STYLE = """
-:root { --ink: #1f2328; --soft: #59636e; --line: #d1d9e0; --ground: #eff2f5; --truth: #0969da; --found: #d1480a; }
-body { margin: 0 auto; max-width: 980px; padding: 32px 24px 64px; color: var(--ink); background: #fff;
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Noto Sans", "PingFang SC", "Microsoft YaHei", sans-serif; }
-h1 { margin: 0; font-size: 28px; line-height: 1.25; } h1, dd, td, b { overflow-wrap: anywhere; }
-h2 { margin: 40px 0 12px; padding-bottom: 6px; border-bottom: 1px solid var(--line); font-size: 19px; }
-p { margin: 8px 0; max-width: 80ch; } .soft, dt, th, small { color: var(--soft); }
-.notice { max-width: none; margin: 20px 0 0; padding: 10px 14px; border-left: 4px solid #bf8700; background: #fff8e5; }
-.top { display: flex; gap: 40px; align-items: flex-start; justify-content: space-between; }
-.ap { text-align: right; font-size: 44px; font-weight: 650; line-height: 1; white-space: nowrap; }
-.ap small { display: block; margin-top: 6px; font-size: 13px; font-weight: 400; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 20px 0 0; } dd { margin: 0; }
-code { font: 13px ui-monospace, Consolas, "DejaVu Sans Mono", monospace; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 8px 40px; align-items: start; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 8px; border-bottom: 1px solid var(--line); } th { font-size: 13px; font-weight: 500; }
-td:nth-last-child(2) { width: 34%; } svg { display: block; max-width: 100%; height: auto; }
-td:last-child, .classes td:is(:nth-child(2), :nth-child(3)), th { text-align: right; }
-th, td:nth-child(n + 2) { white-space: nowrap; }
-th:first-child, .pair:not(.classes) th:nth-child(2) { text-align: left; }
-.bar, .bar i { display: block; height: 10px; background: var(--ground); } .bar i { background: #57789f; }
-figure { margin: 20px 0 28px; break-inside: avoid; }
-figcaption { display: flex; flex-wrap: wrap; gap: 2px 16px; margin-bottom: 6px; }
-.tag { padding: 0 8px; border-radius: 10px; background: #fff1e5; color: #953800; font-size: 13px; line-height: 22px; }
-.views { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; }
-.t { color: var(--truth); } .f { color: var(--found); } .apart { opacity: .55; } .alone rect { stroke-dasharray: 6 3; }
-rect { fill: none; stroke: currentColor; stroke-width: 2; }
-text { font-size: 12px; font-weight: 600; fill: currentColor; stroke: #fff; stroke-width: 3px; paint-order: stroke; }
-"""
+# Its blue and orange are told apart by colour-blind readers too.
+STYLE = "\n" + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
 def write_report(

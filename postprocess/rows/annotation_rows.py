@@ -20,8 +20,8 @@ from detector.files.names import require_inside
 from detector.geometry import Size
 from detector.spec.class_names import readable, strange_part
 from postprocess.rows.columns import Objects, areas_of
-from postprocess.rows.ids import Coder, Id, named
-from postprocess.rows.oddities import Oddities, row_name
+from postprocess.rows.ids import AnnotationIds, Coder, Id, named
+from postprocess.rows.oddities import Oddities
 from postprocess.rows.parse import parse_rows, rows_of
 
 KIND = "a COCO annotation file"
@@ -117,7 +117,7 @@ def read_categories(path: Path, document: Document, odd: Oddities) -> dict[int |
     return categories
 
 
-def read_objects(path: Path, document: Document, odd: Oddities) -> tuple[Objects, "AnnotationIds"]:
+def read_objects(path: Path, document: Document, odd: Oddities) -> tuple[Objects, AnnotationIds]:
     """The annotated objects, of whatever image and category, and what names them.
 
     Raises:
@@ -207,7 +207,7 @@ def _size(row: _Image, odd: Oddities) -> Size | None:
 
 
 def _areas(
-    rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Oddities, ids: "AnnotationIds"
+    rows: list[_Object], boxes: NDArray[np.float64], first: int, odd: Oddities, ids: AnnotationIds
 ) -> NDArray[np.float64]:
     absent = [index for index, row in enumerate(rows) if row.get("area") is None]
     missing = [first + index for index in absent]
@@ -223,87 +223,10 @@ def _areas(
     return areas
 
 
-def _crowds(rows: list[_Object], first: int, odd: Oddities, ids: "AnnotationIds") -> NDArray[np.bool_]:
+def _crowds(rows: list[_Object], first: int, odd: Oddities, ids: AnnotationIds) -> NDArray[np.bool_]:
     values = [row.get("iscrowd") for row in rows]
     null = [first + index for index, value in enumerate(values) if value is None]
     other = [first + index for index, value in enumerate(values) if value not in (None, 0, 1)]
     odd.count("annotations have no number for iscrowd: 0 is taken", null, ids.place)
     odd.count("annotations have an iscrowd other than 0 and 1: a crowd, as in COCO's tools", other, ids.place)
     return np.array([bool(value) for value in values], np.bool_)
-
-
-def _is_zero(value: int | str) -> bool:
-    """Whether COCO's tools, which keep ids of matches as floats, take a text for 0."""
-    try:
-        return isinstance(value, str) and float(value) == 0
-    except ValueError:
-        return False
-
-
-class AnnotationIds:
-    """Ids of annotations, in the order of their rows.
-
-    Attributes:
-        zero: the row of the id 0, which COCO's tools cannot find; None: there is none.
-    """
-
-    # Stands for an id that is missing, a text, or too large for the column.
-    _NONE = -(2**62)
-
-    def __init__(self, path: Path) -> None:
-        self.zero: int | None = None
-        self._path = path
-        self._numbers: list[NDArray[np.int64]] = []
-        self._others: dict[int | str, int] = {}
-        self._count = 0
-
-    def add(self, ids: list[int | str | None]) -> None:
-        """The next rows.
-
-        Raises:
-            DataError: a text or a large number is there twice.
-        """
-        small = [each if isinstance(each, int) and abs(each) < 2**62 else self._NONE for each in ids]
-        self._numbers.append(np.array(small, np.int64))
-        for row, each in enumerate(ids, start=self._count) if self._NONE in small else ():
-            if each is not None and (isinstance(each, str) or abs(each) >= 2**62):
-                if each in self._others:
-                    raise self._twice(each)
-                self._others[each] = row
-                if _is_zero(each):
-                    self._found_zero(row)
-        if 0 in small:
-            self._found_zero(self._count + small.index(0))
-        self._count += len(ids)
-
-    def _found_zero(self, row: int) -> None:
-        if self.zero is not None:
-            raise self._twice(0)
-        self.zero = row
-
-    def require_distinct(self) -> None:
-        """No id may be there twice.
-
-        Raises:
-            DataError: one is.
-        """
-        numbers = np.concatenate([np.zeros(0, np.int64), *self._numbers])
-        ordered = np.sort(numbers[numbers != self._NONE])
-        twice = ordered[1:][ordered[1:] == ordered[:-1]]
-        if len(twice):
-            raise self._twice(int(twice[0]))
-
-    def place(self, row: int) -> str:
-        """What names an annotation: its id or, without one, its row."""
-        found: int | str | None = next((each for each, at in self._others.items() if at == row), None)
-        if found is None:
-            start = 0
-            for piece in self._numbers:
-                if row < start + len(piece):
-                    found = None if piece[row - start] == self._NONE else int(piece[row - start])
-                    break
-                start += len(piece)
-        return row_name(row) if found is None else f"id {named(found)}"
-
-    def _twice(self, value: int | str) -> DataError:
-        return DataError(f"{self._path}: annotations has the id {named(value)} twice; COCO ids must be unique")

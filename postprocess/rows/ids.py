@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from detector.errors import DataError
 from detector.terminal.text import shortened
+from postprocess.rows.oddities import row_name
 
 # The largest number up to which a float tells whole numbers apart.
 EXACT = 2**53
@@ -124,3 +127,80 @@ class Coder:
     def column(self) -> IdColumn:
         """All that was added."""
         return IdColumn(np.concatenate([np.zeros(0, np.int32), *self._pieces]), list(self._code_of))
+
+
+def _is_zero(value: int | str) -> bool:
+    """Whether COCO's tools, which keep ids of matches as floats, take a text for 0."""
+    try:
+        return isinstance(value, str) and float(value) == 0
+    except ValueError:
+        return False
+
+
+class AnnotationIds:
+    """Ids of annotations, in the order of their rows.
+
+    Attributes:
+        zero: the row of the id 0, which COCO's tools cannot find; None: there is none.
+    """
+
+    # Stands for an id that is missing, a text, or too large for the column.
+    _NONE = -(2**62)
+
+    def __init__(self, path: Path) -> None:
+        self.zero: int | None = None
+        self._path = path
+        self._numbers: list[NDArray[np.int64]] = []
+        self._others: dict[int | str, int] = {}
+        self._count = 0
+
+    def add(self, ids: list[int | str | None]) -> None:
+        """The next rows.
+
+        Raises:
+            DataError: a text or a large number is there twice.
+        """
+        small = [each if isinstance(each, int) and abs(each) < 2**62 else self._NONE for each in ids]
+        self._numbers.append(np.array(small, np.int64))
+        for row, each in enumerate(ids, start=self._count) if self._NONE in small else ():
+            if each is not None and (isinstance(each, str) or abs(each) >= 2**62):
+                if each in self._others:
+                    raise self._twice(each)
+                self._others[each] = row
+                if _is_zero(each):
+                    self._found_zero(row)
+        if 0 in small:
+            self._found_zero(self._count + small.index(0))
+        self._count += len(ids)
+
+    def _found_zero(self, row: int) -> None:
+        if self.zero is not None:
+            raise self._twice(0)
+        self.zero = row
+
+    def require_distinct(self) -> None:
+        """No id may be there twice.
+
+        Raises:
+            DataError: one is.
+        """
+        numbers = np.concatenate([np.zeros(0, np.int64), *self._numbers])
+        ordered = np.sort(numbers[numbers != self._NONE])
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(twice):
+            raise self._twice(int(twice[0]))
+
+    def place(self, row: int) -> str:
+        """What names an annotation: its id or, without one, its row."""
+        found: int | str | None = next((each for each, at in self._others.items() if at == row), None)
+        if found is None:
+            start = 0
+            for piece in self._numbers:
+                if row < start + len(piece):
+                    found = None if piece[row - start] == self._NONE else int(piece[row - start])
+                    break
+                start += len(piece)
+        return row_name(row) if found is None else f"id {named(found)}"
+
+    def _twice(self, value: int | str) -> DataError:
+        return DataError(f"{self._path}: annotations has the id {named(value)} twice; COCO ids must be unique")
