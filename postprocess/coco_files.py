@@ -73,6 +73,23 @@ class Annotations:
             and all(image.file_name == f"{image.id:0>12}.jpg" for image in self.images.values())
         )
 
+    def content_sha256(self) -> str:
+        """SHA-256, hex, of what is scored against: the same for a file of another order, layout or annotation ids."""
+        names = {key: image.file_name or image.id for key, image in self.images.items()}
+        parts: list[Iterable[object]] = [
+            names.values(),
+            self.categories.items(),
+            (
+                (names[row["image_id"]], row["category_id"], *map(float, (*row["bbox"], row["area"], row["iscrowd"])))
+                for row in self.objects
+            ),
+        ]
+        whole = hashlib.sha256()
+        for part in parts:  # digests of one length, sorted: no two lists of rows read alike
+            rows = sorted(hashlib.sha256(repr(row).encode()).digest() for row in part)
+            whole.update(len(rows).to_bytes(8) + b"".join(rows))
+        return whole.hexdigest()
+
 
 def find_annotations(path: Path) -> Path:
     """The annotation file: the path itself or, in a folder, the one that is meant.

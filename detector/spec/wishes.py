@@ -30,7 +30,8 @@ class Reference(StrictModel):
         sha256: its first 8 to 64 digits.
         ap: in percent, as pycocotools computes it.
         source: where it is published.
-        data_set: SHA-256 of the annotation file that the AP holds for; None: COCO val2017.
+        data_set: SHA-256 of the annotation file that the AP holds for, or of its content, whatever its order and
+            layout, as evaluation names it; None: COCO val2017.
     """
 
     checkpoint: str

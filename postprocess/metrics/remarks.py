@@ -64,7 +64,9 @@ def _other_data_set(evaluation: Evaluation) -> str | None:
         return None
     what = f"{len(annotations.images)} images, {len(annotations.objects)} annotations"
     if reference.data_set is not None:
-        return None if annotations.sha256 == reference.data_set else f"another data set ({what}) than the reference's"
+        content = annotations.content_sha256()
+        same = reference.data_set in (annotations.sha256, content)
+        return None if same else f"another data set ({what}, content {content}) than the reference's"
     return None if annotations.is_coco_val2017 else f"not COCO val2017 ({what}), which the reference is of"
 
 

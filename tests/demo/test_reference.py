@@ -8,6 +8,7 @@ import demo
 from demo.dataset import SPLITS, write_dataset
 from detector.files.digest import sha256_of
 from detector.spec_files import load_spec
+from postprocess.coco_files import read_annotations
 
 FOLDER = Path(demo.__file__).parent
 WEIGHTS = FOLDER / "weights" / "fcos_r18_shapes.pth"
@@ -31,6 +32,8 @@ def test_the_reference_is_of_the_pictures_that_the_command_writes(reference: Any
         "annotations_sha256": sha256_of(Path(summary["annotation_file"])),
         "images_sha256": summary["images_sha256"],
     }
+    (bound,) = load_spec("demo").references
+    assert bound.data_set == read_annotations(Path(summary["annotation_file"])).content_sha256()
 
 
 def test_the_spec_binds_the_recorded_ap_to_the_weights(reference: Any):

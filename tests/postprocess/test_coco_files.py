@@ -40,6 +40,39 @@ def test_only_cocos_own_numbers_categories_and_names_are_val2017(annotations_fil
         assert not dataclasses.replace(whole, **changes).is_coco_val2017
 
 
+def test_the_content_is_the_same_in_any_order_and_layout(tmp_path: Path, truth: dict[str, Any]):
+    content = read_annotations(written(tmp_path / "a.json", truth)).content_sha256()
+    other = {key: rows[::-1] for key, rows in reversed(truth.items()) if isinstance(rows, list)}
+    other["annotations"] = [{**row, "id": row["id"] + 70, "segmentation": []} for row in other["annotations"]]
+    again = read_annotations(written(tmp_path / "b.json", json.dumps(other, indent=2)))
+    assert again.content_sha256() == content
+    assert list(again.objects) != list(read_annotations(tmp_path / "a.json").objects)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("images", None),
+        ("images", {"file_name": "z.jpg"}),
+        ("categories", None),
+        ("categories", {"name": "z"}),
+        ("annotations", None),
+        ("annotations", {"bbox": [1, 2, 3, 4.5]}),
+        ("annotations", {"area": 7}),
+        ("annotations", {"iscrowd": 1}),
+        ("annotations", {"category_id": 2}),
+        ("annotations", {"image_id": 9}),
+    ],
+)
+def test_what_is_scored_otherwise_is_other_content(
+    tmp_path: Path, truth: dict[str, Any], part: str, change: dict[str, Any] | None
+):
+    content = read_annotations(written(tmp_path / "a.json", truth)).content_sha256()
+    rows = truth[part]
+    truth[part] = rows[:-1] if change is None else [*rows[:-1], {**rows[-1], **change}]
+    assert read_annotations(written(tmp_path / "b.json", truth)).content_sha256() != content
+
+
 def test_area_crowd_ids_and_image_facts_may_be_absent(tmp_path: Path):
     document = {
         "images": [{"id": 1}],

@@ -108,12 +108,17 @@ def test_a_subset_is_named_beside_the_reference(published: DetectorSpec):
 
 
 def test_a_reference_of_another_data_set_is_not_comparable(published: DetectorSpec):
-    other = dataclasses.replace(evaluation(published), annotations=Annotations("gt.json", {}, {}, [], sha256="e" * 64))
-    reason = "another data set (0 images, 0 annotations) than the reference's"
+    truth = Annotations("gt.json", {}, {}, [], sha256="e" * 64)
+    other = dataclasses.replace(evaluation(published), annotations=truth)
+    content = truth.content_sha256()
+    reason = f"another data set (0 images, 0 annotations, content {content}) than the reference's"
     assert reference_note(other).endswith(f" (not comparable: a subset, 2 of 0 images; {reason})")
     assert to_record(other)["reference"]["comparable"] is False
     assert to_record(other)["reference"]["caveats"] == ["a subset, 2 of 0 images", reason]
     assert to_record(evaluation(published))["reference"]["comparable"] is True
+    by_content = published.references[1].model_copy(update={"data_set": content})
+    bound = published.model_copy(update={"references": (by_content,)})
+    assert "data set" not in reference_note(dataclasses.replace(other, spec=bound))
 
 
 def test_a_published_ap_is_of_a_hundred_detections(published: DetectorSpec):
