@@ -456,13 +456,14 @@ import logging
 from detector.cli import run
 def main(_):
     logging.getLogger("x").warning("--recursive reads them")
+    logging.getLogger("x").warning("--recursive (make: RECURSIVE=1)")
     logging.getLogger("x").info("left out (--recursive)")
 run(main, [])
 """
     environment = {**os.environ, cli.MAKE_VARIABLES: "--recursive:RECURSIVE=1"}
     with start(program, stderr=subprocess.PIPE, env=environment) as process:
         told = "--recursive reads them; under make: RECURSIVE=1 for --recursive\n"
-        assert process.stderr.read() == f"{told}left out (--recursive)\n"
+        assert process.stderr.read() == f"{told}--recursive (make: RECURSIVE=1)\nleft out (--recursive)\n"
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "2147483648", "9" * 5000, "nan", "1.5", ""])
