@@ -33,13 +33,12 @@ from convert.passes.refine import look_up_picked
 from convert.passes.resize import copy_nearest_rows, resize_by_factors
 from convert.passes.unread import say_unread
 from convert.passes.where import where_as_gather
-from detector.card.sheet import DEFAULT_CANN, RELEASES
+from detector.card.sheet import DEFAULT_CANN, NMS_OPSET, RELEASES
 from detector.errors import SpecError
 from detector.nms.function import NMS_DOMAIN, NMS_OP
 from detector.spec.atc import AtcSpec
 
 # Opset range of the operator's ONNX parser (Ascend ONNX operator list, CANN 6.0.1 to 9.0).
-NMS_OPSETS = range(8, 17)
 # The number of their results depends on the image: atc would build a dynamic-shape model, on 310P slow or refused.
 IMAGE_SIZED_OPS = frozenset({"NonMaxSuppression", "NonZero", "Unique", "Compress"})
 # The ONNX release of each opset, as its IR version (onnx.helper.VERSION_TABLE): older parsers refuse a newer one.
@@ -143,10 +142,10 @@ def obstacle(model: onnx.ModelProto) -> str | None:
     """What keeps a graph from being lowered for atc, with the next step; None: nothing that is known."""
     versions = opset_versions(model)
     nms = [node for node in model.graph.node if node.op_type == NMS_OP]
-    if len(versions) != 1 or versions[0] < NMS_OPSETS[0] or (nms and versions[0] not in NMS_OPSETS):
+    if len(versions) != 1 or versions[0] < NMS_OPSET[0] or (nms and versions[0] > NMS_OPSET[1]):
         return (
-            f"opset {versions} cannot be converted: the parser of {NMS_OP} takes {NMS_OPSETS[0]} to {NMS_OPSETS[-1]};"
-            f" export it with opset {NMS_OPSETS[-1]}" + (", or set atc.nms to 'host', which needs none" if nms else "")
+            f"opset {versions} cannot be converted: the parser of {NMS_OP} takes {NMS_OPSET[0]} to {NMS_OPSET[1]};"
+            f" export it with opset {NMS_OPSET[1]}" + (", or set atc.nms to 'host', which needs none" if nms else "")
         )
     if len(nms) > 1:
         return f"expected one {NMS_OP} node, got {len(nms)}; export the model with `python -m export`"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector import tools
+from detector.card.sheet import TOOL_VERSION
 from detector.diagnosis.log import explain_log
 from detector.diagnosis.told import sentence
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 
 ANNOUNCED = "[INFO] output path:"
 NEXT_STEP = (
-    "run this on the NPU host with CANN and the ais_bench and aclruntime 0.0.2 wheels installed (docs/npu_host.md, "
-    "`make doctor`), or give the .onnx that `python -m convert` writes for the CPU"
+    f"run this on the NPU host with CANN and the ais_bench and aclruntime {TOOL_VERSION} wheels installed "
+    "(docs/npu_host.md, `make doctor`), or give the .onnx that `python -m convert` writes for the CPU"
 )
 
 

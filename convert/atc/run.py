@@ -10,6 +10,7 @@ from pathlib import Path
 from detector import tools
 from detector.diagnosis.host_messages import CRASH_OF_ATC
 from detector.diagnosis.log import Complaint, explain_log
+from detector.diagnosis.tables import Advice
 from detector.diagnosis.told import sentence
 from detector.errors import ArtifactError, ToolError
 
@@ -19,21 +20,22 @@ SHOWN_LINES = 5
 NO_SUCCESS_STEP = f"is this CANN's atc (`which atc`)? {ATC_HINT}"
 NO_PRODUCT_STEP = "is the disk full (`df .`)? free some space and run it again"
 # What ends a program from outside, by signal: cause and next step. A shell says 128 more.
-_CRASH = (
+_CRASH = Advice(
     "it crashed, on an operator that it does not take in this form or on a damaged toolkit",
-    ("`python -m convert lint` on the .atc.onnx names such operators; then install CANN again"),
+    "`python -m convert lint` on the .atc.onnx names such operators; then install CANN again",
 )
-_SEGMENTATION_FAULT = CRASH_OF_ATC.explanation
-SIGNALS: Mapping[int, tuple[str, str]] = {
-    signal.SIGKILL: (
+SIGNALS: Mapping[int, Advice] = {
+    signal.SIGKILL: Advice(
         "something killed it; usually the kernel, out of memory of the machine or the container (`dmesg` says so)",
         "free memory (atc wants 2 GB and more) or raise the container's limit, or use a smaller batch or fewer gears",
     ),
-    signal.SIGTERM: ("somebody ended it: a person, a time limit or a scheduler", "run it again, with more time"),
-    signal.SIGHUP: ("its terminal was closed", "run it again, under nohup or tmux"),
-    signal.SIGINT: ("it was interrupted", "run it again"),
-    signal.SIGXCPU: ("it used up the processor time that `ulimit -t` allows", "raise that limit and run it again"),
-    signal.SIGSEGV: (_SEGMENTATION_FAULT.cause, f"{_SEGMENTATION_FAULT.step}; else {_CRASH[1]}"),
+    signal.SIGTERM: Advice("somebody ended it: a person, a time limit or a scheduler", "run it again, with more time"),
+    signal.SIGHUP: Advice("its terminal was closed", "run it again, under nohup or tmux"),
+    signal.SIGINT: Advice("it was interrupted", "run it again"),
+    signal.SIGXCPU: Advice(
+        "it used up the processor time that `ulimit -t` allows", "raise that limit and run it again"
+    ),
+    signal.SIGSEGV: Advice(CRASH_OF_ATC.advice.cause, f"{CRASH_OF_ATC.advice.step}; else {_CRASH.step}"),
     **dict.fromkeys((signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL), _CRASH),
 }
 
@@ -97,10 +99,10 @@ def _failure(finished: tools.Finished, complaints: Sequence[Complaint], log_file
     start = f"atc exited with {finished.exit_code}"
     number = _signal_of(finished.exit_code)
     if number:
-        cause, step = SIGNALS[number]
+        told = SIGNALS[number]
         said = f" (it had said: {complaints[0].line})" if complaints else ""
         name = signal.Signals(number).name
-        return f"atc ended by signal {number} ({name}): {cause}; {step}{said}; whole log in {log_file}"
+        return f"atc ended by signal {number} ({name}): {told.cause}; {told.step}{said}; whole log in {log_file}"
     if complaints:
         return f"{start}: {complaints[0].line}{sentence(complaints)}; whole log in {log_file}"
     said = " | ".join([line for line in finished.lines if line.strip()][-SHOWN_LINES:]) or "no output"

@@ -54,11 +54,11 @@ def atc_script(command: Sequence[str], output: Path, graph_sha256: str) -> str:
 
 def _signal_cases() -> str:
     """The cases of the script for signals, as a shell tells them: 128 more."""
-    codes: dict[tuple[str, str], list[str]] = {}
+    codes: dict[str, list[str]] = {}
     for number, told in SIGNALS.items():
-        codes.setdefault(told, []).append(f"{128 + number}")
+        codes.setdefault(_plain(f"{told.cause}; {told.step}"), []).append(f"{128 + number}")
     return "\n".join(
-        f'{" | ".join(numbers)}) fail "atc ended by signal $((code - 128)): {_plain("; ".join(told))}; $explain" ;;'
+        f'{" | ".join(numbers)}) fail "atc ended by signal $((code - 128)): {told}; $explain" ;;'
         for told, numbers in codes.items()
     )
 

@@ -59,9 +59,8 @@ def lint(
     known, computed = (given, frozenset[str]()) if shapes or broken else folded(model)
     tensors = known_tensors(known)
     kept_open = _kept_open(known) if not (shapes or broken) and computes_shapes(known.graph) else {}
-    context = _Context(
-        given, Known(tensors, opset or release.opset[1], release), computed, bool(gears.given), kept_open
-    )
+    judged_by = Known(tensors, opset or release.opset[1], release)
+    context = _Context(given, judged_by, computed, bool(gears.given), kept_open)
     findings, verdicts = _of_nodes(context)
     needed = memory_bytes(known.graph, tensors)
     of_graph = [

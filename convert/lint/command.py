@@ -32,9 +32,8 @@ def parser() -> cli.Parser:
 
 def add_cann(options: cli.Parser) -> None:
     """Add `--cann`, the release of atc that is asked about."""
-    options.add_argument(
-        "--cann", choices=tuple(RELEASES), default=DEFAULT_CANN, help=f"release of atc ({DEFAULT_CANN})"
-    )
+    told = f"release of atc ({DEFAULT_CANN})"
+    options.add_argument("--cann", choices=tuple(RELEASES), default=DEFAULT_CANN, help=told)
 
 
 def lint_command(argv: Sequence[str], say: Callable[[str], None]) -> int:

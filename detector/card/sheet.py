@@ -61,9 +61,7 @@ NMS_OPSET: tuple[int, int] = tuple(_LIMITS["nms_opset"])
 MIN_GEARS, MAX_GEARS = _LIMITS["gears"]
 SUGGESTED_BATCH: int = _LIMITS["batch"]
 
-TOOL_VERSION: str = DOCUMENT["tools"]["version"]
-TOOL_COMMIT: str = DOCUMENT["tools"]["commit"]
-TOOL_CANN: str = DOCUMENT["tools"]["cann_min"]
+TOOL_VERSION, TOOL_COMMIT, TOOL_CANN = (str(DOCUMENT["tools"][key]) for key in ("version", "commit", "cann_min"))
 
 
 def number(version: str) -> tuple[int, ...]:

@@ -44,5 +44,5 @@ def asked(what: str) -> Complaint | None:
     number = names().get(name, name)
     if ASKED.fullmatch(name):
         return Complaint(name, "", explain_code(name))
-    explanation = explain_return(number)
-    return Complaint(number, "", explanation) if explanation else None
+    advice = explain_return(number)
+    return Complaint(number, "", advice) if advice else None

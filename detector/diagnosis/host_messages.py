@@ -1,5 +1,6 @@
 """What Python, the loader of libraries and the machine say."""
 
+from detector.card.sheet import TOOL_VERSION
 from detector.diagnosis.message import DRIVER, NUMPY, REBUILD, SETTING, WHEEL, message
 
 PYTHON = (
@@ -60,12 +61,12 @@ PYTHON = (
     message(
         r"No module named '?aclruntime\b",
         "aclruntime is not installed for this Python",
-        "install its 0.0.2 wheel for this Python and processor (docs/npu_host.md)",
+        f"install its {TOOL_VERSION} wheel for this Python and processor (docs/npu_host.md)",
     ),
     message(
         r"No module named '?ais_bench\.infer|No module named '?ais_bench\b",
         "ais_bench is not installed for this Python, or it is another program of that name (ais-bench-benchmark)",
-        "install its 0.0.2 wheel (docs/npu_host.md); PyPI's ais-bench-benchmark is another program",
+        f"install its {TOOL_VERSION} wheel (docs/npu_host.md); PyPI's ais-bench-benchmark is another program",
     ),
     message(
         r"No module named '?pkg_resources\b",

@@ -11,7 +11,7 @@ from detector.diagnosis.tables import (
     NAMED,
     RANKS,
     RETURNED,
-    Explanation,
+    Advice,
     explain_code,
     explain_return,
     names,
@@ -38,22 +38,22 @@ class Complaint:
     Attributes:
         code: such as E10016 or 507011; empty for one without a code.
         line: where it is said.
-        explanation: None: something that is no code of CANN.
+        advice: None: something that is no code of CANN.
     """
 
     code: str
     line: str
-    explanation: Explanation | None
+    advice: Advice | None
 
     @property
     def rank(self) -> int:
         """0 explains itself; the higher, the less; see `RANKS`."""
-        return RANKS.index(self.explanation.rank) if self.explanation else RANKS.index("vague")
+        return RANKS.index(self.advice.rank) if self.advice else RANKS.index("vague")
 
     @property
     def is_warning(self) -> bool:
         """Whether the tool goes on after it."""
-        return self.explanation is not None and self.explanation.rank == "warning"
+        return self.advice is not None and self.advice.rank == "warning"
 
 
 def explain_log(lines: Iterable[str], exit_code: int = 0) -> list[Complaint]:
@@ -89,15 +89,15 @@ def _of_line(text: str, head: str, texts: list[str]) -> Iterator[tuple[str, Comp
     codes = list(dict.fromkeys(map(written_out, CODE.findall(text))))
     message = said_in(text, texts)
     if message is not None:
-        yield message.explanation.cause, Complaint(codes[0] if codes else head, text, message.explanation)
+        yield message.advice.cause, Complaint(codes[0] if codes else head, text, message.advice)
     for code in codes:
-        if message is None or not _says_more(message.explanation, explain_code(code)):
+        if message is None or not _says_more(message.advice, explain_code(code)):
             yield code, Complaint(code, text, explain_code(code))
     for number in _numbers(text):
         yield number, Complaint(number, text, explain_return(number))
 
 
-def _says_more(message: Explanation, code: Explanation | None) -> bool:
+def _says_more(message: Advice, code: Advice | None) -> bool:
     """What a message says of the code's own line is better than what the table says of all of them."""
     if code is None or code.rank == "generic":
         return True

@@ -3,11 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from detector.diagnosis.tables import Explanation, codes, returns
+from detector.card.sheet import TOOL_COMMIT
+from detector.diagnosis.tables import Advice, codes, returns
 
 WHEEL = (
-    "install the aclruntime wheel of this CANN and Python again, or build it from the source (commit 8da7f645) with "
-    "this CANN set (docs/npu_host.md); sourcing set_env.sh again does not mend it"
+    f"install the aclruntime wheel of this CANN and Python again, or build it from the source (commit "
+    f"{TOOL_COMMIT}) with this CANN set (docs/npu_host.md); sourcing set_env.sh again does not mend it"
 )
 SETTING = "source set_env.sh of CANN in this shell; run `python -m infer doctor --for npu` (make doctor)"
 REBUILD = "build the OM again for this chip and this CANN (`python -m convert`, make om)"
@@ -25,12 +26,12 @@ class Message:
 
     Attributes:
         pattern: searched in one line.
-        explanation: of it.
+        advice: of it.
         when: must be in some line of the log too.
     """
 
     pattern: re.Pattern[str]
-    explanation: Explanation
+    advice: Advice
     when: re.Pattern[str] | None = None
 
     def says(self, line: str, lines: list[str]) -> bool:
@@ -42,7 +43,7 @@ class Message:
 
 def message(pattern: str, cause: str, step: str, rank: str = "cause", *, when: str | None = None) -> Message:
     """A message; `when` is searched in the other lines of the log."""
-    return Message(re.compile(pattern), Explanation(cause, step, rank), re.compile(when) if when else None)
+    return Message(re.compile(pattern), Advice(cause, step, rank), re.compile(when) if when else None)
 
 
 def as_code(pattern: str, code: str) -> Message:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 RANKS = ("cause", "stage", "generic", "vague", "warning")
-"""How much an explanation explains: in a log the first one of the lowest rank is the cause, others follow from it."""
+"""How much an advice explains: in a log the first one of the lowest rank is the cause, others follow from it."""
 CODE = re.compile(r"(?<![\w/.-])([EW](?:\d{5}|[A-Z]\d{4,5}|[A-Z]\d{3}(?=:)))(?!\w)")
 """A code as CANN prints it: `E10016: ...`, `[E19999]`, `EZ9999[PID: 1]`, `Invalid_Argument(EL0003)`; `EL003:` too."""
 ASKED = re.compile(r"[A-Z]{2}\d{3,5}|[EW]\d{5}")
@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Advice:
     """What is wrong, what to do, and how much that explains.
 
     Attributes:
@@ -44,19 +44,18 @@ class Explanation:
 
 
 @cache
-def codes() -> dict[str, Explanation]:
+def codes() -> dict[str, Advice]:
     """All codes of codes.tsv, and blocks such as `EL*`."""
     rows = {code: (rank, cause, step) for code, rank, cause, step, _ in _rows("codes.tsv")}
     return {
-        code: Explanation(cause, step or rows[_block(code, rows)][2], rank)
-        for code, (rank, cause, step) in rows.items()
+        code: Advice(cause, step or rows[_block(code, rows)][2], rank) for code, (rank, cause, step) in rows.items()
     }
 
 
 @cache
-def returns() -> dict[str, Explanation]:
+def returns() -> dict[str, Advice]:
     """All return codes of returns.tsv, and blocks such as `5*`."""
-    return {code: Explanation(cause, step, rank) for code, _, rank, cause, step, _ in _rows("returns.tsv")}
+    return {code: Advice(cause, step, rank) for code, _, rank, cause, step, _ in _rows("returns.tsv")}
 
 
 @cache
@@ -77,7 +76,7 @@ def other_name(code: str) -> str | None:
     return f"E19{code[3:]}" if code.startswith("E13") and code in codes() else None
 
 
-def explain_code(code: str) -> Explanation | None:
+def explain_code(code: str) -> Advice | None:
     """What a code such as E10016 or EZ3003 means; of one that is in no table, whose it is.
 
     Returns:
@@ -92,10 +91,10 @@ def explain_code(code: str) -> Explanation | None:
     block = codes().get(_block(code, codes()))
     if block is None:
         return None
-    return Explanation(f"in no public table; codes of its block: {block.cause}", block.step, _vague(block))
+    return Advice(f"in no public table; codes of its block: {block.cause}", block.step, _vague(block))
 
 
-def explain_return(number: str) -> Explanation | None:
+def explain_return(number: str) -> Advice | None:
     """What a return code of AscendCL such as 507011 means; of an unlisted one, what its class is.
 
     Args:
@@ -108,14 +107,14 @@ def explain_return(number: str) -> Explanation | None:
     block = returns().get(f"{number[:1]}*")
     if block is None or not re.fullmatch(r"\d{6}", number):
         return None
-    return Explanation(f"{block.cause} (an unlisted code of that class)", block.step, block.rank)
+    return Advice(f"{block.cause} (an unlisted code of that class)", block.step, block.rank)
 
 
-def _vague(block: Explanation) -> str:
+def _vague(block: Advice) -> str:
     return "warning" if block.rank == "warning" else "vague"
 
 
-def _block(code: str, rows: dict[str, tuple[str, str, str]] | dict[str, Explanation]) -> str:
+def _block(code: str, rows: dict[str, tuple[str, str, str]] | dict[str, Advice]) -> str:
     """The longest block that a code belongs to; an empty string if it is in none."""
     return next((f"{code[:size]}*" for size in (3, 2, 1) if f"{code[:size]}*" in rows), "")
 

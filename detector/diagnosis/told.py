@@ -18,10 +18,10 @@ def lines_of(complaints: Sequence[Complaint]) -> list[str]:
         return []
     first = complaints[0]
     lines = [f"{_title(first)}  {_cut(first.line)}".rstrip()]
-    if first.explanation is None:
+    if first.advice is None:
         lines.append(f"  {UNKNOWN}")
     else:
-        lines += [f"  cause  {first.explanation.cause}", f"  next   {first.explanation.step}"]
+        lines += [f"  cause  {first.advice.cause}", f"  next   {first.advice.step}"]
     lines += [f"  also   {_title(other)}  {_meaning(other)}" for other in complaints[1 : 1 + FOLLOWING_MAX]]
     if len(complaints) > 1 + FOLLOWING_MAX:
         lines.append(f"  also   {len(complaints) - 1 - FOLLOWING_MAX} more")
@@ -30,9 +30,9 @@ def lines_of(complaints: Sequence[Complaint]) -> list[str]:
 
 def sentence(complaints: Sequence[Complaint]) -> str:
     """The same to append to an error: cause, next step, and the other codes by name; empty if there is nothing."""
-    if not complaints or complaints[0].explanation is None:
+    if not complaints or complaints[0].advice is None:
         return ""
-    known = complaints[0].explanation
+    known = complaints[0].advice
     others = list(dict.fromkeys(complaint.code for complaint in complaints[1:] if complaint.code))
     more = f" (also in the log: {', '.join(others)})" if others else ""
     return f"; that is: {known.cause}; next: {known.step}{more}"
@@ -44,7 +44,7 @@ def document(complaints: Iterable[Complaint]) -> list[dict[str, str | None]]:
 
 
 def _document(complaint: Complaint, *, is_first: bool) -> dict[str, str | None]:
-    known = complaint.explanation
+    known = complaint.advice
     return {
         "code": complaint.code or None,
         "line": complaint.line or None,
@@ -59,7 +59,7 @@ def _title(complaint: Complaint) -> str:
 
 
 def _meaning(complaint: Complaint) -> str:
-    return complaint.explanation.cause if complaint.explanation else UNKNOWN
+    return complaint.advice.cause if complaint.advice else UNKNOWN
 
 
 def _cut(text: str) -> str:

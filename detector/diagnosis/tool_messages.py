@@ -1,5 +1,6 @@
 """What ais_bench with aclruntime says of its options and files (8da7f645)."""
 
+from detector.card.sheet import TOOL_VERSION
 from detector.diagnosis.message import GEAR, REBUILD, message
 
 TOOL = (
@@ -113,7 +114,8 @@ TOOL = (
         r"cannot import name '\w+' from '(?:ais_bench|aclruntime)|"
         r"module '(?:ais_bench|aclruntime)\S*' has no attribute",
         "ais_bench and aclruntime are of different versions, or another program has one of the names",
-        "install both wheels of 0.0.2 again (docs/npu_host.md); PyPI's ais-bench-benchmark is another program",
+        f"install both wheels of {TOOL_VERSION} again (docs/npu_host.md); PyPI's ais-bench-benchmark is another "
+        "program",
     ),
     message(
         r"save out files error|output_batchsize_axis:\d+ +is invalid",
@@ -130,7 +132,8 @@ TOOL = (
     message(r"isn't path:.*owner", "a path belongs to someone else", "copy it or have it chowned"),
     message(
         r"can't find aclruntime|aclruntime\S*(?: version\S*)? is lower",
-        "ais_bench does not see aclruntime 0.0.2 (it looks through pkg_resources) and falls back to --run_mode tensor",
+        f"ais_bench does not see aclruntime {TOOL_VERSION} (it looks through pkg_resources) and falls back to "
+        "--run_mode tensor",
         "install the wheel for this Python, and setuptools<81 where pkg_resources is missing",
         "warning",
     ),

@@ -10,25 +10,15 @@ from detector.spec.strict_model import StrictModel
 Count = Annotated[int, Field(ge=1)]
 # Legal on 310P; atc knows more, for chips that compute bfloat16 or hif8.
 PrecisionMode = Literal[
-    "force_fp16",
-    "force_fp32",
-    "cube_fp16in_fp32out",
-    "allow_fp32_to_fp16",
-    "must_keep_origin_dtype",
-    "allow_mix_precision",
-    "allow_mix_precision_fp16",
-]
+    "force_fp16", "force_fp32", "cube_fp16in_fp32out", "allow_fp32_to_fp16", "must_keep_origin_dtype",
+    "allow_mix_precision", "allow_mix_precision_fp16",
+]  # fmt: skip
 PrecisionModeV2 = Literal["fp16", "origin", "cube_fp16in_fp32out", "mixed_float16"]
 
 
 FILE_OPTIONS = (
-    "keep_dtype",
-    "customize_dtypes",
-    "modify_mixlist",
-    "op_precision_mode",
-    "insert_op_conf",
-    "fusion_switch_file",
-)
+    "keep_dtype", "customize_dtypes", "modify_mixlist", "op_precision_mode", "insert_op_conf", "fusion_switch_file",
+)  # fmt: skip
 """Options that name a file."""
 
 

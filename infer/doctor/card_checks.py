@@ -175,8 +175,8 @@ def _mend(found: npu_host.DeviceTools, problem: str, install: str) -> str:
             f"aclruntime{found.suffix}; install {_wheel(found)} ({GUIDE})"
         )
     known = explain_log([problem])
-    if known and known[0].explanation:
-        return f"{known[0].explanation.cause}: {known[0].explanation.step}"
+    if known and known[0].advice:
+        return f"{known[0].advice.cause}: {known[0].advice.step}"
     # A library that is not found is the shell's fault, not the wheel's.
     return "source CANN's set_env.sh in this shell" if ".so" in problem else install
 

@@ -74,8 +74,8 @@ def first(text: str):
 def test_the_first_cause_is_told_and_not_what_follows(text: str, code: str, cause: str):
     found = first(f"{FAILED}\n{text}")
     assert found.code == code
-    assert found.explanation is not None
-    assert cause in found.explanation.cause
+    assert found.advice is not None
+    assert cause in found.advice.cause
 
 
 def test_what_follows_comes_after_and_warnings_last():
@@ -120,13 +120,13 @@ def test_a_log_without_complaints_has_none():
 )
 def test_a_bare_crash_is_explained_by_what_ran(lines: list[str], cause: str):
     (found,) = explain_log(lines)
-    assert found.explanation is not None
-    assert cause in found.explanation.cause
+    assert found.advice is not None
+    assert cause in found.advice.cause
 
 
 @pytest.mark.parametrize(("exit_code", "cause"), [(139, "crash"), (-11, "crash"), (137, "memory"), (-9, "memory")])
 def test_the_exit_code_may_be_the_only_complaint(exit_code: int, cause: str):
-    assert cause in explain_log(["nothing"], exit_code)[0].explanation.cause
+    assert cause in explain_log(["nothing"], exit_code)[0].advice.cause
     assert explain_log(["nothing"], 1) == []
     assert explain_log(["E10016: x"], exit_code)[0].code == "E10016"
 

@@ -136,20 +136,18 @@ from detector.diagnosis.messages import MESSAGES, said_in
 def test_a_message_has_its_meaning_and_a_step(line: str, means: str):
     found = explain_log(["[INFO] acl init success", line])
     assert found
-    assert means in found[0].explanation.cause
-    assert len(found[0].explanation.step) > 10
+    assert means in found[0].advice.cause
+    assert len(found[0].advice.step) > 10
 
 
 def test_relative_paths_are_lost_under_the_profiler():
     failure = "[ERROR] load model from file failed, model file is m.om"
-    assert (
-        "absolute paths" in explain_log(["python3 -m ais_bench --model m.om --profiler 1", failure])[0].explanation.step
-    )
-    assert "absolute paths" not in explain_log(["python3 -m ais_bench --model m.om", failure])[0].explanation.step
+    assert "absolute paths" in explain_log(["python3 -m ais_bench --model m.om --profiler 1", failure])[0].advice.step
+    assert "absolute paths" not in explain_log(["python3 -m ais_bench --model m.om", failure])[0].advice.step
 
 
 def test_every_message_says_something_of_its_own():
-    causes = [(message.explanation.cause, message.pattern.pattern, message.when) for message in MESSAGES]
+    causes = [(message.advice.cause, message.pattern.pattern, message.when) for message in MESSAGES]
     assert len(set(causes)) == len(causes)
     assert not [cause for cause, _, _ in causes if "log: debug" in cause]
 
@@ -165,12 +163,12 @@ def test_the_special_message_comes_before_the_general_one():
         ("libGL.so.1: cannot open shared", "lib"),
     ):
         assert re.search(general, text)
-    assert "against another CANN" in said_in("aclruntime.so: undefined symbol: x", []).explanation.cause
+    assert "against another CANN" in said_in("aclruntime.so: undefined symbol: x", []).advice.cause
 
 
 def test_a_card_that_is_held_is_told_from_a_driver_that_is_missing():
     console = "DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)"
     held = explain_log([console, "dcmi model initialized failed, because the device is used. ret is -8020"])
-    assert "held by another" in held[0].explanation.cause
+    assert "held by another" in held[0].advice.cause
     missing = explain_log([console, "dcmi module initialize failed. ret is -8005"])
-    assert "not mounted" in missing[0].explanation.cause
+    assert "not mounted" in missing[0].advice.cause

@@ -39,11 +39,11 @@ def test_every_row_is_whole(name: str, width: int):
     assert len(set(first)) == len(first)
 
 
-def test_every_explanation_has_a_cause_a_step_and_a_rank():
-    for explanation in [*codes().values(), *returns().values()]:
-        assert explanation.cause
-        assert explanation.step
-        assert explanation.rank in RANKS
+def test_every_advice_has_a_cause_a_step_and_a_rank():
+    for advice in [*codes().values(), *returns().values()]:
+        assert advice.cause
+        assert advice.step
+        assert advice.rank in RANKS
 
 
 def test_nothing_that_has_a_code_is_sent_to_the_debug_log():
