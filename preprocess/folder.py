@@ -14,8 +14,7 @@ from detector.images.header import Header
 from detector.images.network_input import Input, to_input
 from detector.images.read_image import read_picture
 from detector.products.bin_stems import unique_stems
-from detector.products.bins_manifest import BinImage, BinsManifest
-from detector.products.canvas_folders import folder_of
+from detector.products.bins_manifest import BinImage, BinsManifest, folder_of
 from detector.products.manifest_files import write_manifests
 from detector.spec import DetectorSpec
 from preprocess.annotated import only_annotated

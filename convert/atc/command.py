@@ -22,14 +22,9 @@ SOURCES = {
 }
 SWITCHES = ("enable_small_channel", "disable_reuse_memory", "deterministic", "status_check")
 SETTINGS = (
-    "precision_mode",
-    "precision_mode_v2",
-    "buffer_optimize",
-    "op_compiler_cache_mode",
-    "op_compiler_cache_dir",
-    "host_env_os",
-    "host_env_cpu",
-)
+    "precision_mode", "precision_mode_v2", "buffer_optimize", "op_compiler_cache_mode", "op_compiler_cache_dir",
+    "host_env_os", "host_env_cpu",
+)  # fmt: skip
 
 
 def atc_command(

@@ -26,14 +26,8 @@ from detector.errors import PipelineError, SpecError
 from detector.files.bounds import GRAPH_MEMORY, GRAPH_SECONDS, Bound
 
 REFUSALS = (
-    onnx.checker.ValidationError,
-    InferenceError,
-    ConvertError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    PipelineError,
-)
+    onnx.checker.ValidationError, InferenceError, ConvertError, RuntimeError, ValueError, TypeError, PipelineError,
+)  # fmt: skip
 
 
 class IllegalGraphError(SpecError):

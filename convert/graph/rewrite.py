@@ -1,6 +1,6 @@
 """How a pass changes a graph in place: nodes by their replacement, constants by name."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from detector.errors import SpecError
 
 Array = NDArray[np.generic]
 AnyMessage = TypeVar("AnyMessage", bound=Message)
+Replacement = Callable[[onnx.NodeProto], Iterable[onnx.NodeProto]]
 
 
 def copy_of(message: AnyMessage) -> AnyMessage:
@@ -29,9 +30,13 @@ def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
     graph.MergeFrom(given)
 
 
-def replace_nodes(graph: onnx.GraphProto, replacement: Callable[[onnx.NodeProto], Iterable[onnx.NodeProto]]) -> None:
-    """Put the nodes that a function gives in the place of every node; it may change and give the node itself."""
-    set_nodes(graph, [new for node in list(graph.node) for new in replacement(node)])
+def replace_nodes(graph: onnx.GraphProto, replacement: Replacement, only: Container[str] | None = None) -> None:
+    """Put the nodes that a function gives in the place of every node, or of those of some operators.
+
+    The function may change and give the node itself.
+    """
+    given = (replacement(node) if only is None or node.op_type in only else [node] for node in list(graph.node))
+    set_nodes(graph, [new for nodes in given for new in nodes])
 
 
 def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:

@@ -15,8 +15,6 @@ def one_sided_clip(model: onnx.ModelProto, opset: int) -> None:
     del opset  # the same in all
 
     def replaced(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type != "Clip":
-            return [node]
         low, high = [*node.input, "", ""][1:3]
         if low and high:
             return [node]
@@ -25,4 +23,4 @@ def one_sided_clip(model: onnx.ModelProto, opset: int) -> None:
         inputs = [node.input[0], low or high]
         return [helper.make_node("Max" if low else "Min", inputs, list(node.output), name=node.name)]
 
-    replace_nodes(model.graph, replaced)
+    replace_nodes(model.graph, replaced, {"Clip"})

@@ -21,7 +21,7 @@ def count_from_the_front(model: onnx.ModelProto, opset: int) -> None:
     shapes = known_shapes(model)
 
     def counted(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type == "Gather" and node.input[1] in known and node.input[0] in shapes:
+        if node.input[1] in known and node.input[0] in shapes:
             index = numpy_helper.to_array(known[node.input[1]])
             size = shapes[node.input[0]][int_attribute(node, "axis", 0)]
             if (index < 0).any():
@@ -29,4 +29,4 @@ def count_from_the_front(model: onnx.ModelProto, opset: int) -> None:
                 node.input[1] = add_constant(graph, f"{node.output[0]}.index", front)
         return [node]
 
-    replace_nodes(graph, counted)
+    replace_nodes(graph, counted, {"Gather"})

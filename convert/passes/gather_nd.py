@@ -26,7 +26,7 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
     shapes = fixed_shapes(types)
 
     def numbered(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        dims = int_attribute(node, "batch_dims", 0) if node.op_type == "GatherND" else 0
+        dims = int_attribute(node, "batch_dims", 0)
         if dims == 0:
             return [node]
         shape = shapes.get(node.input[1])
@@ -44,4 +44,4 @@ def number_batches(model: onnx.ModelProto, opset: int) -> None:
         node.input[1] = whole
         return [before, node]
 
-    replace_nodes(graph, numbered)
+    replace_nodes(graph, numbered, {"GatherND"})

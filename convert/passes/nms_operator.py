@@ -21,8 +21,6 @@ def use_card_operator(model: onnx.ModelProto, opset: int) -> None:
     del opset  # the operator's parser knows no difference
 
     def replaced(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type != NMS_OP:
-            return [node]
         node.domain = ""
         before, after = [], []
         for index, name in enumerate(node.input):
@@ -33,7 +31,7 @@ def use_card_operator(model: onnx.ModelProto, opset: int) -> None:
             after.append(cast(node.output[index], name, TensorProto.FLOAT))
         return [*before, node, *after]
 
-    replace_nodes(model.graph, replaced)
+    replace_nodes(model.graph, replaced, {NMS_OP})
     del model.functions[:]
     default = [entry for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
     del model.opset_import[:]

@@ -32,7 +32,7 @@ def copy_nearest_rows(model: onnx.ModelProto, opset: int) -> None:
     shapes, known = known_shapes(model), constants(graph)
 
     def copied(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        rows = _rows(node, shapes, known) if node.op_type == "Resize" else None
+        rows = _rows(node, shapes, known)
         if rows is None:
             return [node]
         shape = shapes[node.input[0]]
@@ -45,7 +45,7 @@ def copy_nearest_rows(model: onnx.ModelProto, opset: int) -> None:
                 return [node]
         return _gathered(graph, node, resized)
 
-    replace_nodes(graph, copied)
+    replace_nodes(graph, copied, {"Resize"})
 
 
 def _rows(
@@ -94,8 +94,6 @@ def resize_by_factors(model: onnx.ModelProto, opset: int) -> None:
     shapes, known = known_shapes(model), constants(graph)
 
     def by_factors(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type != "Resize":
-            return [node]
         inputs = [*node.input, *[""] * (SIZES + 1 - len(node.input))]
         sizes, shape = fixed_ints(node, SIZES, known), shapes.get(node.input[0])
         if sizes and shape and all(to % side == 0 for to, side in zip(sizes, shape, strict=True)):
@@ -110,4 +108,4 @@ def resize_by_factors(model: onnx.ModelProto, opset: int) -> None:
         node.input.extend(inputs)
         return [node]
 
-    replace_nodes(graph, by_factors)
+    replace_nodes(graph, by_factors, {"Resize"})

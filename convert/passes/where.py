@@ -26,8 +26,6 @@ def where_as_gather(model: onnx.ModelProto, opset: int) -> None:
     shapes = known_shapes(model)
 
     def gathered(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type != "Where":
-            return [node]
         if not all(name in shapes for name in node.input):
             raise SpecError(f"operator Where (node {node.name!r}) reads a tensor of unknown shape")
         target = node.output[0]
@@ -48,4 +46,4 @@ def where_as_gather(model: onnx.ModelProto, opset: int) -> None:
             each.name = each.output[0]
         return made
 
-    replace_nodes(graph, gathered)
+    replace_nodes(graph, gathered, {"Where"})

@@ -48,7 +48,7 @@ def with_runnable_nms(model: onnx.ModelProto) -> onnx.ModelProto:
         node.domain = NMS_DOMAIN
     result = _modern(result)
     graph = result.graph
-    replace_nodes(graph, lambda node: _Call(graph, node).nodes() if node.op_type == NMS_OP else [node])
+    replace_nodes(graph, lambda node: _Call(graph, node).nodes(), {NMS_OP})
     result.functions.append(card_nms_function(default_opset(result)))
     return result
 

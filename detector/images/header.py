@@ -20,18 +20,9 @@ _PNG_DEPTH = 24  # PNG 1.2, 3.1 and 4.1.1: signature, length, "IHDR", width, hei
 _OF_FRAMES = frozenset({"GIF", "PNG", "TIFF", "WEBP"})
 # What Pillow's parsers let through on broken files, besides its own error; RuntimeError comes from libavif.
 BROKEN = (
-    UnidentifiedImageError,
-    OSError,
-    ValueError,
-    SyntaxError,
-    IndexError,
-    TypeError,
-    EOFError,
-    struct.error,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-)
+    UnidentifiedImageError, OSError, ValueError, SyntaxError, IndexError, TypeError, EOFError, struct.error,
+    MemoryError, OverflowError, RuntimeError,
+)  # fmt: skip
 
 
 class Header(NamedTuple):

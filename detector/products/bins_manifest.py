@@ -1,4 +1,4 @@
-"""What a folder of bins of one canvas holds."""
+"""What a folder of bins holds: of one canvas, or a folder for each of several."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +17,8 @@ MANIFEST_NAME = "manifest.json"
 UNFINISHED_NAME = ".unfinished.json"
 # cv2 decodes no image with a longer side (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
 SIDE_MAX = 2**20
+# The folder of a canvas, as `Size` is printed. ais_bench runs one folder at one gear, so canvases cannot share one.
+FOLDER_PATTERN = r"^[0-9]+x[0-9]+$"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -127,3 +129,26 @@ class BinsManifest(pydantic.BaseModel):
                     f"{path} is not as its spec places {image.file_name!r}: got {got}; expected {expected}; "
                     f"{PREPROCESS_AGAIN}"
                 )
+
+
+class CanvasFolders(pydantic.BaseModel):
+    """What lies above bins of several canvases: the names of their folders; written after the manifests of all."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["omline-canvases-1"] = "omline-canvases-1"
+    folders: Annotated[
+        tuple[Annotated[str, Field(pattern=FOLDER_PATTERN, max_length=16)], ...], Field(min_length=1, max_length=1000)
+    ]
+
+    @pydantic.field_validator("folders")
+    @classmethod
+    def _folders_differ(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(folders)) < len(folders):
+            raise ValueError("a folder is listed twice")
+        return folders
+
+
+def folder_of(canvas: Size, spec: DetectorSpec) -> str:
+    """Name of the folder for the bins of one canvas of a spec; "", the folder itself, if it has but one."""
+    return str(canvas) if len(spec.canvases) > 1 else ""

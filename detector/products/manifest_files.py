@@ -15,8 +15,7 @@ from detector.files.bounds import MANIFEST_BYTES
 from detector.files.json_text import JsonError, require_single_keys
 from detector.geometry import Size
 from detector.products.again import PREPROCESS_AGAIN
-from detector.products.bins_manifest import MANIFEST_NAME, UNFINISHED_NAME, BinsManifest
-from detector.products.canvas_folders import FOLDER_PATTERN, CanvasFolders
+from detector.products.bins_manifest import FOLDER_PATTERN, MANIFEST_NAME, UNFINISHED_NAME, BinsManifest, CanvasFolders
 from detector.products.manifest_seal import changed, sealed, unsealed
 from detector.products.product_file import read_product
 from detector.spec import spec_problem

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Any
+import math
+from typing import Any, Literal
 
 import pydantic
 
@@ -14,9 +15,26 @@ from detector.spec.decode import DecodeSpec
 from detector.spec.graph import GraphSpec
 from detector.spec.image import ADDED_KEYS, ImageSpec
 from detector.spec.results import Checkpoint, Results
-from detector.spec.tensor_spec import TensorSpec
+from detector.spec.strict_model import StrictModel
 from detector.spec.validation import count_values, describe
 from detector.spec.wishes import Reference, Wishes
+
+
+class TensorSpec(StrictModel):
+    """One tensor of one image: name, shape without the batch axis, element type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "float16", "uint8", "int32", "int64"]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of one image's tensor."""
+        sizes = {"float32": 4, "float16": 2, "uint8": 1, "int32": 4, "int64": 8}
+        return math.prod(self.shape) * sizes[self.dtype]
+
+    def __str__(self) -> str:
+        return f"{self.name!r} {list(self.shape)} {self.dtype}"
 
 
 class DetectorSpec(Results, Wishes):

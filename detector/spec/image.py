@@ -12,19 +12,9 @@ from detector.spec.strict_model import StrictModel
 Number = Annotated[float, pydantic.AfterValidator(lambda value: value + 0.0)]
 Triple = tuple[Number, Number, Number]
 Filter = Literal[
-    "cv2",
-    "cv2_nearest",
-    "cv2_bicubic",
-    "cv2_area",
-    "cv2_lanczos",
-    "pillow",
-    "pillow_nearest",
-    "pillow_bicubic",
-    "pillow_box",
-    "pillow_hamming",
-    "pillow_lanczos",
-    "float",
-]
+    "cv2", "cv2_nearest", "cv2_bicubic", "cv2_area", "cv2_lanczos", "pillow", "pillow_nearest", "pillow_bicubic",
+    "pillow_box", "pillow_hamming", "pillow_lanczos", "float",
+]  # fmt: skip
 Side = Annotated[int, Field(ge=1, le=2**20)]
 Exif = Literal["applied", "ignored"]
 Decoder = Literal["cv2", "pillow"]

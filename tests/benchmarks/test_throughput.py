@@ -13,7 +13,7 @@ from benchmarks.throughput import Bench, Measurement, infer_command, measure
 from detector.errors import ArtifactError, MissingEnvironmentError, ToolError
 from detector.geometry import Size
 from detector.onnx_files.read_write import embed_spec, write_onnx
-from detector.products.canvas_folders import CanvasFolders
+from detector.products.bins_manifest import CanvasFolders
 from detector.products.manifest_files import write_manifest
 from detector.spec import DetectorSpec, replace
 from detector.spec_files import load_spec

@@ -10,8 +10,7 @@ import pytest
 from convert.__main__ import main as convert
 from detector.geometry import Size
 from detector.onnx_files.read_write import embed_spec
-from detector.products.bins_manifest import BinImage, BinsManifest
-from detector.products.canvas_folders import CanvasFolders
+from detector.products.bins_manifest import BinImage, BinsManifest, CanvasFolders
 from detector.products.manifest_files import write_manifest
 from detector.spec import replace
 from pipeline.__main__ import main

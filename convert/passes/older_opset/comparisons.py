@@ -18,8 +18,6 @@ def spell_comparisons(model: onnx.ModelProto, opset: int) -> None:
         return
 
     def spelled(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type not in STRICT:
-            return [node]
         strict, equal = f"{node.output[0]}.strictly", f"{node.output[0]}.equal"
         return [
             helper.make_node(STRICT[node.op_type], list(node.input), [strict], name=strict),
@@ -27,4 +25,4 @@ def spell_comparisons(model: onnx.ModelProto, opset: int) -> None:
             helper.make_node("Or", [strict, equal], list(node.output), name=node.name),
         ]
 
-    replace_nodes(model.graph, spelled)
+    replace_nodes(model.graph, spelled, STRICT)

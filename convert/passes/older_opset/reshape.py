@@ -19,10 +19,10 @@ def drop_allowzero(model: onnx.ModelProto, opset: int) -> None:
     known = constants(model.graph)
 
     def plain(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type == "Reshape" and int_attribute(node, "allowzero", 0):
+        if int_attribute(node, "allowzero", 0):
             if 0 in (fixed_ints(node, 1, known) or []):
                 raise SpecError(f"operator Reshape (node {node.name!r}) makes an empty tensor, which atc cannot handle")
             remove_attribute(node, "allowzero")
         return [node]
 
-    replace_nodes(model.graph, plain)
+    replace_nodes(model.graph, plain, {"Reshape"})

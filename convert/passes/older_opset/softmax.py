@@ -26,8 +26,6 @@ def softmax_over_the_last_axis(model: onnx.ModelProto, opset: int) -> None:
     shapes = known_shapes(model)
 
     def moved(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type not in OPERATORS:
-            return [node]
         if node.input[0] not in shapes:
             raise SpecError(f"operator {node.op_type} (node {node.name!r}) reads a tensor of unknown shape")
         rank = len(shapes[node.input[0]])
@@ -44,4 +42,4 @@ def softmax_over_the_last_axis(model: onnx.ModelProto, opset: int) -> None:
         node.input[0], node.output[0] = source, target
         return [before, node, after]
 
-    replace_nodes(graph, moved)
+    replace_nodes(graph, moved, OPERATORS)

@@ -19,11 +19,10 @@ def split_as_attribute(model: onnx.ModelProto, opset: int) -> None:
     known = constants(model.graph)
 
     def moved(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if node.op_type == "Split":
-            lengths = fixed_ints(node, 1, known)
-            del node.input[1:]
-            if lengths:
-                node.attribute.append(helper.make_attribute("split", lengths))
+        lengths = fixed_ints(node, 1, known)
+        del node.input[1:]
+        if lengths:
+            node.attribute.append(helper.make_attribute("split", lengths))
         return [node]
 
-    replace_nodes(model.graph, moved)
+    replace_nodes(model.graph, moved, {"Split"})

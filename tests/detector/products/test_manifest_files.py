@@ -11,8 +11,7 @@ import pytest
 
 from detector.errors import ArtifactError
 from detector.geometry import Letterbox, Size
-from detector.products.bins_manifest import BinImage, BinsManifest
-from detector.products.canvas_folders import folder_of
+from detector.products.bins_manifest import BinImage, BinsManifest, folder_of
 from detector.products.manifest_files import (
     canvas_folders,
     read_manifest,

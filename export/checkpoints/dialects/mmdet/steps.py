@@ -16,16 +16,9 @@ from export.checkpoints.dialects.mmdet.sizing_steps import fix_scale, fix_shape,
 
 # Steps that leave the picture of a test image alone; what else they are told is about annotations or other inputs.
 _NEUTRAL: Final = (
-    "LoadAnnotations",
-    "LoadPanopticAnnotations",
-    "FilterAnnotations",
-    "PackDetInputs",
-    "Collect",
-    "ImageToTensor",
-    "ToTensor",
-    "ToDataContainer",
-    "WrapFieldsToLists",
-)
+    "LoadAnnotations", "LoadPanopticAnnotations", "FilterAnnotations", "PackDetInputs", "Collect", "ImageToTensor",
+    "ToTensor", "ToDataContainer", "WrapFieldsToLists",
+)  # fmt: skip
 
 
 def run(steps: Sequence[Any], picture: Picture, *, scale: Any = None, augmented: bool = False) -> None:
