@@ -177,10 +177,10 @@ def main(argv: Sequence[str]) -> None:
     product = _product(args)
     doing = "reporting to" if args.command == "report" else "evaluating into"
     with exclusive(product, doing=doing) if product else contextlib.nullcontext():
-        if args.command == "report":
-            _report(args)
+        if product is not None and args.command == "report":
+            _report(args, product)
         else:
-            _eval(top, args, ("postprocess", *argv))
+            _eval(top, args, product, ("postprocess", *argv))
 
 
 def _product(args: argparse.Namespace) -> Path | None:
@@ -194,10 +194,9 @@ def _product(args: argparse.Namespace) -> Path | None:
     return results if args.detections else results or Path("./detection-results/")
 
 
-def _report(args: argparse.Namespace) -> None:
-    from postprocess.report.page import REPORT_NAME, write_report
+def _report(args: argparse.Namespace, output: Path) -> None:
+    from postprocess.report.page import write_report
 
-    output: Path = args.output or args.det_results_path / REPORT_NAME
     size = write_report(
         args.det_results_path,
         args.annotations_path or ANNOTATIONS,
@@ -213,12 +212,11 @@ def _end(folder: Path) -> "End":
     from postprocess.metrics.metrics_file import read_record
 
     record = read_record(folder)
-    return End(
-        str(folder), record.figures["AP"], record.counts.images, record.max_detections, record.annotations_sha256
-    )
+    ap, images = record.figures["AP"], record.counts.images
+    return End(str(folder), ap, images, record.max_detections, record.annotations_sha256)
 
 
-def _eval(top: argparse.ArgumentParser, args: argparse.Namespace, command: tuple[str, ...]) -> None:
+def _eval(top: argparse.ArgumentParser, args: argparse.Namespace, out: Path | None, command: tuple[str, ...]) -> None:
     alone = ("bin_data_path", "test_annotation", "ends", "subset", "model", "only_annotated", "ignore_annotated_size")
     if args.detections and any(getattr(args, option) for option in (*alone, "no_annotations")):
         options = ", ".join(f"--{option}" for option in (*alone, "no_annotations"))
@@ -229,23 +227,15 @@ def _eval(top: argparse.ArgumentParser, args: argparse.Namespace, command: tuple
     from postprocess.outputs.bins import Told
     from postprocess.score_results import Rules, detect_folder, score_file, score_folder
 
-    out: Path | None = args.det_results_path
     truth: Path = args.annotations_path or ANNOTATIONS
     told = Told(args.model, args.net_input_height, args.net_input_width, args.recipe)
-    rules = Rules(
-        args.subset,
-        args.only_annotated,
-        args.ignore_annotated_size,
-        args.max_detections,
-        tuple(map(_end, args.ends or ())),
-        command,
-    )
+    ends, any_size = tuple(map(_end, args.ends or ())), args.ignore_annotated_size
+    rules = Rules(args.subset, args.only_annotated, any_size, args.max_detections, ends, command)
     results = Path(args.bin_data_path or "./result/dumpOutput_device0/")
     info = Path(args.test_annotation or "./origin_pictures.info")
-    if args.detections:
+    if args.detections or out is None:
         evaluation = score_file(args.detections, truth, out, rules=rules)
     else:
-        out = out or Path("./detection-results/")
         if out.is_dir() and results.is_dir() and out.samefile(results):
             top.error(
                 f"--det_results_path {out} is the folder of the results, which must hold nothing else: give another"
