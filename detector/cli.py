@@ -218,10 +218,7 @@ def _report(message: str, code: int) -> int:
 
 def _make_variables(message: str) -> str:
     """The variables of make, which it does not name, for the options in a message: a user of make types no options."""
-    pairs = (word.split(":", 1) for word in os.environ.get(MAKE_VARIABLES, "").split())
-    found = [
-        f"{name} for {option}"
-        for option, name in pairs
-        if name not in message and re.search(rf"{re.escape(option)}(?![\w-])", message)
-    ]
+    pairs = [word.partition(":")[::2] for word in os.environ.get(MAKE_VARIABLES, "").split()]
+    unsaid = [(option, name) for option, name in pairs if name not in message]
+    found = [f"{name} for {option}" for option, name in unsaid if re.search(rf"{re.escape(option)}(?![\w-])", message)]
     return f"; under make: {', '.join(found)}" if found else ""
