@@ -17,8 +17,8 @@ from detector.onnx_files.read_write import embed_spec
 from detector.spec import DetectorSpec
 from export.network.detector import Detector
 from export.network.nms_candidates import Level
+from export.network.resnet import UnevenPad
 from export.nms_tail import append_nms
-from export.uneven_padding import pad_symmetrically, set_uneven_pads
 
 
 def level_tensors(levels: Sequence[Level]) -> dict[str, Tensor]:
@@ -46,11 +46,11 @@ def export_onnx(network: Detector, spec: DetectorSpec, *, opset: int) -> onnx.Mo
     """
     fused = fuse_batch_norms(network)
     if network.config.same_padding:
-        pad_symmetrically(fused)
+        _pad_symmetrically(fused)
     model = _trace(fused, opset=opset)
     graph = model.graph
     if network.config.same_padding:
-        set_uneven_pads(graph)
+        _set_uneven_pads(graph)
     del graph.output[:]  # the dense tensors stay in the graph under their names; they are no outputs
     append_nms(model, spec.decode, opset=opset)
     _strip(model)
@@ -59,6 +59,30 @@ def export_onnx(network: Detector, spec: DetectorSpec, *, opset: int) -> onnx.Mo
     embed_spec(model, spec)
     onnx.checker.check_model(model)
     return model
+
+
+# torch has convolutions with symmetric padding only. Of an even side, stride 2 takes equally many pixels whether the
+# odd one of the padding lies before or behind; so the network is traced with symmetric padding, and the attribute set
+# after.
+def _pad_symmetrically(network: Detector) -> None:
+    """Turn a network's uneven padding into the symmetric one with the same shapes, in place."""
+    for parent in network.backbone.modules():
+        if isinstance(parent, UnevenPad) and parent.sides is not None:
+            parent.sides, parent.rest = None, parent.kernel // 2
+    for module in network.backbone.modules():
+        if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+            module.padding = (module.kernel_size[0] // 2, module.kernel_size[1] // 2)
+
+
+def _set_uneven_pads(graph: onnx.GraphProto) -> None:
+    """The padding that `_pad_symmetrically` took away: in the backbone, one pixel less above and to the left."""
+    for node in graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        strided = "strides" in attributes and list(attributes["strides"].ints) == [2, 2]
+        in_backbone = node.op_type == "MaxPool" or (node.op_type == "Conv" and ".backbone." in node.input[1])
+        if strided and in_backbone and any(attributes["pads"].ints):
+            above, left, below, right = attributes["pads"].ints
+            attributes["pads"].ints[:] = [above - 1, left - 1, below, right]
 
 
 def fuse_batch_norms(network: Detector) -> Detector:

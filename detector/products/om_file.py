@@ -42,7 +42,8 @@ def require_as_built(om: Path) -> None:
     noted = noted_sha256(om)
     if noted is None or not om.exists():
         return
-    built, graph = _graph_of(om)
+    listed, graph = _listed(om) or [], described.get(GRAPH_KEY)
+    built = listed[2] if len(listed) > 2 else None  # of the graph, by the script that built the OM
     if None not in (built, graph) and built != graph:
         raise ArtifactError(
             f"{om}.json describes the graph with SHA-256 {str(graph)[:16]}…, {om} was built from "
@@ -76,12 +77,6 @@ def noted_sha256(om: Path) -> str | None:
         return _hex(listed[:1], Path(f"{om}.sha256"))
     noted = _described(om).get(KEY)
     return None if noted is None else _hex([noted], Path(f"{om}.json"))
-
-
-def _graph_of(om: Path) -> tuple[object, object]:
-    """The SHA-256 of the graph, by the script that built an OM from it and by what describes the OM; None: not said."""
-    listed = _listed(om) or []
-    return (listed[2] if len(listed) > 2 else None), _described(om).get(GRAPH_KEY)
 
 
 def _listed(om: Path) -> list[str] | None:

@@ -53,8 +53,9 @@ def pipeline_of(config: Mapping[str, Any]) -> Pipeline:
         pipelines = [found] if path == ("test_pipeline",) and _is_list(found) else list(_pipelines(found))
         if pipelines:
             name = ".".join(path) + ("" if path == ("test_pipeline",) else ".pipeline")
-            notes = [f"the datasets of {name} have different pipelines, the first is taken"]
-            return Pipeline(tuple(pipelines[0]), name, tuple(notes if _differ(pipelines) else ()))
+            differ = any(steps != pipelines[0] for steps in pipelines)
+            notes = (f"the datasets of {name} have different pipelines, the first is taken",) if differ else ()
+            return Pipeline(tuple(pipelines[0]), name, notes)
     return Pipeline()
 
 
@@ -73,10 +74,6 @@ def _pipelines(dataset: Any) -> Iterator[list[Any]]:
             yield from ([*steps, *own] for steps in within)
         elif "pipeline" in dataset or SPLAT in dataset:
             yield own if "pipeline" in dataset else [UNKNOWN]
-
-
-def _differ(pipelines: list[list[Any]]) -> bool:
-    return any(steps != pipelines[0] for steps in pipelines)
 
 
 def label_order(
